@@ -1,0 +1,97 @@
+"""The backends, one file each, found by looking: nothing is imported until it is asked for."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+from .interface import Problem, TwoLayerNet, Unavailable
+
+__all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "names"]
+
+_FOLDER = Path(__file__).parent
+_NOT_BACKENDS = {"__init__", "interface"}
+
+
+def names() -> list[str]:
+    """Every implementation in this folder, by name, sorted; imports none of them."""
+    stems = (path.stem for path in _FOLDER.glob("*.py"))
+    return sorted(stem.rstrip("_") for stem in stems if stem not in _NOT_BACKENDS)
+
+
+def load(name: str) -> type[TwoLayerNet]:
+    """The class for a name from `names()`, or for `package.module:Class`.
+
+    Raises Unavailable with an install hint when its framework is missing, and LookupError when
+    there is no such implementation, module or class.
+    """
+    module_name, class_name = _locate(name)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.split(".")[0] == error.name.split(".")[0]:
+            raise LookupError(f"{name}: there is no module {error.name!r}") from error
+        raise Unavailable(f"{name} needs the module {error.name!r}, which is not installed") from error
+    if class_name:
+        if not hasattr(module, class_name):
+            raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
+        return getattr(module, class_name)
+    return module.Net
+
+
+def device_kinds(name: str) -> tuple[str, ...]:
+    """The kinds of device an implementation's file says it knows, read without importing it.
+
+    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. Raises LookupError
+    when there is no such implementation, module or class.
+    """
+    module_name, class_name = _locate(name)
+    tree = ast.parse(_source_file(name, module_name).read_text(encoding="utf-8"))
+    bound = _top_level_names(tree)
+    if class_name and class_name not in bound and "*" not in bound:
+        raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "DEVICE_KINDS" for t in node.targets):
+            return tuple(ast.literal_eval(node.value))
+    return ("cpu",)
+
+
+def _locate(name: str) -> tuple[str, str]:
+    module_name, _, class_name = name.partition(":")
+    if class_name:
+        return module_name, class_name
+    if name not in names():
+        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}, or package.module:Class")
+    stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
+    return f"{__name__}.{stem}", ""
+
+
+def _source_file(name: str, module_name: str) -> Path:
+    """Where a module's source is; unlike find_spec, runs no parent package's code."""
+    path: list[str] | None = [str(_FOLDER.parent), *sys.path]
+    spec: ModuleSpec | None = None
+    for depth in range(1, module_name.count(".") + 2):
+        part = ".".join(module_name.split(".")[:depth])
+        spec = PathFinder.find_spec(part, path)
+        if spec is None:
+            raise LookupError(f"{name}: there is no module {part!r}")
+        path = list(spec.submodule_search_locations or [])
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        raise LookupError(f"{name}: {module_name} is not a Python source file")
+    return Path(spec.origin)
+
+
+def _top_level_names(tree: ast.Module) -> set[str]:
+    """Every name a module binds anywhere at its top level, conditionals included."""
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+    return bound

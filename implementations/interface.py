@@ -1,0 +1,166 @@
+"""The contract every backend implements: the problem, the network, and how to say "not here"."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+TUTORIAL_SHAPE = (64, 1000, 100, 10)
+TUTORIAL_RATE = 1e-6
+
+
+class Unavailable(Exception):
+    """The framework or device is not on this machine; the message says why and how to get it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One regression problem: float64 host arrays and the learning rate.
+
+    Shapes: x (N, D_in), y (N, D_out), w1 (D_in, H), w2 (H, D_out).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    w1: np.ndarray
+    w2: np.ndarray
+    learning_rate: float
+    _casts: dict[str, tuple[np.ndarray, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def random(cls, N: int, D_in: int, H: int, D_out: int, seed: int = 0) -> Problem:
+        """Independent standard normals from one seeded generator, drawn in the order x, y, w1, w2."""
+        draw = np.random.default_rng(seed).standard_normal
+        x, y, w1, w2 = draw((N, D_in)), draw((N, D_out)), draw((D_in, H)), draw((H, D_out))
+        return cls(x, y, w1, w2, learning_rate(N, D_in, H, D_out))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, D_in, H, D_out)."""
+        return (*self.x.shape, *self.w2.shape)
+
+    def arrays(self, dtype: str) -> tuple[np.ndarray, ...]:
+        """x, y, w1, w2 in `dtype`. Cast once and shared: copy what you update."""
+        if dtype not in self._casts:
+            self._casts[dtype] = tuple(a.astype(dtype) for a in (self.x, self.y, self.w1, self.w2))
+        return self._casts[dtype]
+
+
+@lru_cache
+def learning_rate(N: int, D_in: int, H: int, D_out: int) -> float:
+    """The tutorial's 1e-6 at its shape; elsewhere the same distance from the edge of stability.
+
+    Gradient descent is stable while rate < 2 / (largest Hessian eigenvalue). At random weights that
+    eigenvalue grows like `_curvature`. The tutorial sits right at the edge, which larger shapes do
+    not survive: they back off by up to a half.
+    """
+    ratio = _curvature(*TUTORIAL_SHAPE) / _curvature(N, D_in, H, D_out)
+    back_off = max(0.5, ratio**0.25) if ratio < 1 else 1.0
+    return TUTORIAL_RATE * ratio * back_off
+
+
+def _curvature(N: int, D_in: int, H: int, D_out: int) -> float:
+    """Half the largest Hessian eigenvalue at random weights, from extreme singular values of
+    Gaussian matrices, (√rows + √columns)² (Davidson & Szarek 2001).
+
+    The w2 block is h_reluᵀ·h_relu: relu of N(0, D_in) has mean √(D_in / 2π), a rank-one spike, and
+    variance 0.34·D_in. The w1 block is xᵀ·x times w2·w2ᵀ, halved by the mask.
+    """
+
+    def extreme(rows: int, columns: int) -> float:
+        return (math.sqrt(rows) + math.sqrt(columns)) ** 2
+
+    spike = N * D_in * H / (2 * math.pi)
+    bulk = 0.34 * D_in * extreme(N, H)
+    first_layer = 0.5 * extreme(N, D_in) * extreme(H, D_out)
+    return spike + bulk + first_layer
+
+
+class TwoLayerNet(ABC):
+    """y_pred = relu(x @ w1) @ w2, loss = sum((y_pred - y)**2), plain gradient descent.
+
+    The constructor moves the data to `device`; the phases touch native arrays only; the getters
+    return host arrays in the net's dtype. A subclass writes the abstract methods and whatever its
+    backend needs of the others; see the README's "Add a backend".
+    """
+
+    backend: ClassVar[str]
+    """The framework's import name, whose version is recorded."""
+    precision: ClassVar[str] = "highest"
+    """Of float32 matrix products: `highest` (float32 itself), `high` (TF32), `medium` (bfloat16)."""
+    consumes_graph: ClassVar[bool] = False
+    """Whether every `backward()` needs a `forward()` of its own before it."""
+
+    def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
+        self.problem, self.device, self.dtype = problem, device, dtype
+        self.learning_rate = problem.learning_rate
+
+    @abstractmethod
+    def forward(self) -> None:
+        """Compute the prediction from the weights."""
+
+    @abstractmethod
+    def backward(self) -> None:
+        """Compute both gradients from the last `forward()`."""
+
+    @abstractmethod
+    def update(self) -> None:
+        """Subtract rate × gradient from both weights."""
+
+    def step(self) -> None:
+        """One whole training step; override where the backend's users would fuse it."""
+        self.forward()
+        self.backward()
+        self.update()
+
+    @abstractmethod
+    def loss(self) -> Any:
+        """The loss of the last `forward()`, a native scalar; called after `backward()`."""
+
+    def train(self, steps: int) -> np.ndarray:
+        """Take `steps` steps from the present weights; the losses before each, float (steps,)."""
+        losses = []
+        for _ in range(steps):
+            self.forward()
+            self.backward()
+            losses.append(self.loss())
+            self.update()
+        return self.to_host(losses)
+
+    def to_host(self, losses: list[Any]) -> np.ndarray:
+        """Native scalars as one host array; override where one transfer can serve them all."""
+        return np.array([float(loss) for loss in losses], self.dtype)
+
+    def synchronize(self) -> None:
+        """Return once everything asked of the device is done."""
+
+    @abstractmethod
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """w1 (D_in, H) and w2 (H, D_out) on the host."""
+
+    @abstractmethod
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the last `backward()`: for w1 (D_in, H) and w2 (H, D_out), on the host."""
+
+    @abstractmethod
+    def prediction(self) -> np.ndarray:
+        """Of the last `forward()`: y_pred (N, D_out) on the host."""
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        """The devices usable here; raises Unavailable(reason) when there is none."""
+        return ["cpu"]
+
+    @classmethod
+    def device_name(cls, device: str) -> str | None:
+        """The accelerator's product name; None for the host's processor."""
+        return None
+
+    def peak_device_bytes(self) -> int | None:
+        """Most device memory in use so far, in bytes; None where the framework does not tell."""
+        return None

@@ -1,0 +1,124 @@
+"""JAX, by hand: each phase and the whole step compiled, weights donated, `train` one `lax.scan`.
+Calls return before the work is done."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from .interface import Problem, TwoLayerNet, Unavailable
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise Unavailable("JAX is not installed: pip install 'relubench[jax]' (with a GPU: [cuda13] or [cuda12])") from error
+
+DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@jax.jit
+def forward(x, w1, w2):
+    h = x @ w1
+    h_relu = jnp.maximum(h, 0)
+    return h, h_relu, h_relu @ w2
+
+
+@jax.jit
+def backward(x, y, w2, h, h_relu, y_pred):
+    grad_y = 2 * (y_pred - y)
+    grad_w2 = h_relu.T @ grad_y
+    grad_h = jnp.where(h < 0, 0, grad_y @ w2.T)
+    return x.T @ grad_h, grad_w2
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def update(w1, w2, grad_w1, grad_w2, rate):
+    return w1 - rate * grad_w1, w2 - rate * grad_w2
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def step(w1, w2, x, y, rate):
+    h, h_relu, y_pred = forward(x, w1, w2)
+    return update(w1, w2, *backward(x, y, w2, h, h_relu, y_pred), rate)
+
+
+@partial(jax.jit, donate_argnums=(0, 1), static_argnames="steps")
+def train(w1, w2, x, y, rate, steps):
+    def advance(weights, _):
+        h, h_relu, y_pred = forward(x, *weights)
+        loss = jnp.square(y_pred - y).sum()
+        return update(*weights, *backward(x, y, weights[1], h, h_relu, y_pred), rate), loss
+
+    return jax.lax.scan(advance, (w1, w2), length=steps)
+
+
+class Net(TwoLayerNet):
+    backend = "jax"
+
+    def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
+        super().__init__(problem, device, dtype)
+        self.jax_device = _find(device)
+        self.x, self.y, self.w1, self.w2 = (self.to_device(array) for array in problem.arrays(dtype))
+        self.rate = self.to_device(np.asarray(self.learning_rate, dtype))
+
+    def to_device(self, array: np.ndarray) -> jax.Array:
+        """A copy: JAX may alias an aligned host array, and donation would then write into it."""
+        return jax.device_put(array, self.jax_device, may_alias=False)
+
+    def forward(self) -> None:
+        self.h, self.h_relu, self.y_pred = forward(self.x, self.w1, self.w2)
+
+    def backward(self) -> None:
+        self.grad_w1, self.grad_w2 = backward(self.x, self.y, self.w2, self.h, self.h_relu, self.y_pred)
+
+    def update(self) -> None:
+        self.w1, self.w2 = update(self.w1, self.w2, self.grad_w1, self.grad_w2, self.rate)
+
+    def step(self) -> None:
+        self.w1, self.w2 = step(self.w1, self.w2, self.x, self.y, self.rate)
+
+    def loss(self) -> jax.Array:
+        return jnp.square(self.y_pred - self.y).sum()
+
+    def train(self, steps: int) -> np.ndarray:
+        (self.w1, self.w2), losses = train(self.w1, self.w2, self.x, self.y, self.rate, steps)
+        return np.asarray(losses)
+
+    def synchronize(self) -> None:
+        jax.block_until_ready([value for value in vars(self).values() if isinstance(value, jax.Array)])
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(self.w1), np.array(self.w2)
+
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(self.grad_w1), np.array(self.grad_w2)
+
+    def prediction(self) -> np.ndarray:
+        return np.array(self.y_pred)
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        found = ["cpu"]
+        for kind in DEVICE_KINDS[1:]:
+            try:
+                found += [kind, *(f"{kind}:{index}" for index in range(len(jax.devices(kind))))]
+            except RuntimeError:
+                continue
+        return found
+
+    @classmethod
+    def device_name(cls, device: str) -> str | None:
+        return None if device == "cpu" else _find(device).device_kind
+
+    def peak_device_bytes(self) -> int | None:
+        return (self.jax_device.memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def _find(device: str) -> jax.Device:
+    kind, _, index = device.partition(":")
+    return jax.devices(kind)[int(index or 0)]
