@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -42,14 +43,15 @@ def load(name: str) -> type[TwoLayerNet]:
     return module.Net
 
 
-def device_kinds(name: str) -> tuple[str, ...]:
+def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     """The kinds of device an implementation's file says it knows, read without importing it.
 
-    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. Raises LookupError
+    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. `path` has more
+    folders to look for modules in. Raises LookupError
     when there is no such implementation, module or class.
     """
     module_name, class_name = _locate(name)
-    tree = ast.parse(_source_file(name, module_name).read_text(encoding="utf-8"))
+    tree = ast.parse(_source_file(name, module_name, path).read_text(encoding="utf-8"))
     bound = _top_level_names(tree)
     if class_name and class_name not in bound and "*" not in bound:
         raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
@@ -69,9 +71,9 @@ def _locate(name: str) -> tuple[str, str]:
     return f"{__name__}.{stem}", ""
 
 
-def _source_file(name: str, module_name: str) -> Path:
+def _source_file(name: str, module_name: str, more: Sequence[str]) -> Path:
     """Where a module's source is; unlike find_spec, runs no parent package's code."""
-    path: list[str] | None = [str(_FOLDER.parent), *sys.path]
+    path: list[str] | None = [str(_FOLDER.parent), *more, *sys.path]
     spec: ModuleSpec | None = None
     for depth in range(1, module_name.count(".") + 2):
         part = ".".join(module_name.split(".")[:depth])

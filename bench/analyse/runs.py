@@ -1,0 +1,87 @@
+"""Reading runs: the one place that knows where a run's facts are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.measure import journal
+from bench.measure.records import Record
+
+from . import tables
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's tables. `info` is its plan, machine and options, empty where only a CSV is left."""
+
+    name: str
+    timings: pd.DataFrame
+    samples: pd.DataFrame
+    info: dict[str, Any]
+
+
+def load_run(path: str | PathLike[str]) -> Run:
+    """From a run's folder, a results folder (its newest run) or a `timings.csv`.
+
+    Raises FileNotFoundError when there is no run, ValueError when what is there is none.
+    """
+    path = Path(path)
+    if path.is_file() and path.name != journal.FILE:
+        return _from_csv(path)
+    folder = find(path)
+    if not (folder / journal.FILE).exists():
+        return _from_csv(folder / "timings.csv")
+    records = journal.read(folder)
+    return Run(tables.started(records).run, tables.timings(records), tables.samples(records), info(records))
+
+
+def find(path: Path) -> Path:
+    """A run's folder: the path itself, or the newest run of a results folder. Raises FileNotFoundError."""
+    if path.name == journal.FILE and path.is_file():
+        return path.parent
+    if (path / journal.FILE).exists():
+        return path
+    runs = sorted(found.parent for found in path.glob(f"runs/*/{journal.FILE}"))
+    if runs:
+        return runs[-1]
+    if (path / "timings.csv").exists():
+        return path
+    raise FileNotFoundError(f"{path}: no run here; a run's folder holds {journal.FILE}, a results folder runs/")
+
+
+def info(records: list[Record]) -> dict[str, Any]:
+    """What `run.json` holds: what was asked, of which machine, and how it ended."""
+    head = tables.started(records)
+    return {
+        "run": head.run,
+        "started": head.started,
+        "complete": tables.is_complete(records),
+        "options": head.options,
+        "machine": head.machine,
+        "plan": head.plan,
+    }
+
+
+def _from_csv(path: Path) -> Run:
+    try:
+        timings = pd.read_csv(path, keep_default_na=True)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a CSV file: {error}") from error
+    missing = [name for name in tables.TIMINGS if name not in timings]
+    if missing:
+        raise ValueError(f"{path}:1: not a timings.csv: it has no column {missing[0]!r}")
+    beside = path.parent / "samples.csv.gz"
+    samples = pd.read_csv(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
+    facts = path.parent / "run.json"
+    return Run(
+        str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
+        tables.typed(timings, tables.TIMINGS),
+        tables.typed(samples, tables.SAMPLES),
+        json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {},
+    )

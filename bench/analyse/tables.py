@@ -1,0 +1,318 @@
+"""A journal's records as tables: one row per cell, one row per sample."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.measure.records import (
+    STATUSES,
+    Block,
+    Failed,
+    Left,
+    Prepared,
+    Record,
+    RunEnded,
+    RunStarted,
+    WorkerStarted,
+)
+from bench.measure.session import plan_of
+from bench.plan.cells import DTYPES, PHASES, Cell, flops
+from bench.plan.plan import Plan
+
+from .statistics import UNKNOWN, Estimate, estimate, floor, high, typical, verdicts
+
+TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
+TIMINGS: dict[str, str] = {
+    "run": TEXT,
+    "implementation": CATEGORY,
+    "backend": CATEGORY,
+    "backend_version": CATEGORY,
+    "interpreter": CATEGORY,
+    "source": CATEGORY,
+    "device": CATEGORY,
+    "device_name": CATEGORY,
+    "dtype": CATEGORY,
+    "precision": CATEGORY,
+    "threads": WHOLE,
+    "N": WHOLE,
+    "D_in": WHOLE,
+    "H": WHOLE,
+    "D_out": WHOLE,
+    "phase": CATEGORY,
+    "status": CATEGORY,
+    "reason": TEXT,
+    "passes": WHOLE,
+    "samples": WHOLE,
+    "inner": WHOLE,
+    "seconds": REAL,
+    "seconds_low": REAL,
+    "seconds_high": REAL,
+    "seconds_floor": REAL,
+    "seconds_p95": REAL,
+    "speedup": REAL,
+    "speedup_low": REAL,
+    "speedup_high": REAL,
+    "verdict": CATEGORY,
+    "gflops": REAL,
+    "ceiling_fraction": REAL,
+    "first_call_seconds": REAL,
+    "setup_seconds": REAL,
+    "import_seconds": REAL,
+    "peak_bytes": WHOLE,
+    "error": REAL,
+    "tolerance": REAL,
+}
+"""The columns of `timings.csv`, in order, and their pandas dtypes. SI units."""
+SAMPLES: dict[str, str] = {
+    "run": TEXT,
+    "pass": WHOLE,
+    "process": WHOLE,
+    "round": WHOLE,
+    "position": WHOLE,
+    "implementation": CATEGORY,
+    "device": CATEGORY,
+    "dtype": CATEGORY,
+    "threads": WHOLE,
+    "N": WHOLE,
+    "D_in": WHOLE,
+    "H": WHOLE,
+    "D_out": WHOLE,
+    "phase": CATEGORY,
+    "inner": WHOLE,
+    "sample": WHOLE,
+    "seconds": REAL,
+}
+"""The columns of `samples.csv.gz`. `threads` is the limit that was set."""
+ORDERED = {"phase": list(PHASES), "status": list(STATUSES), "dtype": list(DTYPES)}
+VERDICTS = ["faster", "same", "slower", "unclear"]
+BUSY_BEYOND_LIMIT = 1.25
+"""Processor seconds per second, over the limit, from which a thread limit did not hold."""
+
+
+@dataclass
+class CellRecords:
+    """What the journal has about one cell."""
+
+    cell: Cell
+    blocks: list[Block] = field(default_factory=list)
+    workers: list[WorkerStarted] = field(default_factory=list)
+    prepared: list[Prepared] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    failed: Failed | None = None
+
+    def per_pass(self) -> dict[int, np.ndarray]:
+        """The samples of each pass, in order of measurement."""
+        samples: dict[int, list[float]] = defaultdict(list)
+        for block in self.blocks:
+            samples[block.passage].extend(block.seconds)
+        return {passage: np.array(seconds) for passage, seconds in samples.items()}
+
+    @property
+    def busy(self) -> float:
+        """Processor seconds per second while it was sampled."""
+        return float(np.median([block.cpu_per_wall for block in self.blocks])) if self.blocks else math.nan
+
+
+def started(records: Sequence[Record]) -> RunStarted:
+    """A journal's first record."""
+    first = records[0]
+    assert isinstance(first, RunStarted)
+    return first
+
+
+def is_complete(records: Sequence[Record]) -> bool:
+    """Whether the run got to its end."""
+    return any(isinstance(record, RunEnded) and record.complete for record in records)
+
+
+def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
+    """The records of each of the plan's cells, by cell key, in the plan's order."""
+    plan = plan_of(started(records))
+    cells = {cell.key: CellRecords(cell) for cell in plan.cells}
+    workers = {record.number: record for record in records if isinstance(record, WorkerStarted)}
+    for record in records:
+        match record:
+            case Block():
+                cells[record.cell].blocks.append(record)
+            case Left():
+                cells[record.cell].left.append(record)
+            case Prepared():
+                for key in record.cells:
+                    cells[key].prepared.append(record)
+                    cells[key].workers.append(workers[record.number])
+            case Failed():
+                for key in record.cells:
+                    cells[key].failed = record
+    return cells
+
+
+def timings(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per cell of the plan, measured or not, in the plan's order."""
+    head = started(records)
+    plan = plan_of(head)
+    rows = [_row(held, plan, head) for held in by_cell(records).values()]
+    _compare(rows, plan)
+    return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
+
+
+def samples(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per sample, in the order they were taken."""
+    head = started(records)
+    plan = plan_of(head)
+    cells = {cell.key: cell for cell in plan.cells}
+    blocks = [record for record in records if isinstance(record, Block)]
+    counts = [len(block.seconds) for block in blocks]
+    columns = [
+        {
+            "run": head.run,
+            "pass": block.passage,
+            "process": block.number,
+            "round": block.round,
+            "position": block.position,
+            **_names(cells[block.cell], plan),
+            "inner": block.inner,
+        }
+        for block in blocks
+    ]
+    table = pd.DataFrame(columns, columns=[*SAMPLES][:-2]).loc[np.repeat(np.arange(len(blocks)), counts)]
+    table["sample"] = [number for count in counts for number in range(1, count + 1)]
+    table["seconds"] = [second for block in blocks for second in block.seconds]
+    return typed(table.reset_index(drop=True), SAMPLES)
+
+
+def typed(table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
+    """With the columns' dtypes; categories in their meaning's order where they have one."""
+    typed_columns = {}
+    for name, dtype in dtypes.items():
+        column = table[name]
+        if name in ORDERED or name == "verdict":
+            known = ORDERED.get(name, VERDICTS)
+            typed_columns[name] = pd.Categorical(column, categories=known, ordered=name == "phase")
+        elif dtype == CATEGORY:
+            present = list(dict.fromkeys(column.dropna()))
+            typed_columns[name] = pd.Categorical(column, categories=present)
+        else:
+            typed_columns[name] = column.astype(dtype)
+    return pd.DataFrame(typed_columns, index=table.index)
+
+
+def _names(cell: Cell, plan: Plan) -> dict[str, Any]:
+    contender, shape = cell.contender, cell.shape
+    return {
+        "implementation": contender.implementation,
+        "device": contender.device,
+        "dtype": contender.dtype,
+        "threads": plan.threads(contender),
+        "N": shape.N,
+        "D_in": shape.D_in,
+        "H": shape.H,
+        "D_out": shape.D_out,
+        "phase": cell.phase,
+    }
+
+
+def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
+    cell, per_pass = held.cell, held.per_pass()
+    row: dict[str, Any] = {"run": head.run, **_names(cell, plan), "_per_pass": {}, **_status(held, plan)}
+    row["source"] = head.machine.get("source", "") if ":" not in cell.contender.implementation else cell.contender.implementation
+    if held.workers:
+        worker = held.workers[-1]
+        for name in ("backend", "backend_version", "interpreter", "precision"):
+            row[name] = getattr(worker, name)
+        row["device_name"] = worker.device_name or head.machine.get("cpu", "")
+        row["import_seconds"] = _median(worker.import_seconds for worker in held.workers)
+    if held.prepared:
+        row["setup_seconds"] = _median(prepared.setup_seconds for prepared in held.prepared)
+        row["first_call_seconds"] = _median(prepared.cells[cell.key] for prepared in held.prepared)
+        closest = max(held.prepared, key=lambda prepared: prepared.error / prepared.tolerance)
+        row["error"], row["tolerance"] = closest.error, closest.tolerance
+    if held.failed:
+        row["error"] = held.failed.error if held.failed.error is not None else row.get("error")
+        row["tolerance"] = held.failed.tolerance if held.failed.tolerance is not None else row.get("tolerance")
+    if row["status"] != "ok":
+        return row
+    medians = {passage: typical(seconds) for passage, seconds in per_pass.items()}
+    centre = estimate([*medians.values()])
+    row |= {
+        "_per_pass": medians,
+        "passes": len(per_pass),
+        "samples": sum(map(len, per_pass.values())),
+        "inner": held.blocks[-1].inner,
+        "seconds": centre.value,
+        "seconds_low": centre.low,
+        "seconds_high": centre.high,
+        "seconds_floor": estimate([floor(seconds) for seconds in per_pass.values()]).value,
+        "seconds_p95": estimate([high(seconds) for seconds in per_pass.values()]).value,
+        "gflops": flops(cell.shape, cell.phase, plan.steps) / centre.value / 1e9,
+        "peak_bytes": _peak_bytes(held),
+    }
+    return row
+
+
+def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
+    if held.failed:
+        return {"status": held.failed.status, "reason": held.failed.reason}
+    if not held.blocks:
+        return {"status": "not_run", "reason": "the run ended before this cell's first block"}
+    limit = plan.threads(held.cell.contender)
+    if held.busy > limit * BUSY_BEYOND_LIMIT:
+        in_force = math.ceil(held.busy - (BUSY_BEYOND_LIMIT - 1))
+        reason = f"asked to use {limit} threads, it kept {held.busy:.1f} busy"
+        return {"status": "ok", "reason": reason, "threads": in_force}
+    return {"status": "ok", "reason": ""}
+
+
+def _peak_bytes(held: CellRecords) -> int | None:
+    """The device's on an accelerator, the process's resident set on the host."""
+    on_host = held.cell.contender.device == "cpu"
+    peaks = [left.host_bytes if on_host else left.device_bytes for left in held.left]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _compare(rows: list[dict[str, Any]], plan: Plan) -> None:
+    """Speed-ups over the baseline and their verdicts, paired within passes."""
+    candidates = defaultdict(list)
+    for row in rows:
+        if row["implementation"] == plan.baseline:
+            candidates[_likeness(row)].append(row)
+    compared = []
+    for row in rows:
+        base = _baseline_of(row, candidates[_likeness(row)])
+        ratio = speedup(base, row) if base and row["status"] == "ok" else UNKNOWN
+        if ratio.passes:
+            row["speedup"], row["speedup_low"], row["speedup_high"] = ratio.value, ratio.low, ratio.high
+            if base is not row:
+                compared.append((row, ratio))
+    for (row, _), verdict in zip(compared, verdicts([ratio for _, ratio in compared]), strict=True):
+        row["verdict"] = verdict
+
+
+def speedup(base: dict[str, Any], row: dict[str, Any]) -> Estimate:
+    """How many times faster a row is than another, from the passes that have both."""
+    theirs, mine = base["_per_pass"], row["_per_pass"]
+    return estimate([theirs[passage] / mine[passage] for passage in mine if passage in theirs])
+
+
+def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What two rows must share to share a ratio, besides their threads where both are on the host."""
+    return (row["dtype"], row.get("precision"), row["N"], row["D_in"], row["H"], row["D_out"], row["phase"])
+
+
+def _baseline_of(row: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The baseline on the row's own device, else on the host; threads must agree on the host."""
+    same_device = [base for base in candidates if base["device"] == row["device"]]
+    if row["device"] == "cpu":
+        same_device = [base for base in same_device if base["threads"] == row["threads"]]
+        return same_device[0] if same_device else None
+    return next(iter(same_device + candidates), None)
+
+
+def _median(values: Iterable[float]) -> float:
+    return float(np.median([*values]))

@@ -1,0 +1,83 @@
+"""pytest's side: options, parameters, outcomes. Everything else is in the folders beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.glue import progress, replay
+from bench.glue.options import add_options, plan_from
+from bench.glue.session import BenchSession
+from bench.plan.cells import PHASES, Cell
+from bench.plan.grid import PlanError
+
+SESSION = pytest.StashKey[BenchSession]()
+PARAMETERS = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser.getgroup("relubench", "what relubench measures"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        asked = plan_from(config)
+    except PlanError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = BenchSession(asked, timed=not config.getoption("benchmark_disable"))
+    for mark in dict.fromkeys(mark for cell in asked.plan.cells for mark in replay.marks_of(cell)):
+        config.addinivalue_line("markers", f"{mark}: benchmarks of {mark}.")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    phase = metafunc.definition.originalname.removeprefix("test_")
+    if "samples" not in metafunc.fixturenames or phase not in PHASES:
+        return
+    cells = [cell for cell in metafunc.config.stash[SESSION].plan.cells if cell.phase == phase]
+    metafunc.parametrize(PARAMETERS, [_parameters(cell) for cell in cells])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (clock := replay.clock_of(item)) is not None:
+            replay.give_clock(item, clock)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    chosen = [replay.cell_of(item) for item in session.items]
+    session.config.stash[SESSION].select([cell for cell in chosen if cell is not None])
+
+
+@pytest.fixture
+def samples(request: pytest.FixtureRequest) -> Iterator[replay.Samples]:
+    """The cell's samples, measured with all the others when the first of them is wanted. Skips
+    where a backend or device is missing, before pytest-benchmark's fixture is made."""
+    session = request.config.stash[SESSION]
+    with progress.shown(request.config) as notify:
+        session.measure(notify)
+    cell = replay.cell_of(request.node)
+    assert cell is not None
+    yield replay.samples_or_skip(request.node, session.outcome(cell))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[SESSION].finish()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[SESSION].summary():
+        terminalreporter.write_line(line)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return config.stash[SESSION].header()
+
+
+def _parameters(cell: Cell) -> object:
+    contender, shape = cell.contender, cell.shape
+    values = (contender.implementation, contender.device, contender.dtype, contender.threads)
+    marks = [getattr(pytest.mark, mark) for mark in replay.marks_of(cell)]
+    return pytest.param(*values, shape.N, shape.D_in, shape.H, shape.D_out, id=cell.id, marks=marks)

@@ -1,0 +1,57 @@
+"""One line on a terminal, redrawn only between blocks; now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bench.measure.progress import Progress
+
+PLAIN_EVERY_SECONDS = 30.0
+
+
+@contextmanager
+def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
+    """A function that shows progress in the way that suits where the output goes."""
+    if config.get_verbosity() < 0:
+        yield lambda progress: None
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if sys.stdout.isatty():
+            with Live(console=Console(), auto_refresh=False, transient=True) as live:
+                yield lambda progress: live.update(Text(line(progress), overflow="ellipsis", no_wrap=True), refresh=True)
+        else:
+            yield _occasionally(time.monotonic)
+
+
+def line(progress: Progress) -> str:
+    """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
+    return (
+        f"pass {progress.passage}/{progress.passes} · {progress.done:.0%} · {_left(progress.seconds_left)} left · "
+        f"{progress.phase} {progress.shape} · {progress.contender}"
+    )
+
+
+def _occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
+    due = now() + PLAIN_EVERY_SECONDS
+
+    def show(progress: Progress) -> None:
+        nonlocal due
+        if now() >= due:
+            due = now() + PLAIN_EVERY_SECONDS
+            print(line(progress), flush=True)
+
+    return show
+
+
+def _left(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,102 @@
+"""Handing a cell's samples to pytest-benchmark, bit for bit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bench.plan.cells import PHASES, Cell, Contender, Shape
+
+_CLOCK = pytest.StashKey["ReplayClock"]()
+
+
+class ReplayClock:
+    """A timer for pytest-benchmark on which each round takes exactly one recorded sample."""
+
+    def __init__(self) -> None:
+        self.samples: list[float] = []
+        self._next = 0
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def reset(self) -> None:
+        """Before a round: from 0, so that the difference of two readings is the sample itself."""
+        self._now = 0.0
+
+    def advance(self) -> None:
+        """The round: the next sample passes."""
+        self._now = self.samples[self._next]
+        self._next += 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell."""
+
+    status: str
+    reason: str = ""
+    samples: tuple[float, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A cell's outcome, with the clock that can replay it."""
+
+    outcome: Outcome
+    clock: ReplayClock
+
+    def replay(self, benchmark: Any) -> None:
+        """Pass with the samples as the benchmark's rounds, or fail with the outcome's reason."""
+        if self.outcome.status != "ok":
+            benchmark.skipped = True  # or pytest-benchmark warns that its fixture was not used
+            pytest.fail(f"{self.outcome.status}: {self.outcome.reason}", pytrace=False)
+        if not self.outcome.samples:
+            benchmark.pedantic(lambda: None)  # benchmarks are disabled: called and verified, not timed
+            return
+        self.clock.samples = list(self.outcome.samples)
+        benchmark.extra_info.update(self.outcome.facts)
+        benchmark.pedantic(self.clock.advance, setup=self.clock.reset, rounds=len(self.clock.samples))
+
+
+def cell_of(item: pytest.Item) -> Cell | None:
+    """The cell that a test is about."""
+    callspec = getattr(item, "callspec", None)
+    phase = getattr(item, "originalname", "").removeprefix("test_")
+    if callspec is None or phase not in PHASES or "samples" not in getattr(item, "fixturenames", ()):
+        return None
+    of = callspec.params
+    contender = Contender(of["implementation"], of["device"], of["dtype"], of["threads"])
+    return Cell(contender, Shape(of["N"], of["D_in"], of["H"], of["D_out"]), phase)
+
+
+def clock_of(item: pytest.Item) -> ReplayClock | None:
+    """A clock of the test's own, if it is about a cell."""
+    if cell_of(item) is None:
+        return None
+    return item.stash.setdefault(_CLOCK, ReplayClock())
+
+
+def give_clock(item: pytest.Item, clock: ReplayClock) -> None:
+    """As pytest-benchmark's `timer`. Only the closest marker is read, so an outer one is merged."""
+    outer = item.get_closest_marker("benchmark")
+    options = {**(outer.kwargs if outer else {}), "timer": clock}
+    item.add_marker(pytest.mark.benchmark(**options), append=False)
+
+
+def samples_or_skip(item: pytest.Item, outcome: Outcome) -> Samples:
+    if outcome.status in ("unavailable", "unsupported"):
+        pytest.skip(f"{outcome.status}: {outcome.reason}")
+    return Samples(outcome, item.stash[_CLOCK])
+
+
+def marks_of(cell: Cell) -> list[str]:
+    """What `-m` can select a cell by: phase, implementation, kind of device, dtype."""
+    contender = cell.contender
+    names = (cell.phase, contender.implementation, contender.device.partition(":")[0], contender.dtype)
+    return [re.sub(r"\W", "_", name) for name in names]

@@ -1,0 +1,84 @@
+"""What this machine is, told without importing a backend."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.plan.plan import Machine
+
+
+def here() -> Machine:
+    """The processors this process may use, and the accelerators present."""
+    return Machine(cpus=usable_processors(), accelerators=accelerators())
+
+
+def usable_processors() -> int:
+    """Those this process may run on, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def accelerators() -> tuple[str, ...]:
+    """`cuda` for one NVIDIA GPU, `cuda:0`, `cuda:1`, … for several, `mps` on Apple silicon."""
+    count = _cuda_devices()
+    cuda = ("cuda",) if count == 1 else tuple(f"cuda:{index}" for index in range(count))
+    mps = ("mps",) if sys.platform == "darwin" and platform.machine() == "arm64" else ()
+    return cuda + mps
+
+
+def describe() -> dict[str, Any]:
+    """The machine's facts that make its timings comparable, or not, with another's."""
+    import cpuinfo  # only here: it asks other programs, for most of a second
+
+    frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
+    return {
+        "host": platform.node(),
+        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()),
+        "architecture": platform.machine(),
+        "processors": psutil.cpu_count(),
+        "usable_processors": usable_processors(),
+        "megahertz": round(frequency.max or frequency.current) if frequency else None,
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "accelerators": list(accelerators()),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "relubench": _version("relubench"),
+        "source": _revision(Path(__file__).parent),
+    }
+
+
+def _cuda_devices() -> int:
+    """Asked of NVIDIA's driver itself, which creates no context for this."""
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            driver = ctypes.CDLL(library)
+        except OSError:
+            continue
+        count = ctypes.c_int(0)
+        if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
+            return count.value
+    return 0
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _revision(folder: Path) -> str:
+    """The git revision of the sources, or nothing where they are not in a repository."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--tags"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

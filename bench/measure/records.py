@@ -1,0 +1,135 @@
+"""What a run's journal holds: one frozen record per thing that happened, in the order it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The first record: what was asked, and of which machine."""
+
+    run: str
+    started: str
+    """UTC, ISO 8601."""
+    plan: dict[str, Any]
+    machine: dict[str, Any]
+    options: list[str]
+    """The command line."""
+
+
+@dataclass(frozen=True)
+class RunResumed:
+    """A run that had been cut off goes on; seconds count from here again."""
+
+    started: str
+    options: list[str]
+
+
+@dataclass(frozen=True)
+class WorkerStarted:
+    """A contender's process is up: its framework is imported, its devices are known."""
+
+    number: int
+    """Counts the run's processes."""
+    passage: int
+    """The pass, from 1."""
+    contender: str
+    backend: str
+    backend_version: str
+    interpreter: str
+    device_name: str
+    precision: str
+    threads: int
+    """The limit that was set."""
+    import_seconds: float
+    wall_seconds: float
+    """From asking for the process to its first answer."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A contender has a shape's problem: set up, called once, and verified."""
+
+    number: int
+    passage: int
+    cells: dict[str, float]
+    """First call of each cell, in seconds, by cell key."""
+    setup_seconds: float
+    error: float
+    """Of the tensor that used most of its tolerance."""
+    tolerance: float
+    tensor: str
+    verify_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A contender is warm in a cell."""
+
+    number: int
+    passage: int
+    cell: str
+    inner: int
+    samples: int
+    """To be taken in each block."""
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block: a re-warm and then samples."""
+
+    number: int
+    passage: int
+    round: int
+    position: int
+    """Within the round, from 1."""
+    cell: str
+    inner: int
+    seconds: list[float]
+    """Of each sample, per iteration."""
+    cpu_per_wall: float
+    """Processor seconds per second while sampling: how many threads were busy."""
+    rewarm_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class Left:
+    """A contender is done with a cell."""
+
+    number: int
+    passage: int
+    cell: str
+    host_bytes: int | None
+    device_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Some cells have an outcome other than `ok`, and will not be visited again."""
+
+    passage: int
+    cells: list[str]
+    status: str
+    reason: str
+    error: float | None = None
+    tolerance: float | None = None
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The last record of a run that was not killed."""
+
+    complete: bool
+    wall_seconds: float
+
+
+Record = RunStarted | RunResumed | WorkerStarted | Prepared | Entered | Block | Left | Failed | RunEnded
+
+STATUSES = ("ok", "wrong", "unavailable", "unsupported", "out_of_memory", "timeout", "crashed", "not_run")

@@ -1,0 +1,112 @@
+"""A run from its folder to its last record: new, or going on where an earlier one was cut off."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.grid import PlanError
+from bench.plan.plan import Plan
+
+from . import journal, machine
+from .client import ProcessWorker, Setting
+from .progress import Progress
+from .records import Failed, RunEnded, RunResumed, RunStarted
+from .run import Open, Run, State
+
+
+def new_run(results: Path, grid: str) -> Path:
+    """A folder of its own for a run, named by the time and the grid, made so that no one else has it."""
+    name = datetime.now(UTC).strftime(f"%Y-%m-%dT%H-%M-%S-{grid}")
+    for attempt in range(1, 1000):
+        folder = results / "runs" / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{results} has a thousand runs of this second")
+
+
+def measure(
+    plan: Plan,
+    folder: Path,
+    path: Sequence[str] = (),
+    notify: Callable[[Progress], None] = lambda progress: None,
+    resumed: bool = False,
+    open_worker: Open | None = None,
+) -> None:
+    """Measure a plan into a folder's journal. `path` has the folders of other people's classes.
+
+    However it ends, what was measured is in the journal, and a RunEnded record unless the process
+    was killed.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    options = sys.argv[1:]
+    state = State.of(journal.read(folder)) if resumed else State()
+    with journal.Journal(folder) as book:
+        if resumed:
+            book.append(RunResumed(started, options))
+        else:
+            book.append(RunStarted(folder.name, started, plan_to_dict(plan), machine.describe(), options))
+        begun = time.perf_counter()
+        complete = False
+        try:
+            Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, notify).measure()
+            complete = True
+        finally:
+            book.append(RunEnded(complete, time.perf_counter() - begun))
+
+
+def verify(plan: Plan, folder: Path, path: Sequence[str] = ()) -> dict[str, Failed]:
+    """Call and verify each cell once, timing nothing; the failures by cell key."""
+    with journal.Journal(folder) as book:
+        run = Run(plan, book, processes(plan, folder / "logs", path))
+        run.verify()
+    return run.state.failed
+
+
+def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
+    """Starts real worker processes, whose output goes to a log for each contender."""
+
+    def open_worker(contender: Contender, passage: int) -> ProcessWorker:
+        name = f"{contender}-T{contender.threads}".replace(":", "_")
+        threads = plan.threads(contender)
+        return ProcessWorker(Setting(contender, threads, plan.timeout, logs / f"{name}.log", path=path))
+
+    return open_worker
+
+
+def plan_to_dict(plan: Plan) -> dict[str, Any]:
+    """A plan as plain data, its cells as rows."""
+    flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
+    return {**{f.name: getattr(plan, f.name) for f in fields(plan)}, "cells": flat}
+
+
+def plan_of(started: RunStarted) -> Plan:
+    """The plan that a run was started with."""
+
+    def cell(row: dict[str, Any]) -> Cell:
+        contender = Contender(*(row[f.name] for f in fields(Contender)))
+        return Cell(contender, Shape(*(row[f.name] for f in fields(Shape))), row["phase"])
+
+    return Plan(**{**started.plan, "cells": tuple(cell(row) for row in started.plan["cells"])})
+
+
+def resumable(folder: Path) -> Plan:
+    """The plan of a run that was cut off. Raises PlanError when there is none or it is complete."""
+    try:
+        records = journal.read(folder)
+    except (OSError, ValueError) as error:
+        raise PlanError(f"--resume: {folder} is not a run's folder: {error}") from error
+    if any(isinstance(record, RunEnded) and record.complete for record in records):
+        raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
+    assert isinstance(records[0], RunStarted)
+    return plan_of(records[0])
+

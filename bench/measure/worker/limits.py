@@ -1,0 +1,46 @@
+"""Thread limits and other settings that hold only if made before a framework is imported."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+# OpenMP serves PyTorch, OpenBLAS NumPy, Accelerate NumPy on macOS; JAX's CPU client reads NPROC,
+# and neither OMP_NUM_THREADS nor XLA_FLAGS.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NPROC",
+)
+SETTINGS = {
+    "NVIDIA_TF32_OVERRIDE": "0",  # cuBLAS: float32 means float32, whoever calls it
+    "CUPY_TF32": "0",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # or the first JAX worker takes 3/4 of the GPU's memory
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONHASHSEED": "0",
+}
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What a worker's environment adds to its parent's."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) | SETTINGS
+
+
+def limit_processors(threads: int) -> None:
+    """Where the system allows, leave this process only so many processors: that limit holds for all."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+
+def die_with_parent() -> None:
+    """On Linux, have the kernel end this process with its parent, even while it is stopped."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

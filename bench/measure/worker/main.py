@@ -1,0 +1,63 @@
+"""A worker's loop: JSON lines in and out over pipes of its own, so that what a backend prints is only a log."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from typing import IO, Any
+
+from . import limits
+
+
+def main(arguments: list[str]) -> int:
+    """`requests` and `replies` are inherited file descriptors; the rest says who this contender is."""
+    config = json.loads(arguments[0])
+    limits.die_with_parent()
+    limits.limit_processors(config["threads"])
+    sys.path[:0] = config["path"]
+    with open(config["requests"], encoding="utf-8") as requests, open(config["replies"], "w", encoding="utf-8") as replies:
+        return serve(config, requests, replies)
+
+
+def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
+    """Answer requests until there are no more."""
+    session = None
+    for line in requests:
+        request = json.loads(line)
+        verb = request.pop("verb")
+        try:
+            if verb == "start":
+                request["started"] = time.perf_counter()
+                from .session import Session  # only now, with the clock running: it imports NumPy
+
+                session = Session(config["implementation"], config["device"], config["dtype"], config["seed"])
+            reply = {"ok": getattr(session, verb)(**request)}
+        except Exception as error:
+            reply = {"failed": describe(error)}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+    return 0
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """A failure's status and reason, told from the exception."""
+    if hasattr(error, "status"):
+        return {"status": error.status, "reason": str(error), **error.figures}  # type: ignore[attr-defined]
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    last = str(error).strip().splitlines()
+    message = f"{type(error).__name__}: {last[0] if last else 'no message'}"
+    if is_out_of_memory(error):
+        return {"status": "out_of_memory", "reason": message}
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return {"status": "crashed", "reason": message + where}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """PyTorch and CuPy have exceptions of that name; XLA's and PyTorch's CPU allocator's tell by their text."""
+    named = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    text = str(error)
+    return named or "RESOURCE_EXHAUSTED" in text or "can't allocate memory" in text or "out of memory" in text.lower()

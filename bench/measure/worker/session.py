@@ -1,0 +1,153 @@
+"""What a worker can be asked to do: one method a request, plain data in and out."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import implementations
+from implementations import Problem, Unavailable
+
+from . import memory
+from .timing import Clocks, Timer
+from .verify import verify, worst
+
+PROBE_SIZE = 1536
+
+
+class Failure(Exception):
+    """A cell that will have no time: its status, and why."""
+
+    def __init__(self, status: str, reason: str, **figures: float) -> None:
+        super().__init__(reason)
+        self.status, self.figures = status, figures
+
+
+@dataclass
+class Session:
+    """One contender's life in one process."""
+
+    implementation: str
+    device: str
+    dtype: str
+    seed: int = 0
+    clocks: Clocks = field(default_factory=Clocks)
+    timer: Timer | None = None
+
+    def start(self, started: float) -> dict[str, Any]:
+        """Import the backend and find the device; `started` is when NumPy's import, needed for all,
+        began. Raises Failure."""
+        self.net_class = self._load()
+        devices = self._devices()
+        import_seconds = self.clocks.wall() - started
+        if self.device not in devices:
+            kinds = implementations.device_kinds(self.implementation)
+            known = self.device.partition(":")[0] in kinds
+            here = f"{self.implementation} finds only {', '.join(devices)} here"
+            nowhere = f"{self.implementation} runs on {', '.join(kinds)} only, not on {self.device}"
+            raise Failure("unavailable" if known else "unsupported", here if known else nowhere)
+        return {
+            "backend": self.net_class.backend,
+            "backend_version": _version(self.net_class.backend),
+            "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
+            "device_name": self.net_class.device_name(self.device) or "",
+            "precision": self.net_class.precision,
+            "import_seconds": import_seconds,
+            "details": {"numpy": np.__version__, "blas": _blas(), "executable": sys.executable},
+        }
+
+    def prepare(self, shape: list[int], phases: list[str], steps: int) -> dict[str, Any]:
+        """Set up a shape's problem, call each phase for the first time, and verify. Raises Failure."""
+        self.timer = None
+        self.problem = Problem.random(*shape, seed=self.seed)
+        self.problem.arrays(self.dtype)
+        self.steps = steps
+        now = self.clocks.wall
+        started = now()
+        self._make().synchronize()
+        setup_seconds = now() - started
+        first_calls = {phase: self._timer(phase).first_call() for phase in phases}
+        started = now()
+        checks = verify(self._make)
+        check = worst(checks)
+        if not check.passed:
+            wrong = "; ".join(str(one) for one in checks if not one.passed)
+            raise Failure("wrong", wrong, error=check.error, tolerance=check.tolerance)
+        return {
+            "setup_seconds": setup_seconds,
+            "first_calls": first_calls,
+            "tensor": check.tensor,
+            "error": check.error,
+            "tolerance": check.tolerance,
+            "verify_seconds": now() - started,
+        }
+
+    def enter(self, phase: str, samples: int, inner: int | None = None) -> dict[str, Any]:
+        """Make ready to time a phase. A given `inner` is kept, else it and `samples` are calibrated."""
+        memory.reset_peak()
+        self.timer = self._timer(phase)
+        if inner is None:
+            inner, samples = self.timer.calibrate(samples)
+        self.inner, self.samples = inner, samples
+        return {"inner": inner, "samples": samples}
+
+    def block(self) -> dict[str, Any]:
+        """Re-warm and take a block of samples."""
+        assert self.timer, "enter comes before block"
+        rewarm_seconds = self.timer.rewarm()
+        seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
+        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds}
+
+    def leave(self) -> dict[str, Any]:
+        """Be done with the phase; the most memory it held."""
+        assert self.timer, "enter comes before leave"
+        device_bytes = self.timer.net.peak_device_bytes()
+        self.timer = None
+        return {"host_bytes": memory.peak_bytes(), "device_bytes": device_bytes}
+
+    def probe(self) -> dict[str, Any]:
+        """Processor seconds per second of a large product: whether a thread limit held."""
+        self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1, seed=self.seed)
+        timer = self._timer("forward")
+        timer.calibrate(samples=1)
+        _, cpu_per_wall = timer.block(inner=8, samples=1)
+        return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
+
+    def _load(self) -> Any:
+        try:
+            return implementations.load(self.implementation)
+        except Unavailable as error:
+            raise Failure("unavailable", str(error)) from error
+        except LookupError as error:
+            raise Failure("crashed", str(error)) from error
+
+    def _devices(self) -> list[str]:
+        try:
+            return self.net_class.devices()
+        except Unavailable as error:
+            raise Failure("unavailable", str(error)) from error
+
+    def _make(self) -> Any:
+        return self.net_class(self.problem, self.device, self.dtype)
+
+    def _timer(self, phase: str) -> Timer:
+        return Timer(self._make, phase, getattr(self, "steps", 1), self.clocks)
+
+def _version(backend: str) -> str:
+    """Of an import name; of CuPy, whose distributions are called by their CUDA, the module's own."""
+    try:
+        return importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(sys.modules.get(backend), "__version__", "unknown"))
+
+
+def _blas() -> str:
+    """The BLAS that NumPy was built with."""
+    build = np.show_config(mode="dicts") or {}
+    blas = build.get("Build Dependencies", {}).get("blas", {})
+    return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()

@@ -1,0 +1,126 @@
+"""The clock's side of a cell: calibration, re-warming, and samples that end in a synchronise."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+SAMPLE_SECONDS = 2e-3
+"""Aimed at for one sample: far above any clock's resolution, short beside a scheduler's quantum."""
+BLOCK_SECONDS = 45e-3
+"""A cell whose samples would take longer than this in a block takes fewer, and at least one."""
+REWARM_SECONDS = 8e-3
+"""Before every block: long enough for caches and thread pools to come back after a stop."""
+WARM_SECONDS = 40e-3
+"""Before a cell is calibrated."""
+MOST_INNER = 1_000_000
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Where time is read, in seconds."""
+
+    wall: Callable[[], float] = time.perf_counter
+    cpu: Callable[[], float] = time.process_time
+
+
+class Timer:
+    """Times one phase of one net. `make()` builds a net from the host arrays."""
+
+    def __init__(self, make: Callable[[], Any], phase: str, steps: int, clocks: Clocks) -> None:
+        self.make, self.phase, self.steps, self.clocks = make, phase, steps, clocks
+        self.net = make()
+        if phase in ("backward", "update"):
+            self.net.forward()
+        if phase == "update":
+            self.net.backward()
+        self.net.synchronize()
+        self._run = self._choose()
+
+    def first_call(self) -> float:
+        """Seconds of the phase's first iteration: compilation and all."""
+        return self._run(1)
+
+    def calibrate(self, samples: int) -> tuple[int, int]:
+        """(inner, samples in a block), after warming up."""
+        quickest = self._warm(WARM_SECONDS)
+        inner = min(MOST_INNER, max(1, math.ceil(SAMPLE_SECONDS / max(quickest, 1e-9))))
+        return inner, max(1, min(samples, int(BLOCK_SECONDS / max(inner * quickest, 1e-9))))
+
+    def rewarm(self) -> float:
+        """Warm up again after a stop; the seconds it took."""
+        started = self.clocks.wall()
+        self._warm(REWARM_SECONDS)
+        return self.clocks.wall() - started
+
+    def block(self, inner: int, samples: int) -> tuple[list[float], float]:
+        """(seconds per iteration of each sample, processor seconds per second), garbage collection off."""
+        collecting = gc.isenabled()
+        gc.collect()
+        gc.disable()
+        try:
+            cpu, wall = self.clocks.cpu(), self.clocks.wall()
+            seconds = [self._run(inner) / inner for _ in range(samples)]
+            return seconds, (self.clocks.cpu() - cpu) / (self.clocks.wall() - wall)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _warm(self, seconds: float) -> float:
+        """Iterate for that long, at least once; the quickest iteration, of the phase itself."""
+        run, quickest, batch = self._run, math.inf, 1
+        if self.phase == "train" and seconds == REWARM_SECONDS:
+            run = self._repeat(self.net.step)  # a whole training is longer than any warm-up needs
+        end = self.clocks.wall() + seconds
+        while True:
+            spent = run(batch)
+            quickest = min(quickest, spent / batch)
+            if self.clocks.wall() >= end:
+                return quickest
+            if spent < seconds / 20:
+                batch *= 2  # so that reading the clock is not what is timed
+
+    def _choose(self) -> Callable[[int], float]:
+        if self.phase == "train":
+            return self._trainings
+        if self.phase == "backward" and self.net.consumes_graph:
+            return self._backwards
+        return self._repeat(getattr(self.net, self.phase))
+
+    def _repeat(self, advance: Callable[[], None]) -> Callable[[int], float]:
+        def run(inner: int) -> float:
+            synchronize, now = self.net.synchronize, self.clocks.wall
+            synchronize()
+            started = now()
+            for _ in range(inner):
+                advance()
+            synchronize()
+            return now() - started
+
+        return run
+
+    def _backwards(self, inner: int) -> float:
+        """Each backward alone, with the forward whose graph it consumes outside the clock."""
+        net, now, total = self.net, self.clocks.wall, 0.0
+        for _ in range(inner):
+            net.forward()
+            net.synchronize()
+            started = now()
+            net.backward()
+            net.synchronize()
+            total += now() - started
+        return total
+
+    def _trainings(self, inner: int) -> float:
+        """Host arrays in, host arrays out."""
+        now = self.clocks.wall
+        started = now()
+        for _ in range(inner):
+            net = self.make()
+            net.train(self.steps)
+            net.weights()
+        return now() - started

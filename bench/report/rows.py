@@ -1,0 +1,31 @@
+"""How rows are named and grouped wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bench.plan.cells import Shape
+
+AXES = ["N", "D_in", "H", "D_out"]
+
+
+def shapes(timings: pd.DataFrame) -> Iterator[tuple[Shape, pd.DataFrame]]:
+    """The rows of each shape, in the order the shapes first stand."""
+    for sizes, rows in timings.groupby(AXES, sort=False):
+        yield Shape(*(int(size) for size in sizes)), rows  # type: ignore[union-attr]
+
+
+def shape_name(shape: Shape) -> str:
+    return f"N={shape.N} D_in={shape.D_in} H={shape.H}" + (f" D_out={shape.D_out}" if shape.D_out != 10 else "")
+
+
+def contender_names(timings: pd.DataFrame) -> pd.Series:
+    """Each row's contender, with as much of device, dtype and threads as tells them apart."""
+    names = timings["implementation"].astype(str)
+    known = timings[timings["status"] == "ok"]
+    for column, text in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
+        if known[column].nunique() > 1 or (column == "device" and set(known[column]) - {"cpu"}):
+            names = names + ", " + timings[column].map(lambda value, text=text: text.format(value)).astype(str)
+    return names
