@@ -51,9 +51,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def samples(request: pytest.FixtureRequest) -> Iterator[replay.Samples]:
-    """The cell's samples, measured with all the others when the first of them is wanted. Skips
-    where a backend or device is missing, before pytest-benchmark's fixture is made."""
+def samples(
+    request: pytest.FixtureRequest, implementation, device, dtype, threads, N, D_in, H, D_out
+) -> Iterator[replay.Samples]:
+    """The cell's samples, measured with all the others when the first of them is wanted. The
+    other arguments are what the test is parametrised by: its node has them. Skips where a
+    backend or device is missing, before pytest-benchmark's fixture is made."""
     session = request.config.stash[SESSION]
     with progress.shown(request.config) as notify:
         session.measure(notify)

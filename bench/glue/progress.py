@@ -35,7 +35,7 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
     return (
-        f"pass {progress.passage}/{progress.passes} · {progress.done:.0%} · {_left(progress.seconds_left)} left · "
+        f"pass {progress.passage}/{progress.passes} · {progress.done * 100:.0f} % · {_left(progress.seconds_left)} left · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 
@@ -47,7 +47,7 @@ def _occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
         nonlocal due
         if now() >= due:
             due = now() + PLAIN_EVERY_SECONDS
-            print(line(progress), flush=True)
+            print(f"\n{line(progress)}", end="", flush=True)  # pytest has begun a line of its own
 
     return show
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import platform
 import sys
@@ -45,6 +46,7 @@ class Session:
         self.net_class = self._load()
         devices = self._devices()
         import_seconds = self.clocks.wall() - started
+        gc.freeze()  # collecting a framework's modules anew before every cell would take longer than the cell
         if self.device not in devices:
             kinds = implementations.device_kinds(self.implementation)
             known = self.device.partition(":")[0] in kinds
@@ -89,6 +91,7 @@ class Session:
 
     def enter(self, phase: str, samples: int, inner: int | None = None) -> dict[str, Any]:
         """Make ready to time a phase. A given `inner` is kept, else it and `samples` are calibrated."""
+        gc.collect()
         memory.reset_peak()
         self.timer = self._timer(phase)
         if inner is None:

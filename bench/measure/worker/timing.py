@@ -60,7 +60,6 @@ class Timer:
     def block(self, inner: int, samples: int) -> tuple[list[float], float]:
         """(seconds per iteration of each sample, processor seconds per second), garbage collection off."""
         collecting = gc.isenabled()
-        gc.collect()
         gc.disable()
         try:
             cpu, wall = self.clocks.cpu(), self.clocks.wall()
