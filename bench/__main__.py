@@ -34,7 +34,9 @@ def _report(asked: argparse.Namespace) -> Any:
     folder = runs.find(asked.run_or_dir)
     if not (folder / journal.FILE).exists():
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
-    written = files.write(folder, asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None)
+    written = files.write(
+        folder, asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
+    )
     run = runs.load_run(folder)
     print(terminal.summary(run.timings, run.info["plan"]["baseline"]), end="\n\n")
     print(*written, sep="\n")

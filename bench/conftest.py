@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from bench.glue import progress, replay
@@ -53,7 +51,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def samples(
     request: pytest.FixtureRequest, implementation, device, dtype, threads, N, D_in, H, D_out
-) -> Iterator[replay.Samples]:
+) -> replay.Samples:
     """The cell's samples, measured with all the others when the first of them is wanted. The
     other arguments are what the test is parametrised by: its node has them. Skips where a
     backend or device is missing, before pytest-benchmark's fixture is made."""
@@ -62,7 +60,7 @@ def samples(
         session.measure(notify)
     cell = replay.cell_of(request.node)
     assert cell is not None
-    yield replay.samples_or_skip(request.node, session.outcome(cell))
+    return replay.samples_or_skip(request.node, session.outcome(cell))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

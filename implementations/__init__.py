@@ -66,7 +66,9 @@ def _locate(name: str) -> tuple[str, str]:
     if class_name:
         return module_name, class_name
     if name not in names():
-        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}, or package.module:Class")
+        raise LookupError(
+            f"there is no implementation {name!r}; there are {', '.join(names())}, or package.module:Class"
+        )
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
     return f"{__name__}.{stem}", ""
 

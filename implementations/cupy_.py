@@ -10,7 +10,7 @@ from .numpy_ import Net as NumpyNet
 try:
     import cupy
 except ImportError as error:
-    raise Unavailable("CuPy is not installed: pip install 'relubench[cuda13]' (or [cuda12])") from error
+    raise Unavailable("CuPy is not installed: pip install -e '.[cuda13]' (or '.[cuda12]')") from error
 
 DEVICE_KINDS = ("cuda",)
 

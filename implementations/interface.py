@@ -136,7 +136,7 @@ class TwoLayerNet(ABC):
         """Native scalars as one host array; override where one transfer can serve them all."""
         return np.array([float(loss) for loss in losses], self.dtype)
 
-    def synchronize(self) -> None:
+    def synchronize(self) -> None:  # noqa: B027 - right as it is for what is synchronous
         """Return once everything asked of the device is done."""
 
     @abstractmethod

@@ -13,7 +13,9 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
-    raise Unavailable("JAX is not installed: pip install 'relubench[jax]' (with a GPU: [cuda13] or [cuda12])") from error
+    raise Unavailable(
+        "JAX is not installed: pip install -e '.[jax]' (with a GPU '.[cuda13]' or '.[cuda12]')"
+    ) from error
 
 DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
 

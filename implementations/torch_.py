@@ -9,7 +9,7 @@ from .interface import Problem, TwoLayerNet, Unavailable
 try:
     import torch
 except ImportError as error:
-    raise Unavailable("PyTorch is not installed: pip install 'relubench[torch]'") from error
+    raise Unavailable("PyTorch is not installed: pip install -e '.[torch]'") from error
 
 DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
 

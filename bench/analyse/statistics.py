@@ -66,7 +66,7 @@ def verdicts(ratios: Sequence[Estimate], min_effect: float = MIN_EFFECT) -> list
     Hochberg 1995); `same` only where the interval lies wholly within; else `unclear`."""
     above, below = 1 + min_effect, 1 / (1 + min_effect)
     tested = [min(r.p_beyond(above), r.p_beyond(below)) for r in ratios]
-    adjusted = stats.false_discovery_control(tested) if tested else []
+    adjusted = stats.false_discovery_control(tested) if tested else np.array([])
     return [_verdict(r, p, above, below) for r, p in zip(ratios, adjusted, strict=True)]
 
 

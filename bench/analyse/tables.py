@@ -189,7 +189,7 @@ def samples(records: Sequence[Record]) -> pd.DataFrame:
 
 def typed(table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
     """With the columns' dtypes; categories in their meaning's order where they have one."""
-    typed_columns = {}
+    typed_columns: dict[str, Any] = {}
     for name, dtype in dtypes.items():
         column = table[name]
         if name in ORDERED or name == "verdict":
@@ -199,7 +199,7 @@ def typed(table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
             present = list(dict.fromkeys(column.dropna()))
             typed_columns[name] = pd.Categorical(column, categories=present)
         else:
-            typed_columns[name] = column.astype(dtype)
+            typed_columns[name] = pd.Series(column, dtype=pd.api.types.pandas_dtype(dtype))
     return pd.DataFrame(typed_columns, index=table.index)
 
 
@@ -221,7 +221,9 @@ def _names(cell: Cell, plan: Plan) -> dict[str, Any]:
 def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
     cell, per_pass = held.cell, held.per_pass()
     row: dict[str, Any] = {"run": head.run, **_names(cell, plan), "_per_pass": {}, **_status(held, plan)}
-    row["source"] = head.machine.get("source", "") if ":" not in cell.contender.implementation else cell.contender.implementation
+    row["source"] = (
+        head.machine.get("source", "") if ":" not in cell.contender.implementation else cell.contender.implementation
+    )
     if held.workers:
         worker = held.workers[-1]
         for name in ("backend", "backend_version", "interpreter", "precision"):

@@ -48,9 +48,13 @@ class Asked:
 
 def add_options(group: Any) -> None:
     """Every option of `pytest bench/`."""
-    group.addoption("--grid", metavar="NAME|FILE", default="default", help="a preset or a .toml file (default: default)")
+    group.addoption(
+        "--grid", metavar="NAME|FILE", default="default", help="a preset or a .toml file (default: default)"
+    )
     for option, key, meaning in AXES:
-        group.addoption(option, dest=f"relubench_{key}", metavar="LIST", help=f"{meaning} (by comma; overrides the grid)")
+        group.addoption(
+            option, dest=f"relubench_{key}", metavar="LIST", help=f"{meaning} (by comma; overrides the grid)"
+        )
     for option, key, meaning in SCALARS:
         group.addoption(option, dest=f"relubench_{key}", metavar="VALUE", help=f"{meaning} (overrides the grid)")
     group.addoption("--seed", metavar="N", help="of the random orders (default: from the clock)")
@@ -62,7 +66,9 @@ def plan_from(config: pytest.Config) -> Asked:
     """The plan the options ask for on this machine. Raises PlanError."""
     invoked_in = config.invocation_params.dir
     results = _results(invoked_in / config.getoption("--results"))
-    path = tuple(dict.fromkeys([str(invoked_in), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]) - {"": None}.keys())
+    path = tuple(
+        dict.fromkeys([str(invoked_in), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]) - {"": None}.keys()
+    )
     if config.getoption("--resume"):
         folder = _run_folder(config.getoption("--resume"), results, invoked_in)
         return Asked(session.resumable(folder), results, folder, path)

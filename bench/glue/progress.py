@@ -27,7 +27,9 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if sys.stdout.isatty():
             with Live(console=Console(), auto_refresh=False, transient=True) as live:
-                yield lambda progress: live.update(Text(line(progress), overflow="ellipsis", no_wrap=True), refresh=True)
+                yield lambda progress: live.update(
+                    Text(line(progress), overflow="ellipsis", no_wrap=True), refresh=True
+                )
         else:
             yield _occasionally(time.monotonic)
 

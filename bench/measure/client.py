@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -28,7 +29,9 @@ GRACE_SECONDS = 5.0
 class WorkerFailed(Exception):
     """A request failed: a status, a reason, and whether the process can be asked anything more."""
 
-    def __init__(self, status: str, reason: str, alive: bool, error: float | None = None, tolerance: float | None = None):
+    def __init__(
+        self, status: str, reason: str, alive: bool, error: float | None = None, tolerance: float | None = None
+    ):
         super().__init__(reason)
         self.status, self.reason, self.alive = status, reason, alive
         self.error, self.tolerance = error, tolerance
@@ -127,10 +130,8 @@ class ProcessWorker:
         """End the process, kindly if it answers to that."""
         if self._requests.closed:
             return
-        try:
+        with suppress(BrokenPipeError):
             self._requests.close()  # no more requests: it ends by itself
-        except BrokenPipeError:
-            pass
         try:
             self._process.resume()
             self._process.wait(GRACE_SECONDS)

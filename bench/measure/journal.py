@@ -52,7 +52,9 @@ def read(folder: Path) -> list[Record]:
     torn = lines.pop()  # what follows the last newline: nothing, or a line cut short
     records = [decode(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     if not records or not isinstance(records[0], RunStarted):
-        raise ValueError(f"{path}:1: a journal begins with a RunStarted record{', this line is cut short' if torn else ''}")
+        raise ValueError(
+            f"{path}:1: a journal begins with a RunStarted record{', this line is cut short' if torn else ''}"
+        )
     return records
 
 

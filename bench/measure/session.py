@@ -109,4 +109,3 @@ def resumable(folder: Path) -> Plan:
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
     return plan_of(records[0])
-

@@ -25,7 +25,8 @@ def text(found: dict[str, Any]) -> str:
         blas = next(iter(working.values()))["details"]["blas"]
         parts.append(f"NumPy's BLAS is {blas}. Busy: processor seconds per second of a large matrix product.")
         parts += [
-            f"{name}: asked to use 1 thread it kept {one['cpu_per_wall_1']:.1f} busy; do not compare it at `--threads 1`."
+            f"{name}: asked to use 1 thread "
+            f"it kept {one['cpu_per_wall_1']:.1f} busy; do not compare it at `--threads 1`."
             for name, one in working.items()
             if "cpu" in one["device_kinds"] and one["cpu_per_wall_1"] > 1.25
         ]

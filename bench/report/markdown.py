@@ -70,7 +70,7 @@ def _fastest(records: Sequence[Record], timings: pd.DataFrame) -> str:
     for shape, rows in shapes(timings):
         line = {"shape": shape_name(shape)}
         for phase, here in rows[rows["status"] == "ok"].groupby("phase", observed=True):
-            for group, alike in here.groupby(["dtype"], observed=True):
+            for _, alike in here.groupby(["dtype"], observed=True):
                 best = alike["seconds"].idxmin()
                 tied = [
                     str(row["contender"])
@@ -84,7 +84,7 @@ def _fastest(records: Sequence[Record], timings: pd.DataFrame) -> str:
     return (
         "## Fastest\n\n"
         + _table(pd.DataFrame(lines).fillna("—"))
-        + "\n\nIn brackets: contenders whose interval against the fastest does not exclude a tie."
+        + "\n\nIn parentheses: contenders whose interval against the fastest does not exclude a tie."
     )
 
 
@@ -95,7 +95,8 @@ def _step_times(timings: pd.DataFrame) -> str:
         return ""
     text = chosen.assign(
         text=[
-            units.with_interval(row.seconds, row.seconds_low, row.seconds_high) + f", {units.significant(row.gflops)} GFLOP/s"
+            units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
+            + f", {units.significant(row.gflops)} GFLOP/s"
             for row in chosen.itertuples()
         ]
     )
@@ -212,11 +213,11 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         f"In each of {plan.passes} passes every contender had a fresh process, started and prepared one at a time and "
         "stopped while another was timed. Before it was timed, its prediction, gradients, updated weights and a short "
         "loss trajectory were compared with float64 NumPy. For each shape and phase the contenders took turns: "
-        f"{plan.rounds} rounds, each in a random order; a turn is a re-warm, then a block of up to {plan.samples} samples, "
-        "each of which ends when the device is done. Autograd's `backward` is timed alone, one at a time, with the "
+        f"{plan.rounds} rounds, each in a random order; a turn is a re-warm, then a block of up to {plan.samples} "
+        "samples, each of which ends when the device is done. Autograd's `backward` is timed alone, one at a time, with the "
         "forward that it consumes outside the clock; `train` goes from host arrays to host arrays.",
-        "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on without "
-        "the smallest and the largest). Intervals are 95 %, with the process as the unit of replication. Speed-ups are "
+        "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
+        "without the smallest and the largest). Intervals are 95 %, with the process as the unit of replication. Speed-ups are "
         "paired within passes. A verdict needs an interval wholly beyond (or within) "
         f"{MIN_EFFECT:.0%} and survives false-discovery control.",
     ]
@@ -261,7 +262,9 @@ def _accelerator_names(timings: pd.DataFrame) -> list[str]:
 
 
 def _facts(facts: dict[str, Any]) -> str:
-    rows = pd.DataFrame([(name, str(value).replace("|", "\\|")) for name, value in facts.items()], columns=["what", "value"])
+    rows = pd.DataFrame(
+        [(name, str(value).replace("|", "\\|")) for name, value in facts.items()], columns=["what", "value"]
+    )
     return _table(rows)
 
 

@@ -17,7 +17,10 @@ def main(arguments: list[str]) -> int:
     limits.die_with_parent()
     limits.limit_processors(config["threads"])
     sys.path[:0] = config["path"]
-    with open(config["requests"], encoding="utf-8") as requests, open(config["replies"], "w", encoding="utf-8") as replies:
+    with (
+        open(config["requests"], encoding="utf-8") as requests,
+        open(config["replies"], "w", encoding="utf-8") as replies,
+    ):
         return serve(config, requests, replies)
 
 

@@ -63,7 +63,7 @@ class Session:
             "details": {"numpy": np.__version__, "blas": _blas(), "executable": sys.executable},
         }
 
-    def prepare(self, shape: list[int], phases: list[str], steps: int) -> dict[str, Any]:
+    def prepare(self, shape: tuple[int, int, int, int], phases: list[str], steps: int) -> dict[str, Any]:
         """Set up a shape's problem, call each phase for the first time, and verify. Raises Failure."""
         self.timer = None
         self.problem = Problem.random(*shape, seed=self.seed)
@@ -140,6 +140,7 @@ class Session:
 
     def _timer(self, phase: str) -> Timer:
         return Timer(self._make, phase, getattr(self, "steps", 1), self.clocks)
+
 
 def _version(backend: str) -> str:
     """Of an import name; of CuPy, whose distributions are called by their CUDA, the module's own."""
