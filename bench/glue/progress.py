@@ -28,7 +28,7 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
         if sys.stdout.isatty():
             with Live(console=Console(), auto_refresh=False, transient=True) as live:
                 yield lambda progress: live.update(
-                    Text(line(progress), overflow="ellipsis", no_wrap=True), refresh=True
+                    Text(line(progress), no_wrap=True, overflow="ellipsis"), refresh=True
                 )
         else:
             yield _occasionally(time.monotonic)
