@@ -37,7 +37,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    without_cells = [item for item in items if replay.is_phase_without_cells(item)]
+    config.hook.pytest_deselected(items=without_cells)
+    items[:] = [item for item in items if item not in without_cells]
     for item in items:
         if (clock := replay.clock_of(item)) is not None:
             replay.give_clock(item, clock)

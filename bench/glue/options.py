@@ -69,11 +69,13 @@ def plan_from(config: pytest.Config) -> Asked:
     path = tuple(
         dict.fromkeys([str(invoked_in), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]) - {"": None}.keys()
     )
-    if config.getoption("--resume"):
-        folder = _run_folder(config.getoption("--resume"), results, invoked_in)
-        return Asked(session.resumable(folder), results, folder, path)
     options = {key: option for option, key, _ in (*AXES, *SCALARS)}
     given = {key: config.getoption(f"relubench_{key}") for key in options}
+    if config.getoption("--resume"):
+        if changed := [options[key] for key, text in given.items() if text is not None]:
+            raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
+        folder = _run_folder(config.getoption("--resume"), results, invoked_in)
+        return Asked(session.resumable(folder), results, folder, path)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}
     wanted = grid.override(_grid(config.getoption("--grid"), invoked_in), asked, lambda key: options[key])

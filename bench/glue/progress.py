@@ -36,8 +36,9 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
 
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
+    left = _left(progress.seconds_left)
     return (
-        f"pass {progress.passage}/{progress.passes} · {progress.done * 100:.0f} % · {_left(progress.seconds_left)} left · "
+        f"pass {progress.passage}/{progress.passes} · {progress.done * 100:.0f} % · {left} left · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 

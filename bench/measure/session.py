@@ -103,8 +103,10 @@ def resumable(folder: Path) -> Plan:
     """The plan of a run that was cut off. Raises PlanError when there is none or it is complete."""
     try:
         records = journal.read(folder)
-    except (OSError, ValueError) as error:
-        raise PlanError(f"--resume: {folder} is not a run's folder: {error}") from error
+    except OSError as error:
+        raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error
+    except ValueError as error:
+        raise PlanError(f"--resume: {error}") from error
     if any(isinstance(record, RunEnded) and record.complete for record in records):
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)

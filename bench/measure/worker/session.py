@@ -16,7 +16,7 @@ from implementations import Problem, Unavailable
 
 from . import memory
 from .timing import Clocks, Timer
-from .verify import verify, worst
+from .verify import Check, verify, worst
 
 PROBE_SIZE = 1536
 
@@ -78,8 +78,7 @@ class Session:
         checks = verify(self._make)
         check = worst(checks)
         if not check.passed:
-            wrong = "; ".join(str(one) for one in checks if not one.passed)
-            raise Failure("wrong", wrong, error=check.error, tolerance=check.tolerance)
+            raise wrong(checks)
         return {
             "setup_seconds": setup_seconds,
             "first_calls": first_calls,
@@ -140,6 +139,13 @@ class Session:
 
     def _timer(self, phase: str) -> Timer:
         return Timer(self._make, phase, getattr(self, "steps", 1), self.clocks)
+
+
+def wrong(checks: list[Check]) -> Failure:
+    """Named by the first tensor that failed: what goes wrong there spreads to those computed from it."""
+    failed = [check for check in checks if not check.passed]
+    others = f" (and {len(failed) - 1} more of {len(checks)} comparisons)" if len(failed) > 1 else ""
+    return Failure("wrong", f"{failed[0]}{others}", error=failed[0].error, tolerance=failed[0].tolerance)
 
 
 def _version(backend: str) -> str:
