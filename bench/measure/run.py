@@ -176,7 +176,8 @@ class Run:
         inner, samples = self.state.calibrated.get(cell.key, (None, self.plan.samples))
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
-            answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner)
+            seed = self._random(passage, cell.key, "layout").getrandbits(32)
+            answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             self._record(Entered(live.number, passage, cell.key, **answer, wall_seconds=self.now() - started))
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
@@ -248,8 +249,11 @@ class Run:
     def _shuffled(self, things: list[T], *where: object) -> list[T]:
         """In an order that depends on the seed and the place in the run alone, so that a resumed run keeps it."""
         order = list(things)
-        random.Random("/".join(map(str, (self.plan.seed, *where)))).shuffle(order)
+        self._random(*where).shuffle(order)
         return order
+
+    def _random(self, *where: object) -> random.Random:
+        return random.Random("/".join(map(str, (self.plan.seed, *where))))
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.metadata
 import platform
+import random
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import memory
+from . import layout, memory
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
@@ -88,10 +89,12 @@ class Session:
             "verify_seconds": now() - started,
         }
 
-    def enter(self, phase: str, samples: int, inner: int | None = None) -> dict[str, Any]:
-        """Make ready to time a phase. A given `inner` is kept, else it and `samples` are calibrated."""
+    def enter(self, phase: str, samples: int, inner: int | None = None, seed: int = 0) -> dict[str, Any]:
+        """Make ready to time a phase. A given `inner` is kept, else it and `samples` are calibrated.
+        `seed` draws where in memory each block's net will lie."""
         gc.collect()
         memory.reset_peak()
+        self.layouts = random.Random(seed)
         self.timer = self._timer(phase)
         if inner is None:
             inner, samples = self.timer.calibrate(samples)
@@ -99,8 +102,11 @@ class Session:
         return {"inner": inner, "samples": samples}
 
     def block(self) -> dict[str, Any]:
-        """Re-warm and take a block of samples."""
+        """Re-warm and take a block of samples, of a net that lies elsewhere than the last block's."""
         assert self.timer, "enter comes before block"
+        phase, self.timer = self.timer.phase, None
+        self.holes = layout.scatter(self.layouts)
+        self.timer = self._timer(phase)
         rewarm_seconds = self.timer.rewarm()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
         return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds}
