@@ -214,8 +214,9 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         "stopped while another was timed. Before it was timed, its prediction, gradients, updated weights and a short "
         "loss trajectory were compared with float64 NumPy. For each shape and phase the contenders took turns: "
         f"{plan.rounds} rounds, each in a random order; a turn is a new net elsewhere in memory, a re-warm, "
-        f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's `backward` is timed alone, one at a time, "
-        "with the forward that it consumes outside the clock; `train` goes from host arrays to host arrays.",
+        f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's "
+        "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
+        "from host arrays to host arrays.",
         "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
         "without the smallest and the largest). Intervals are 95 %, with the process as the unit of replication. "
         "Speed-ups are paired within passes. A verdict needs an interval wholly beyond (or within) "
