@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -55,9 +55,11 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     bound = _top_level_names(tree)
     if class_name and class_name not in bound and "*" not in bound:
         raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "DEVICE_KINDS" for t in node.targets):
-            return tuple(ast.literal_eval(node.value))
+    for node in _top_level(tree.body):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if value is not None and any(getattr(target, "id", "") == "DEVICE_KINDS" for target in targets):
+            return _literal_names(name, value)
     return ("cpu",)
 
 
@@ -88,14 +90,35 @@ def _source_file(name: str, module_name: str, more: Sequence[str]) -> Path:
     return Path(spec.origin)
 
 
+def _literal_names(name: str, value: ast.expr) -> tuple[str, ...]:
+    try:
+        kinds = ast.literal_eval(value)
+    except ValueError:
+        kinds = None
+    if not isinstance(kinds, tuple | list) or not kinds or not all(isinstance(kind, str) for kind in kinds):
+        raise LookupError(f'{name}: DEVICE_KINDS on line {value.lineno} is not a literal tuple of names like ("cpu",)')
+    return tuple(kinds)
+
+
 def _top_level_names(tree: ast.Module) -> set[str]:
-    """Every name a module binds anywhere at its top level, conditionals included."""
+    """Every name a module binds at its top level, conditionals included."""
     bound: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _top_level(tree.body):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             bound.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.add(node.id)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            bound.update(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
     return bound
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """A module's statements, and those in its conditionals, but not in its functions and classes."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _top_level(getattr(node, part, []))
+            for handler in getattr(node, "handlers", []):
+                yield from _top_level(handler.body)

@@ -69,8 +69,8 @@ class Net(TwoLayerNet):
         self.rate = self.to_device(np.asarray(self.learning_rate, dtype))
 
     def to_device(self, array: np.ndarray) -> jax.Array:
-        """A copy: JAX may alias an aligned host array, and donation would then write into it."""
-        return jax.device_put(array, self.jax_device, may_alias=False)
+        """A copy: `device_put` may alias an aligned host array, whatever its `may_alias` says."""
+        return jnp.array(array, copy=True, device=self.jax_device)
 
     def forward(self) -> None:
         self.h, self.h_relu, self.y_pred = forward(self.x, self.w1, self.w2)

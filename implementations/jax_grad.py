@@ -14,7 +14,7 @@ DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
 
 def predict(weights, x):
     w1, w2 = weights
-    return jnp.maximum(x @ w1, 0) @ w2
+    return jax.nn.relu(x @ w1) @ w2  # jnp.maximum's gradient at 0 is a half
 
 
 def loss(weights, x, y):

@@ -1,0 +1,211 @@
+"""Finding implementations by name, without importing them until they are asked for."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import implementations
+from implementations import TwoLayerNet, Unavailable, device_kinds, load, names
+
+ROOT = Path(__file__).parent.parent.parent
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "jax", "jaxlib", "cupy", "numba"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+
+import json
+from implementations import Unavailable, load, names
+
+outcomes = {}
+for name in names():
+    try:
+        outcomes[name] = load(name).__module__
+    except Unavailable as reason:
+        outcomes[name] = f"Unavailable: {reason}"
+print(json.dumps(outcomes))
+"""
+
+LAZY = """
+import json
+import sys
+from implementations import device_kinds, names
+
+kinds = {name: device_kinds(name) for name in names()}
+frameworks = [name for name in ("torch", "jax", "jaxlib", "cupy", "numba") if name in sys.modules]
+print(json.dumps([kinds, frameworks, [name for name in sys.modules if name.startswith("implementations.")]]))
+"""
+
+
+def run(code):
+    """What a fresh interpreter prints, from JSON."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """Writes modules of someone else's into a folder on the path; forgets them afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def write(path, source):
+        file = tmp_path / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+
+    yield write
+    for name in set(sys.modules) - before:
+        if name.startswith("theirs"):
+            del sys.modules[name]
+
+
+def test_names_are_the_files_of_the_folder():
+    stems = {path.stem for path in (ROOT / "implementations").glob("*.py")} - {"__init__", "interface"}
+    found = names()
+    assert found == sorted(found)
+    assert {name if name in stems else f"{name}_" for name in found} == stems
+    assert len(found) == len(stems)
+    assert {"numpy", "torch", "torch_autograd", "jax", "jax_grad", "cupy"} <= set(found)
+
+
+@pytest.mark.parametrize("name", names())
+def test_load_gives_a_net_or_says_what_is_missing(name):
+    try:
+        net_class = load(name)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    assert issubclass(net_class, TwoLayerNet)
+    assert net_class.__module__ in {f"implementations.{name}", f"implementations.{name}_"}
+
+
+def test_load_accepts_a_module_and_class():
+    assert load("implementations.numpy_:Net") is load("numpy")
+
+
+def test_load_gives_a_class_of_someone_elses(third_party):
+    third_party("theirs.py", "from implementations.numpy_ import Net\nclass Mine(Net):\n    backend = 'mine'\n")
+    assert load("theirs:Mine").backend == "mine"
+
+
+def test_a_missing_framework_makes_an_implementation_unavailable_with_an_install_hint():
+    outcomes = run(BLOCKED)
+    assert set(outcomes) == set(names())
+    for name, outcome in outcomes.items():
+        if name.split("_")[0] == "numpy":
+            assert outcome.startswith("implementations.numpy")
+        else:
+            assert outcome.startswith("Unavailable: ")
+            assert "not installed: pip install" in outcome
+            assert name.split("_")[0] in outcome.lower()
+
+
+def test_a_framework_missing_from_someone_elses_module_is_named(third_party):
+    third_party("theirs_missing.py", "import no_such_framework\nclass Net: ...\n")
+    with pytest.raises(Unavailable, match="theirs_missing:Net needs the module 'no_such_framework'"):
+        load("theirs_missing:Net")
+
+
+def test_an_unknown_name_is_a_lookup_error_that_lists_the_names():
+    for look_up in (load, device_kinds):
+        with pytest.raises(LookupError, match=r"no implementation 'tensorflow'.*cupy.*numpy.*package\.module:Class"):
+            look_up("tensorflow")
+
+
+@pytest.mark.parametrize("name", ["interface", "__init__", "numpy_", "numpy:", "", "implementations.numpy_"])
+def test_what_is_not_quite_a_name_is_a_lookup_error(name):
+    for look_up in (load, device_kinds):
+        with pytest.raises(LookupError, match="no implementation"):
+            look_up(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("no_such_package:Net", "no module 'no_such_package'"),
+        ("no_such_package.module:Net", "no module 'no_such_package'"),
+        ("implementations.no_such_module:Net", "no module 'implementations.no_such_module'"),
+        ("implementations.numpy_:NoSuchNet", "implementations.numpy_ has no class 'NoSuchNet'"),
+    ],
+)
+def test_a_missing_module_or_class_is_a_lookup_error_that_names_it(name, complaint):
+    for look_up in (load, device_kinds):
+        with pytest.raises(LookupError) as caught:
+            look_up(name)
+        assert complaint in str(caught.value)
+
+
+def test_device_kinds_of_the_implementations():
+    assert device_kinds("numpy") == ("cpu",)
+    assert device_kinds("cupy") == ("cuda",)
+    for name in names():
+        kinds = device_kinds(name)
+        assert kinds
+        assert all(isinstance(kind, str) for kind in kinds)
+    for name in ("torch", "jax"):
+        assert {"cpu", "cuda"} <= set(device_kinds(name))
+
+
+def test_names_and_device_kinds_import_no_framework_and_no_implementation():
+    kinds, frameworks, imported = run(LAZY)
+    assert set(kinds) == set(names())
+    assert frameworks == []
+    assert imported == ["implementations.interface"]
+
+
+def test_device_kinds_of_someone_elses_module_are_read_without_running_it(third_party):
+    source = "DEVICE_KINDS = ('cpu', 'npu')\nraise RuntimeError('the module ran')\nclass Mine: ...\n"
+    third_party("theirs_package/__init__.py", "raise RuntimeError('the package ran')\n")
+    third_party("theirs_package/nets.py", source)
+    assert device_kinds("theirs_package.nets:Mine") == ("cpu", "npu")
+    assert not [name for name in sys.modules if name.startswith("theirs_package")]
+
+
+def test_device_kinds_looks_in_further_folders(tmp_path):
+    (tmp_path / "elsewhere_nets.py").write_text("DEVICE_KINDS = ('tpu',)\nclass Mine: ...\n", encoding="utf-8")
+    with pytest.raises(LookupError, match="no module 'elsewhere_nets'"):
+        device_kinds("elsewhere_nets:Mine")
+    assert device_kinds("elsewhere_nets:Mine", [str(tmp_path)]) == ("tpu",)
+
+
+def test_a_module_that_declares_no_kinds_runs_on_the_cpu(third_party):
+    third_party("theirs_plain.py", "class Mine: ...\n")
+    assert device_kinds("theirs_plain:Mine") == ("cpu",)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from somewhere import Mine",
+        "from somewhere import Other as Mine",
+        "from somewhere import *",
+        "Mine = make_class()",
+        "def Mine(problem, device, dtype): ...",
+        "if True:\n    class Mine: ...",
+        "try:\n    from fast import Mine\nexcept ImportError:\n    from slow import Mine",
+    ],
+)
+def test_device_kinds_takes_a_class_however_its_module_binds_it(third_party, source):
+    third_party("theirs_bound.py", f"{source}\n")
+    assert device_kinds("theirs_bound:Mine") == ("cpu",)
+
+
+@pytest.mark.parametrize("name", ["math:sin", "theirs_folder:Mine"])
+def test_device_kinds_needs_a_python_source_file(third_party, name):
+    third_party("theirs_folder/inner.py", "class Mine: ...\n")
+    with pytest.raises(LookupError):
+        device_kinds(name)
+
+
+def test_the_package_exports_what_a_backend_needs():
+    for name in implementations.__all__:
+        assert hasattr(implementations, name)
