@@ -38,7 +38,10 @@ def load_run(path: str | PathLike[str]) -> Run:
     if not (folder / journal.FILE).exists():
         return _from_csv(folder / "timings.csv")
     records = journal.read(folder)
-    return Run(tables.started(records).run, tables.timings(records), tables.samples(records), info(records))
+    try:
+        return Run(tables.started(records).run, tables.timings(records), tables.samples(records), info(records))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder / journal.FILE}: not of this version of relubench: {error!r}") from error
 
 
 def find(path: Path) -> Path:
@@ -76,12 +79,30 @@ def _from_csv(path: Path) -> Run:
     missing = [name for name in tables.TIMINGS if name not in timings]
     if missing:
         raise ValueError(f"{path}:1: not a timings.csv: it has no column {missing[0]!r}")
-    beside = path.parent / "samples.csv.gz"
-    samples = pd.read_csv(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
-    facts = path.parent / "run.json"
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
-        tables.typed(timings, tables.TIMINGS),
-        tables.typed(samples, tables.SAMPLES),
-        json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {},
+        _typed(path, timings, tables.TIMINGS),
+        _samples_beside(path),
+        _info_beside(path),
     )
+
+
+def _samples_beside(path: Path) -> pd.DataFrame:
+    beside = path.parent / "samples.csv.gz"
+    samples = pd.read_csv(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
+    return _typed(beside, samples, tables.SAMPLES)
+
+
+def _info_beside(path: Path) -> dict[str, Any]:
+    beside = path.parent / "run.json"
+    try:
+        return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{beside}: not valid JSON: {error}") from error
+
+
+def _typed(path: Path, table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
+    try:
+        return tables.typed(table, dtypes)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: not a table of this version of relubench: {error}") from error

@@ -134,11 +134,15 @@ def is_complete(records: Sequence[Record]) -> bool:
 
 def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
     """The records of each of the plan's cells, by cell key, in the plan's order."""
-    plan = plan_of(started(records))
-    cells = {cell.key: CellRecords(cell) for cell in plan.cells}
-    workers = {record.number: record for record in records if isinstance(record, WorkerStarted)}
+    cells = {cell.key: CellRecords(cell) for cell in plan_of(started(records)).cells}
+    contenders = defaultdict(list)
+    for held in cells.values():
+        contenders[held.cell.contender.label].append(held)
     for record in records:
         match record:
+            case WorkerStarted():
+                for held in contenders[record.contender]:
+                    held.workers.append(record)
             case Block():
                 cells[record.cell].blocks.append(record)
             case Left():
@@ -146,7 +150,6 @@ def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
             case Prepared():
                 for key in record.cells:
                     cells[key].prepared.append(record)
-                    cells[key].workers.append(workers[record.number])
             case Failed():
                 for key in record.cells:
                     cells[key].failed = record

@@ -48,7 +48,10 @@ def read(folder: Path) -> list[Record]:
     Raises FileNotFoundError, or ValueError with the file and line that is no record.
     """
     path = folder / FILE
-    lines = path.read_text(encoding="utf-8").split("\n")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     torn = lines.pop()  # what follows the last newline: nothing, or a line cut short
     records = [decode(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
     if not records or not isinstance(records[0], RunStarted):

@@ -139,7 +139,7 @@ class Run:
                 WorkerStarted(
                     live.number,
                     passage,
-                    f"{contender}" + (f"-T{contender.threads}" if contender.threads != "all" else ""),
+                    contender.label,
                     **answer,
                     threads=self.plan.threads(contender),
                     wall_seconds=wall,

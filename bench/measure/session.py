@@ -76,9 +76,10 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        name = f"{contender}-T{contender.threads}".replace(":", "_")
         threads = plan.threads(contender)
-        return ProcessWorker(Setting(contender, threads, plan.timeout, logs / f"{name}.log", path=path))
+        return ProcessWorker(
+            Setting(contender, threads, plan.timeout, logs / f"{contender.label.replace(':', '_')}.log", path=path)
+        )
 
     return open_worker
 
@@ -110,4 +111,7 @@ def resumable(folder: Path) -> Plan:
     if any(isinstance(record, RunEnded) and record.complete for record in records):
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
-    return plan_of(records[0])
+    try:
+        return plan_of(records[0])
+    except (KeyError, TypeError) as error:
+        raise PlanError(f"--resume: {folder} is not of this version of relubench: {error!r}") from error

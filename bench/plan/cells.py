@@ -38,6 +38,11 @@ class Contender:
         return f"{self.implementation}-{self.device}-{self.dtype}"
 
     @property
+    def label(self) -> str:
+        """Its name with its thread limit, like `numpy-cpu-float32-T1`."""
+        return str(self) + (f"-T{self.threads}" if self.threads != ALL_THREADS else "")
+
+    @property
     def group(self) -> tuple[str, str]:
         """Contenders that are timed in turns: those whose dtype and thread limit agree."""
         return self.dtype, str(self.threads)

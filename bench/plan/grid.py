@@ -81,9 +81,9 @@ def parse(text: str, name: str, where: str) -> Grid:
     """The grid in a TOML text; `where` stands in its complaints. Raises PlanError."""
     try:
         asked = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number too long, or brackets too deep, to read
         raise PlanError(f"{where}: not valid TOML: {error}") from error
-    return override(Grid(name), asked, lambda key: f"{where}:{_line_of(text, key)}: {key}")
+    return override(Grid(name), asked, lambda key: f"{where}:{_line_of(text, key)}: {_one_line(key)}")
 
 
 def override(grid: Grid, asked: dict[str, Any], where: Callable[[str], str]) -> Grid:
@@ -100,9 +100,13 @@ def override(grid: Grid, asked: dict[str, Any], where: Callable[[str], str]) -> 
     return replace(grid, **checked)
 
 
+def _one_line(key: str) -> str:
+    return key if key.isprintable() else repr(key)
+
+
 def _line_of(text: str, key: str) -> int:
     lines = text.splitlines()
-    return next((i for i, line in enumerate(lines, 1) if re.match(rf"\s*[\"']?{re.escape(key)}\b", line)), 1)
+    return next((i for i, line in enumerate(lines, 1) if re.match(rf"\s*\[*[\"']?{re.escape(key)}\b", line)), 1)
 
 
 def _many(check: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:

@@ -106,7 +106,7 @@ def resolve(
 
 def _check_devices(grid: Grid, where: str) -> None:
     for device in () if grid.device == "auto" else grid.device:
-        if not DEVICE.fullmatch(device):
+        if device == "auto" or not DEVICE.fullmatch(device):
             raise PlanError(f"{where}: {device!r} is not a device; devices are like cpu, cuda, cuda:1, mps, or auto")
 
 

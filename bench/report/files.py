@@ -55,5 +55,8 @@ def _gzip(text: str) -> bytes:
 def _replace(path: Path, put: Callable[[Path], object]) -> None:
     """Never half-written: made beside, then moved into place."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    put(beside)
-    beside.replace(path)
+    try:
+        put(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -28,4 +28,6 @@ def contender_names(timings: pd.DataFrame) -> pd.Series:
     for column, text in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
         if known[column].nunique() > 1 or (column == "device" and set(known[column]) - {"cpu"}):
             names = names + ", " + timings[column].map(lambda value, text=text: text.format(value)).astype(str)
-    return names
+    # Limits that did not hold may leave two contenders with one name.
+    again = timings.assign(name=names).groupby(["name", *AXES, "phase"], observed=True).cumcount()
+    return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")

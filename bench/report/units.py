@@ -13,10 +13,9 @@ def duration(seconds: float) -> str:
     """Three significant digits and a unit: `1.23 ms`; an em dash for none."""
     if not _known(seconds):
         return "—"
-    for scale, unit in UNITS:
-        if abs(seconds) >= scale * 0.9995 or unit == "ns":
-            return f"{significant(seconds / scale)} {unit}"
-    raise AssertionError("nanoseconds take what is left")
+    scales = [(scale, unit) for scale, unit in UNITS if unit == "s" or float(significant(seconds / scale)) < 1000]
+    scale, unit = next((each for each in scales if float(significant(seconds / each[0])) >= 1), scales[-1])
+    return f"{significant(seconds / scale)} {unit}"
 
 
 def with_interval(seconds: float, low: float, high: float) -> str:
@@ -56,7 +55,10 @@ def mebibytes(count: object) -> str:
 
 
 def _digits(value: float, scale: float) -> str:
-    return f"{value:.{2 if scale < 9.995 else 1 if scale < 99.95 else 0}f}"
+    decimals = 2 if scale < 9.995 else 1 if scale < 99.95 else 0
+    if 0 < scale < 0.095:
+        decimals = 1 - math.floor(math.log10(scale))  # two digits of a very slow contender's ratio
+    return f"{value:.{decimals}f}"
 
 
 def _known(value: object) -> bool:

@@ -1,0 +1,190 @@
+"""The command line: what is asked for, and one line for what cannot be."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from bench.glue import options
+from bench.measure import machine
+from bench.measure.client import ROOT
+from bench.plan.cells import PHASES, Shape
+from bench.plan.grid import PlanError
+from bench.plan.plan import Machine
+
+PYTEST = (
+    sys.executable,
+    "-m",
+    "pytest",
+    str(ROOT / "bench"),
+    "-c",
+    str(ROOT / "pyproject.toml"),
+    "-p",
+    "no:cacheprovider",
+)
+USAGE_ERROR = 4
+
+
+@pytest.fixture
+def folder(pytester):
+    """A folder with a module, a file and a grid."""
+    pytester.makepyfile(mod="class Net:\n    pass\n", broken="class Net(:\n")
+    pytester.path.joinpath("a-file").write_text("")
+    pytester.path.joinpath("bad.toml").write_text("N = [4]\nsizes = [1]\n")
+    return pytester
+
+
+BAD = [
+    (["--grid", "nope"], "--grid", "there is no grid 'nope'"),
+    (["--grid", "nowhere.toml"], "--grid", "cannot read"),
+    (["--grid", "bad.toml"], "bad.toml:2: sizes", "not a key of a grid"),
+    (["--N", "abc"], "--N", "'abc' is not a whole number of at least 1"),
+    (["--N", "0"], "--N", "not a whole number of at least 1"),
+    (["--N", "4,4"], "--N", "twice"),
+    (["--D-in", "-3"], "--D-in", "'-3' is not a whole number"),
+    (["--H", ""], "--H", "is not a whole number"),
+    (["--devices", "x y"], "--devices", "'x y' is not a device"),
+    (["--dtypes", "float16"], "--dtypes", "'float16' is not one of float32, float64"),
+    (["--threads", "99999"], "--threads", "99999 is more than the"),
+    (["--threads", "many"], "--threads", "nor 'all'"),
+    (["--phases", "sideways"], "--phases", "'sideways' is not one of forward"),
+    (["--implementations", "nope"], "--implementations", "there is no implementation 'nope'"),
+    (["--implementations", "nomod:Net"], "--implementations", "there is no module 'nomod'"),
+    (["--implementations", "mod:NoClass"], "--implementations", "mod has no class 'NoClass'"),
+    (["--implementations", "broken:Net"], "--implementations", "invalid syntax"),
+    (["--implementations", "numpy,,torch"], "--implementations", "'' is not a name"),
+    (["--baseline", "nope"], "--baseline", "'nope' is not an implementation"),
+    (["--passes", "0"], "--passes", "0 is not a whole number of at least 1"),
+    (["--passes", "1.5"], "--passes", "'1.5' is not a whole number"),
+    (["--steps", "x"], "--steps", "'x' is not a whole number"),
+    (["--cell-timeout", "0"], "--cell-timeout", "is not a whole number"),
+    (["--seed", "x"], "--seed", "'x' is not a whole number of at least 0"),
+    (["--seed", "-1"], "--seed", "'-1' is not a whole number"),
+    (["--resume", "nowhere"], "--resume", "is not a run's folder"),
+    (["--results", "a-file"], "--results", "is not a folder"),
+]
+REAL = ["nope", "bad.toml", "x y", "nomod:Net", "mod:NoClass", "nowhere", "a-file", "x"]
+"""The values whose complaints are also seen the whole way; the others are told the same way."""
+
+
+class Config:
+    """As much of pytest's as options are read from."""
+
+    def __init__(self, folder, arguments):
+        self.invocation_params = SimpleNamespace(dir=folder)
+        parser = pytest.Parser(_ispytest=True)
+        options.add_options(parser.getgroup("relubench"))
+        self.parsed = parser.parse(
+            [f"{name}={value}" for name, value in zip(arguments[::2], arguments[1::2], strict=True)]
+        )
+
+    def getoption(self, name):
+        return getattr(self.parsed, name.removeprefix("--").replace("-", "_"))
+
+
+def asked(folder, *arguments):
+    return options.plan_from(Config(folder, arguments))
+
+
+@pytest.mark.parametrize(("arguments", "named", "said"), BAD, ids=lambda value: str(value)[:24])
+def test_a_bad_option_is_one_line_that_names_it(folder, arguments, named, said):
+    with pytest.raises(PlanError) as caught:
+        asked(folder.path, *arguments)
+    line = str(caught.value)
+    assert line.startswith((f"{named}: ", f"{folder.path}/{named}: "))
+    assert said in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "said"), [bad for bad in BAD if bad[0][1] in REAL], ids=lambda value: str(value)[:24]
+)
+def test_pytest_ends_with_a_usage_error_in_one_line(folder, arguments, named, said):
+    result = folder.run(*PYTEST, "--collect-only", "-q", *arguments)
+    assert result.ret == USAGE_ERROR
+    lines = [line for line in [*result.outlines, *result.errlines] if line]
+    [line] = lines
+    assert line.startswith("ERROR: ")
+    assert named in line
+    assert said in line
+
+
+HERE = Machine(cpus=4, accelerators=("cuda",))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr(machine, "here", lambda: HERE)
+
+
+def test_without_options_it_is_the_default_grid_on_this_machine(tmp_path, here):
+    found = asked(tmp_path)
+    assert found.plan.grid == "default"
+    assert found.results == tmp_path / "results"
+    assert found.resume is None
+    assert found.path[0] == str(tmp_path)
+    assert found.plan.cpus == 4
+    assert {cell.phase for cell in found.plan.cells} <= set(PHASES)
+    assert {cell.contender.implementation for cell in found.plan.cells} >= {"numpy", "torch", "jax", "cupy"}
+    assert {cell.contender.device for cell in found.plan.cells} == {"cpu", "cuda"}
+
+
+def test_every_option_overrides_the_grid(tmp_path, here):
+    arguments = ["--grid", "smoke", "--implementations", "torch,numpy", "--devices", "cpu", "--dtypes", "float64"]
+    arguments += [
+        "--threads",
+        "1,all",
+        "--N",
+        "2,3",
+        "--D-in",
+        "4",
+        "--H",
+        "5",
+        "--D-out",
+        "6",
+        "--phases",
+        "train,step",
+    ]
+    arguments += ["--passes", "9", "--baseline", "torch", "--steps", "8", "--cell-timeout", "7", "--seed", "42"]
+    plan = asked(tmp_path, *arguments, "--results", "elsewhere").plan
+    assert list(dict.fromkeys(cell.contender.implementation for cell in plan.cells)) == ["torch", "numpy"]
+    assert list(dict.fromkeys(cell.shape for cell in plan.cells)) == [Shape(2, 4, 5, 6), Shape(3, 4, 5, 6)]
+    assert list(dict.fromkeys(cell.phase for cell in plan.cells)) == ["train", "step"]
+    assert {(cell.contender.device, cell.contender.dtype) for cell in plan.cells} == {("cpu", "float64")}
+    assert {cell.contender.threads for cell in plan.cells} == {1, "all"}
+    assert (plan.passes, plan.baseline, plan.steps, plan.timeout, plan.seed) == (9, "torch", 8, 7, 42)
+    assert len(plan.cells) == 2 * 2 * 2 * 2
+
+
+def test_a_grid_file_and_results_are_found_from_where_pytest_was_called(tmp_path, here):
+    (tmp_path / "mine.toml").write_text("N = [3]\nD_in = [2]\nH = [1]\nimplementation = ['numpy']\nsteps = 4\n")
+    found = asked(tmp_path, "--grid", "mine.toml", "--results", "there")
+    assert {cell.shape for cell in found.plan.cells} == {Shape(3, 2, 1)}
+    assert (found.plan.grid, found.plan.steps) == ("mine", 4)
+    assert found.results == tmp_path / "there"
+
+
+def test_a_class_of_ones_own_is_found_from_there_and_from_pythonpath(tmp_path, here, monkeypatch):
+    (tmp_path / "near").mkdir()
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near" / "beside.py").write_text("class Net: ...")
+    (tmp_path / "far" / "away.py").write_text("DEVICE_KINDS = ('cpu', 'cuda')\nclass Net: ...")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "far"))
+    found = asked(tmp_path / "near", "--implementations", "beside:Net,away:Net", "--grid", "smoke")
+    contenders = dict.fromkeys(str(cell.contender) for cell in found.plan.cells)
+    assert list(contenders) == ["beside:Net-cpu-float32", "away:Net-cpu-float32", "away:Net-cuda-float32"]
+    assert set(found.path) == {str(tmp_path / "near"), str(tmp_path / "far")}
+
+
+def test_the_seed_is_from_the_clock_unless_given(tmp_path, here, monkeypatch):
+    monkeypatch.setattr(options, "time", SimpleNamespace(time_ns=lambda: 2**32 + 17))
+    assert asked(tmp_path).plan.seed == 17
+    assert asked(tmp_path, "--seed", "0").plan.seed == 0
+
+
+@pytest.mark.parametrize("given", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--baseline", "numpy"]])
+def test_a_resumed_run_takes_no_options_about_what_to_measure(tmp_path, here, given):
+    with pytest.raises(PlanError, match=f"^{given[0]}: a run that is resumed"):
+        asked(tmp_path, "--resume", "any", *given)

@@ -1,0 +1,186 @@
+"""Runs that never happened: journals with numbers that are chosen, for the tests of what reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+
+from bench.measure.journal import Journal
+from bench.measure.records import Block, Entered, Failed, Left, Prepared, Record, RunEnded, RunStarted, WorkerStarted
+from bench.measure.session import plan_to_dict
+from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plan import Plan
+
+GOLDEN = Path(__file__).parent.parent / "data" / "golden"
+steady = settings(derandomize=True, deadline=None, database=None)
+"""For properties: the same examples every time, however slow the machine is just now."""
+UPDATE = "RELUBENCH_UPDATE_GOLDEN"
+
+NUMPY = Contender("numpy", "cpu", "float32")
+TORCH = Contender("torch", "cpu", "float32")
+CUPY = Contender("cupy", "cuda", "float32")
+SMALL, LARGE = Shape(64, 1000, 100), Shape(512, 1000, 100)
+SPREAD = (0.99, 0.995, 1.0, 1.02, 1.1)
+"""Of the samples in a block, around its middle one."""
+DRIFT = (1.0, 1.01, 0.99, 1.005, 0.995)
+"""Of the passes, repeated."""
+INNER = 16
+MACHINE = {
+    "cpu": "Model Processor",
+    "processors": 4,
+    "usable_processors": 2,
+    "memory_bytes": 8 * 2**30,
+    "accelerators": [],
+    "system": "Linux",
+    "python": "CPython 3.11.7",
+    "relubench": "0.1.0",
+    "source": "abc1234",
+}
+
+
+def plan_of_cells(
+    contenders: Sequence[Contender] = (NUMPY, TORCH),
+    shapes: Sequence[Shape] = (SMALL,),
+    phases: Sequence[str] = ("step",),
+    **others: Any,
+) -> Plan:
+    """Every contender at every shape in every phase."""
+    cells = tuple(Cell(contender, shape, phase) for phase in phases for shape in shapes for contender in contenders)
+    settings = {"passes": 5, "rounds": 2, "samples": 5, "baseline": "numpy", "steps": 10, "timeout": 60, "cpus": 2}
+    return Plan(**{"grid": "made", "cells": cells, "seed": 1, **settings, **others})
+
+
+def settled(cell: Cell, passage: int) -> float:
+    """Seconds of the middle sample: torch is twice as fast as numpy, and every pass drifts a little."""
+    per_flop = {"numpy": 16e-12, "torch": 8e-12}.get(cell.contender.implementation, 4e-12)
+    work = cell.shape.N * cell.shape.D_in * cell.shape.H * (4 if cell.phase == "step" else 2)
+    return work * per_flop * DRIFT[(passage - 1) % len(DRIFT)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What cells come to instead of a time, and in which pass."""
+
+    status: str
+    reason: str
+    passage: int = 1
+    error: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """How a made run went."""
+
+    plan: Plan
+    seconds: Callable[[Cell, int], float] = settled
+    outcomes: Mapping[Cell, Outcome] = field(default_factory=dict)
+    workers: Mapping[Contender, Mapping[str, Any]] = field(default_factory=dict)
+    """What a contender's processes say of themselves, where it is not the usual."""
+    busy: Mapping[Contender, float] = field(default_factory=dict)
+    """Processor seconds per second."""
+    passes: int | None = None
+    """That were begun; all of them where None."""
+    complete: bool = True
+    name: str = "2026-01-02T03-04-05-made"
+    machine: Mapping[str, Any] = field(default_factory=lambda: MACHINE)
+
+    def records(self) -> list[Record]:
+        """The run's journal."""
+        told: list[Record] = [
+            RunStarted(
+                self.name, "2026-01-02T03:04:05+00:00", plan_to_dict(self.plan), dict(self.machine), ["bench/", "-q"]
+            )
+        ]
+        contenders = list(dict.fromkeys(cell.contender for cell in self.plan.cells))
+        for passage in range(1, (self.plan.passes if self.passes is None else self.passes) + 1):
+            for place, contender in enumerate(contenders, 1):
+                number = (passage - 1) * len(contenders) + place
+                told += self._visit(contender, number, passage)
+        return [*told, RunEnded(True, 60.0)] if self.complete else told
+
+    def _visit(self, contender: Contender, number: int, passage: int) -> list[Record]:
+        mine = [cell for cell in self.plan.cells if cell.contender == contender]
+        lost = {cell: outcome for cell, outcome in self.outcomes.items() if outcome.passage <= passage}
+        fresh: dict[Outcome, list[str]] = {}
+        for cell in mine:
+            if cell in lost and lost[cell].passage == passage:
+                fresh.setdefault(lost[cell], []).append(cell.key)
+        told: list[Record] = []
+        if any(cell not in lost or lost[cell].status == "wrong" for cell in mine):
+            told.append(self._worker(contender, number, passage))
+        told += [
+            Failed(passage, keys, outcome.status, outcome.reason, outcome.error, outcome.tolerance, 0.125)
+            for outcome, keys in fresh.items()
+        ]
+        left = [cell for cell in mine if cell not in lost]
+        for shape in dict.fromkeys(cell.shape for cell in left):
+            calls = {cell.key: 0.002 for cell in left if cell.shape == shape}
+            tensor = "w1 after update"
+            told.append(Prepared(number, passage, calls, 0.001, 2.0**-20 * passage, 2.0**-12, tensor, 0.05, 0.0625))
+        for cell in left:
+            told += self._blocks(cell, number, passage)
+        return told
+
+    def _worker(self, contender: Contender, number: int, passage: int) -> WorkerStarted:
+        usual = {
+            "backend": contender.implementation.partition("_")[0],
+            "backend_version": "1.2.3",
+            "interpreter": "CPython 3.11.7",
+            "device_name": "" if contender.device == "cpu" else "Model Accelerator",
+            "precision": "highest",
+            "threads": self.plan.threads(contender),
+            "import_seconds": 0.25,
+            "wall_seconds": 0.5,
+            "details": {"numpy": "2.0.0", "blas": "model-blas 1.0"},
+        }
+        return WorkerStarted(number, passage, str(contender), **{**usual, **self.workers.get(contender, {})})
+
+    def _blocks(self, cell: Cell, number: int, passage: int) -> list[Record]:
+        middle = self.seconds(cell, passage)
+        busy = self.busy.get(cell.contender, 1.0)
+        host, device = (200 * 2**20, None) if cell.contender.device == "cpu" else (None, 50 * 2**20)
+        blocks = [
+            Block(number, passage, turn, 1, cell.key, INNER, [middle * one for one in SPREAD], busy, 0.01, 0.125)
+            for turn in range(1, self.plan.rounds + 1)
+        ]
+        entered = Entered(number, passage, cell.key, INNER, len(SPREAD), 0.03125)
+        return [entered, *blocks, Left(number, passage, cell.key, host, device)]
+
+
+def story(**others: Any) -> Story:
+    """The run of the golden files: torch is wrong at the larger shape, and there is no CuPy."""
+    plan = plan_of_cells((NUMPY, TORCH, CUPY), (SMALL, LARGE), ("forward", "step"))
+    wrong = Outcome("wrong", "w1 after update is off by |a - b| = 0.25", error=0.25, tolerance=0.001)
+    missing = Outcome("unavailable", "CuPy is not installed: pip install 'relubench[cuda13]'")
+    outcomes = {cell: missing for cell in plan.cells if cell.contender == CUPY}
+    outcomes |= {cell: wrong for cell in plan.cells if cell.contender == TORCH and cell.shape == LARGE}
+    return Story(**{"plan": plan, "outcomes": outcomes, **others})
+
+
+def records(**others: Any) -> list[Record]:
+    """The journal of `story`."""
+    return story(**others).records()
+
+
+def write_journal(folder: Path, told: Sequence[Record] | None = None) -> Path:
+    """A run's folder with nothing but its journal."""
+    with Journal(folder) as book:
+        for record in records() if told is None else told:
+            book.append(record)
+    return folder
+
+
+def same_as_golden(name: str, text: str) -> bool:
+    """Whether a text is the golden file's, to the byte; with RELUBENCH_UPDATE_GOLDEN=1 it becomes so."""
+    path = GOLDEN / name
+    if os.environ.get(UPDATE) == "1":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    assert path.read_bytes().decode() == text, f"{path} differs; {UPDATE}=1 rewrites it"
+    return True

@@ -1,0 +1,106 @@
+"""The machine's facts, told without a backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from bench.measure import machine
+from bench.measure.client import ROOT
+from bench.plan.plan import Machine
+
+
+@pytest.mark.parametrize(
+    ("count", "platform", "architecture", "found"),
+    [
+        (0, "linux", "x86_64", ()),
+        (1, "linux", "x86_64", ("cuda",)),
+        (3, "linux", "aarch64", ("cuda:0", "cuda:1", "cuda:2")),
+        (0, "darwin", "arm64", ("mps",)),
+        (0, "darwin", "x86_64", ()),
+        (1, "win32", "AMD64", ("cuda",)),
+    ],
+)
+def test_accelerators_have_the_names_that_devices_have(monkeypatch, count, platform, architecture, found):
+    monkeypatch.setattr(machine, "_cuda_devices", lambda: count)
+    monkeypatch.setattr(machine.sys, "platform", platform)
+    monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
+    assert machine.accelerators() == found
+
+
+class Driver:
+    """Of NVIDIA, as ctypes has it."""
+
+    def __init__(self, devices, result=0):
+        self.devices, self.result = devices, result
+
+    def cuInit(self, flags):  # noqa: N802
+        return self.result
+
+    def cuDeviceGetCount(self, count):  # noqa: N802
+        count._obj.value = self.devices
+        return 0
+
+
+@pytest.mark.parametrize(("driver", "count"), [(Driver(2), 2), (Driver(0), 0), (Driver(2, result=100), 0), (None, 0)])
+def test_gpus_are_counted_by_their_driver(monkeypatch, driver, count):
+    def load(name):
+        if driver is None:
+            raise OSError(f"{name}: cannot open shared object file")
+        return driver
+
+    monkeypatch.setattr(machine.ctypes, "CDLL", load)
+    assert machine._cuda_devices() == count
+
+
+def test_usable_processors_are_those_this_process_may_run_on():
+    usable = machine.usable_processors()
+    assert 1 <= usable <= (psutil.cpu_count() or 1)
+    if hasattr(os, "sched_getaffinity"):
+        assert usable == len(os.sched_getaffinity(0))
+
+
+def test_usable_processors_where_there_is_no_affinity(monkeypatch):
+    monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
+    assert machine.usable_processors() == os.cpu_count()
+
+
+def test_here_is_what_a_plan_needs():
+    here = machine.here()
+    assert isinstance(here, Machine)
+    assert (here.cpus, here.accelerators) == (machine.usable_processors(), machine.accelerators())
+
+
+def test_the_description_is_plain_and_complete():
+    described = machine.describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["cpu"]
+    assert described["memory_bytes"] > 2**20
+    assert described["usable_processors"] <= described["processors"]
+    assert described["python"].endswith(".".join(map(str, sys.version_info[:3])))
+    assert described.keys() >= {"host", "architecture", "system", "accelerators", "relubench", "source", "megahertz"}
+
+
+def test_without_git_there_is_no_revision(monkeypatch, tmp_path):
+    assert machine._revision(tmp_path) == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine._revision(ROOT) == ""
+
+
+def test_what_is_not_installed_has_no_version():
+    assert machine._version("no-such-distribution-of-relubench") == "not installed"
+
+
+def test_describing_imports_no_backend():
+    code = """if True:
+        import sys
+        from bench.measure import machine
+        machine.here(), machine.describe()
+        assert not {"torch", "jax", "cupy", "pandas"} & sys.modules.keys()
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,222 @@
+"""A run's folder, its first and last records, and the whole pipeline on a clock that is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse import tables
+from bench.measure import client, journal, machine, session
+from bench.measure.client import WorkerFailed
+from bench.measure.records import Block, Failed, RunEnded, RunResumed, RunStarted
+from bench.plan.cells import PHASES, Cell, Contender, Shape
+from bench.plan.grid import PlanError
+from tests.bench.fakes import FakeClock, InProcess, Office, Slow, places, plan_of, records_of
+
+FACTS = {"host": "here", "cpu": "a processor", "source": "v1"}
+SHAPES = (Shape(4, 5, 3), Shape(6, 5, 3, 2))
+SLOW, FAST, LAGGING = (f"tests.bench.fakes:{name}" for name in ("Slow", "Fast", "Lagging"))
+
+
+@pytest.fixture(autouse=True)
+def told_machine(monkeypatch):
+    monkeypatch.setattr(machine, "describe", lambda: dict(FACTS))
+    monkeypatch.setattr(sys, "argv", ["pytest", "bench/"])
+
+
+def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
+    folders = [session.new_run(tmp_path, "tiny") for _ in range(4)]
+    assert len(set(folders)) == 4
+    for folder in folders:
+        assert folder.is_dir()
+        assert folder.parent == tmp_path / "runs"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-tiny(-\d)?", folder.name)
+
+
+def test_a_plan_survives_the_journal():
+    plan = plan_of(shapes=SHAPES)
+    plan = replace(plan, cells=(*plan.cells, Cell(Contender("a", "cuda:1", "float64", 2), SHAPES[0], "train")))
+    plain = json.loads(json.dumps(session.plan_to_dict(plan)))
+    assert session.plan_of(RunStarted("r", "now", plain, {}, [])) == plan
+
+
+def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
+    plan = plan_of()
+    session.measure(plan, tmp_path / "run", open_worker=Office().open)
+    first, *_, last = journal.read(tmp_path / "run")
+    assert (first.run, first.machine, first.options) == ("run", FACTS, ["bench/"])
+    assert session.plan_of(first) == plan
+    assert isinstance(last, RunEnded)
+    assert last.complete
+    assert last.wall_seconds >= 0
+    with pytest.raises(PlanError, match=r"^--resume: .* is complete"):
+        session.resumable(tmp_path / "run")
+
+
+def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
+    plan = plan_of(shapes=SHAPES)
+    with pytest.raises(KeyboardInterrupt):
+        session.measure(plan, tmp_path, open_worker=Office(interrupt_at=30).open)
+    *before, end = journal.read(tmp_path)
+    assert not end.complete
+    done = len(records_of(tmp_path, Block))
+    assert 0 < done < 48
+    assert session.resumable(tmp_path) == plan
+    assert not tables.is_complete(journal.read(tmp_path))
+    session.measure(plan, tmp_path, resumed=True, open_worker=Office().open)
+    records = journal.read(tmp_path)
+    assert records[: len(before)] == before
+    assert [type(record) for record in records].count(RunStarted) == 1
+    assert [record.options for record in records_of(tmp_path, RunResumed)] == [["bench/"]]
+    assert len(set(places(records_of(tmp_path, Block)))) == len(records_of(tmp_path, Block)) == 48
+    assert tables.is_complete(records)
+
+
+def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
+    plan = plan_of()
+    with pytest.raises(KeyboardInterrupt):
+        session.measure(plan, tmp_path, open_worker=Office(interrupt_at=14).open)
+    path = tmp_path / journal.FILE
+    lines = path.read_text().splitlines(keepends=True)
+    cut = max(number for number, line in enumerate(lines) if line.startswith('{"record":"Block"'))
+    path.write_text("".join(lines[:cut]) + lines[cut][:40])
+    session.measure(session.resumable(tmp_path), tmp_path, resumed=True, open_worker=Office().open)
+    assert len(set(places(records_of(tmp_path, Block)))) == len(records_of(tmp_path, Block)) == 24
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "is not a run's folder"),
+        ("", "1: a journal begins with a RunStarted record"),
+        ("not json\n", "1: not a record of a journal"),
+        ('{"record":"Block"}\n', "1: not a record of a journal"),
+        ('{"record":"RunStarted","run":"cut', "this line is cut short"),
+    ],
+)
+def test_what_is_no_run_cannot_be_resumed(tmp_path, text, said):
+    if text is not None:
+        (tmp_path / journal.FILE).write_text(text)
+    with pytest.raises(PlanError, match=f"^--resume: .*{said}"):
+        session.resumable(tmp_path)
+
+
+def test_processes_are_set_up_from_the_plan_each_contender_with_a_log(tmp_path, monkeypatch):
+    settings = []
+    monkeypatch.setattr(session, "ProcessWorker", lambda setting: settings.append(setting) or setting)
+    plan = plan_of(timeout=9, cpus=6)
+    opened = session.processes(plan, tmp_path / "logs", ["/a/folder"])
+    opened(Contender("torch", "cuda:1", "float32"), 1)
+    opened(Contender("numpy", "cpu", "float64", 2), 2)
+    assert [setting.log.name for setting in settings] == ["torch-cuda_1-float32-Tall.log", "numpy-cpu-float64-T2.log"]
+    assert [setting.threads for setting in settings] == [6, 2]
+    assert {setting.timeout for setting in settings} == {9}
+    assert {tuple(setting.path) for setting in settings} == {("/a/folder",)}
+
+
+def test_verifying_tells_the_failures_and_measures_nothing(tmp_path, monkeypatch):
+    def fault(ask):
+        failed = ask.contender.implementation == "b" and ask.verb == "prepare"
+        return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if failed else None
+
+    office = Office(fault=fault)
+    plan = plan_of()
+    monkeypatch.setattr(session, "processes", lambda *of: office.open)
+    failed = session.verify(plan, tmp_path)
+    assert {key: record.status for key, record in failed.items()} == {
+        cell.key: "wrong" for cell in plan.cells if cell.contender.implementation == "b"
+    }
+    assert not office.of("block")
+    assert {type(record) for record in [*failed.values()]} == {Failed}
+
+
+# ── the whole way, from nets with a price to the table ──
+
+
+def price(cell: Cell, steps: int) -> float:
+    """Seconds of one iteration, as the net's class has them."""
+    costs = Slow.costs
+    speed = {SLOW: 1.0, FAST: 4.0, LAGGING: 0.5}[cell.contender.implementation]
+    step = sum(costs.values())
+    return {**costs, "step": step, "train": steps * step}[cell.phase] / speed
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = FakeClock()
+    monkeypatch.setattr("tests.bench.fakes.Costly.clock", clock)
+    return clock
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
+    plan = plan_of([SLOW, FAST, LAGGING], SHAPES, PHASES, passes=3, rounds=2, samples=4, baseline=SLOW, steps=3)
+
+    def open_worker(contender, passage):
+        return InProcess(contender, clock)
+
+    def open_until_the_second_pass(contender, passage):
+        if passage == 2:
+            raise KeyboardInterrupt
+        return open_worker(contender, passage)
+
+    if cut:
+        with pytest.raises(KeyboardInterrupt):
+            session.measure(plan, tmp_path, open_worker=open_until_the_second_pass)
+        assert len(records_of(tmp_path, Block)) == 60
+    session.measure(plan, tmp_path, resumed=cut, open_worker=open_worker)
+    records = journal.read(tmp_path)
+    timings = tables.timings(records)
+    assert len(timings) == len(plan.cells) == 30
+    assert set(timings["status"]) == {"ok"}
+    assert set(timings["reason"]) == {""}
+    for cell, (_, row) in zip(plan.cells, timings.iterrows(), strict=True):
+        seconds = price(cell, plan.steps)
+        assert row["seconds"] == pytest.approx(seconds, rel=1e-12)
+        for column in ("seconds_low", "seconds_high", "seconds_floor", "seconds_p95"):
+            assert row[column] == pytest.approx(seconds, rel=1e-12)
+        speed = {SLOW: 1.0, FAST: 4.0, LAGGING: 0.5}[cell.contender.implementation]
+        for column in ("speedup", "speedup_low", "speedup_high"):
+            assert row[column] == pytest.approx(speed, rel=1e-12)
+        assert row["passes"] == 3
+        assert row["first_call_seconds"] == seconds
+        assert row["setup_seconds"] == 0
+        assert row["threads"] == 2
+        assert row["error"] <= row["tolerance"]
+    verdicts = timings.groupby("implementation", observed=True)["verdict"]
+    assert {name: set(found.dropna()) for name, found in verdicts} == {
+        SLOW: set(),
+        FAST: {"faster"},
+        LAGGING: {"slower"},
+    }
+    samples = tables.samples(records)
+    assert len(samples) == sum(len(block.seconds) for block in records_of(tmp_path, Block))
+    for cell in plan.cells:
+        mine = samples[
+            (samples["implementation"] == cell.contender.implementation)
+            & (samples["phase"] == cell.phase)
+            & (samples["N"] == cell.shape.N)
+        ]
+        assert set(mine["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
+        assert 3 * 2 <= len(mine) <= 3 * 2 * 4
+        assert mine["inner"].iloc[0] * price(cell, plan.steps) < 0.01
+
+
+def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr("tests.bench.fakes.Fast.loss", lambda net: 0 * Slow.loss(net))
+    plan = plan_of([SLOW, FAST], SHAPES, ["step"], baseline=SLOW)
+    session.measure(plan, tmp_path, open_worker=lambda contender, passage: InProcess(contender, clock))
+    timings = tables.timings(journal.read(tmp_path)).set_index("implementation")
+    assert set(timings.loc[SLOW, "status"]) == {"ok"}
+    assert set(timings.loc[FAST, "status"]) == {"wrong"}
+    assert timings.loc[FAST, ["seconds", "speedup"]].isna().all(axis=None)
+    assert all("losses of train: error" in reason for reason in timings.loc[FAST, "reason"])
+    assert (timings.loc[FAST, "error"] > timings.loc[FAST, "tolerance"]).all()
+
+
+def test_workers_run_under_this_interpreter_unless_told_otherwise(tmp_path):
+    assert client.Setting(Contender("numpy", "cpu", "float32"), 1, 1, tmp_path / "log").interpreter == sys.executable

@@ -1,0 +1,278 @@
+"""The worker's protocol, in this process and as a real one for each backend that is here."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import implementations
+from bench.measure.client import ProcessWorker, Setting, WorkerFailed
+from bench.measure.worker import main
+from bench.measure.worker.session import Failure
+from bench.plan.cells import PHASES, Contender
+
+CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "seed": 0}
+THREADS_HELD = 1.15
+"""Processor seconds per second, of one thread, with a margin for the clocks."""
+
+
+def served(*requests, **config):
+    """The replies to some requests, answered in this process."""
+    replies = io.StringIO()
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    assert main.serve({**CONFIG, **config}, io.StringIO(lines), replies) == 0
+    return [json.loads(line) for line in replies.getvalue().splitlines()]
+
+
+def test_every_request_has_one_line_in_reply():
+    replies = served(
+        {"verb": "start"},
+        {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": ["forward", "train"], "steps": 2},
+        {"verb": "enter", "phase": "forward", "samples": 2, "inner": 3},
+        {"verb": "block"},
+        {"verb": "block"},
+        {"verb": "leave"},
+    )
+    start, prepared, entered, block, _, left = [reply["ok"] for reply in replies]
+    assert start["backend"] == "numpy"
+    assert start["backend_version"] == np.__version__
+    assert start["precision"] == "highest"
+    assert start["device_name"] == ""
+    assert start["import_seconds"] > 0
+    assert start["details"]["executable"] == sys.executable
+    assert prepared["first_calls"].keys() == {"forward", "train"}
+    assert 0 <= prepared["error"] <= prepared["tolerance"]
+    assert entered == {"inner": 3, "samples": 2}
+    assert len(block["seconds"]) == 2
+    assert left["host_bytes"] > 0
+    assert left["device_bytes"] is None
+
+
+def test_no_requests_are_the_end():
+    assert served() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "said"),
+    [
+        ({"implementation": "nope"}, "crashed", "there is no implementation 'nope'"),
+        ({"implementation": "nomodule:Net"}, "crashed", "there is no module 'nomodule'"),
+        ({"implementation": "tests.bench.fakes:Nope"}, "crashed", "has no class 'Nope'"),
+        ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
+    ],
+)
+def test_a_contender_that_cannot_be_says_why(config, status, said):
+    [reply] = served({"verb": "start"}, **config)
+    assert reply["failed"]["status"] == status
+    assert said in reply["failed"]["reason"]
+
+
+def test_a_failure_is_a_reply_and_not_the_end(capsys):
+    wrong, asked_too_early, unknown, started = served(
+        {"verb": "start", "unexpected": 1}, {"verb": "block"}, {"verb": "fly"}, {"verb": "start"}
+    )
+    assert wrong["failed"]["status"] == "crashed"
+    assert asked_too_early["failed"]["status"] == "crashed"
+    assert "fly" in unknown["failed"]["reason"]
+    assert started["ok"]["backend"] == "numpy"
+    assert "Traceback" in capsys.readouterr().err
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch and CuPy name theirs."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 1 TiB"),
+        np._core._exceptions._ArrayMemoryError((10**9,), np.dtype("f8")),
+        OutOfMemoryError("CUDA"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+)
+def test_being_out_of_memory_is_told_from_the_exception(error, capsys):
+    described = main.describe(error)
+    assert described["status"] == "out_of_memory"
+    assert described["reason"].startswith(type(error).__name__)
+
+
+def test_any_other_exception_is_a_crash_with_its_place(capsys):
+    try:
+        raise ValueError("first line\nsecond line")
+    except ValueError as error:
+        described = main.describe(error)
+    assert described["status"] == "crashed"
+    assert described["reason"].startswith("ValueError: first line (")
+    assert "test_main.py:" in described["reason"]
+    assert "second line" in capsys.readouterr().err
+    assert main.describe(ValueError())["reason"].startswith("ValueError: no message")
+
+
+def test_a_failure_keeps_its_figures():
+    described = main.describe(Failure("wrong", "why", error=0.5, tolerance=math.inf))
+    assert described == {"status": "wrong", "reason": "why", "error": 0.5, "tolerance": math.inf}
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Starts worker processes of which none outlives the test."""
+    workers = []
+
+    def start(implementation, device="cpu", dtype="float32", threads=1):
+        setting = Setting(
+            Contender(implementation, device, dtype), threads, 120, tmp_path / "log", path=[str(tmp_path)]
+        )
+        workers.append(ProcessWorker(setting))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+@pytest.mark.parametrize("name", implementations.names())
+def test_a_real_process_takes_every_backend_from_start_to_leave_on_one_thread(process, name):
+    kinds = implementations.device_kinds(name)
+    worker = process(name, device="cpu" if "cpu" in kinds else kinds[0])
+    try:
+        start = worker.ask("start")
+    except WorkerFailed as error:
+        failure = error
+    else:
+        failure = None
+    if failure:
+        assert (failure.status, failure.alive) == ("unavailable", True), failure.reason
+        pytest.skip(f"{name}: {failure.reason}")
+    assert start["backend_version"] != "unknown"
+    prepared = worker.ask("prepare", shape=[4, 5, 3, 2], phases=[*PHASES], steps=3)
+    assert prepared["first_calls"].keys() == set(PHASES)
+    assert prepared["error"] <= prepared["tolerance"]
+    for phase in PHASES:
+        entered = worker.ask("enter", phase=phase, samples=2, inner=None)
+        assert entered["inner"] >= 1
+        assert 1 <= entered["samples"] <= 2
+        for _ in range(2):
+            block = worker.ask("block")
+            assert len(block["seconds"]) == entered["samples"]
+            assert min(block["seconds"]) > 0
+        assert worker.ask("leave")["host_bytes"] > 0
+    probe = worker.ask("probe")
+    assert start["backend"] == name.partition("_")[0]
+    assert "cpu" in probe["devices"]
+    assert 0 < probe["cpu_per_wall"] <= THREADS_HELD
+
+
+TALKATIVE = """
+import os, sys
+print("printed at import", flush=True)
+from implementations.numpy_ import Net
+
+
+class Talkative(Net):
+    def forward(self):
+        print('{"ok": "printed in forward"}', flush=True)
+        print("complained in forward", file=sys.stderr, flush=True)
+        os.write(1, b"written to descriptor 1\\n")
+        os.system("echo said by a child")
+        super().forward()
+"""
+
+
+def test_what_a_backend_prints_is_in_the_log_and_not_in_the_protocol(process, tmp_path):
+    (tmp_path / "talkative.py").write_text(TALKATIVE)
+    worker = process("talkative:Talkative")
+    assert worker.ask("start")["backend"] == "numpy"
+    worker.ask("prepare", shape=[4, 5, 3, 2], phases=["backward"], steps=1)
+    worker.ask("enter", phase="backward", samples=2, inner=2)
+    assert len(worker.ask("block")["seconds"]) == 2
+    log = (tmp_path / "log").read_text()
+    for said in (
+        "printed at import",
+        "printed in forward",
+        "complained in forward",
+        "written to descriptor 1",
+        "said by a child",
+    ):
+        assert said in log
+
+
+BLOCKER = """
+import sys
+
+BLOCKED = {"pandas", "scipy", "psutil", "rich", "pytest", "pytest_benchmark", "tabulate", "threadpoolctl", "cpuinfo",
+           "torch", "jax", "cupy"}
+
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is blocked")
+
+
+sys.meta_path.insert(0, Blocker())
+print("blocking", flush=True)
+"""
+
+
+def test_a_worker_needs_nothing_but_the_standard_library_and_numpy(process, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    worker = process("numpy")
+    assert worker.ask("start")["backend"] == "numpy"
+    worker.ask("prepare", shape=[4, 5, 3, 2], phases=["step"], steps=1)
+    worker.ask("enter", phase="step", samples=2, inner=2)
+    assert len(worker.ask("block")["seconds"]) == 2
+    assert worker.ask("leave")["host_bytes"] > 0
+    assert "blocking" in (tmp_path / "log").read_text()
+    other = process("torch")
+    with pytest.raises(WorkerFailed) as caught:
+        other.ask("start")
+    assert caught.value.status == "unavailable"
+    assert "pip install" in caught.value.reason
+
+
+def test_a_device_that_is_not_here_is_unavailable_and_one_it_cannot_use_unsupported(process):
+    worker = process("numpy", device="cuda")
+    with pytest.raises(WorkerFailed) as caught:
+        worker.ask("start")
+    assert (caught.value.status, caught.value.alive) == ("unsupported", True)
+    pytest.importorskip("torch")
+    with pytest.raises(WorkerFailed) as caught:
+        process("torch", device="cuda:99").ask("start")
+    assert caught.value.status == "unavailable"
+    assert "finds only cpu" in caught.value.reason
+
+
+WRONG = """
+from implementations.numpy_ import Net
+
+
+class Wrong(Net):
+    def backward(self):
+        super().backward()
+        self.grad_w2 = -self.grad_w2
+"""
+
+
+def test_a_wrong_net_is_named_and_its_process_lives_on(process, tmp_path):
+    (tmp_path / "wrong_net.py").write_text(WRONG)
+    worker = process("wrong_net:Wrong", dtype="float64")
+    worker.ask("start")
+    for shape in ([4, 5, 3, 2], [8, 6, 7, 3]):
+        with pytest.raises(WorkerFailed) as caught:
+            worker.ask("prepare", shape=shape, phases=["forward"], steps=1)
+        failure = caught.value
+        assert (failure.status, failure.alive) == ("wrong", True)
+        assert "gradient of w2: error" in failure.reason
+        assert "tolerance" in failure.reason
+        assert "prediction" not in failure.reason
+        assert failure.error > failure.tolerance > 0

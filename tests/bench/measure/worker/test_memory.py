@@ -1,0 +1,59 @@
+"""The peak of this process's memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.measure.worker import memory
+
+MEGABYTE = 2**20
+
+
+def can_reset():
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return "VmHWM" in Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+
+
+def test_the_peak_is_some_megabytes_and_below_a_terabyte():
+    assert MEGABYTE < memory.peak_bytes() < 2**40
+
+
+def test_the_peak_remembers_an_array_that_is_gone():
+    memory.reset_peak()
+    before = memory.peak_bytes()
+    array = np.ones(128 * MEGABYTE, np.uint8)
+    del array
+    after = memory.peak_bytes()
+    assert after >= before
+    if can_reset():  # elsewhere an earlier test may have held more
+        assert after - before > 100 * MEGABYTE
+
+
+@pytest.mark.skipif(not can_reset(), reason="this system keeps no peak that can be begun anew")
+def test_a_new_peak_forgets_what_is_gone():
+    array = np.ones(128 * MEGABYTE, np.uint8)
+    del array
+    high = memory.peak_bytes()
+    memory.reset_peak()
+    assert high - memory.peak_bytes() > 100 * MEGABYTE
+
+
+def test_without_proc_the_peak_is_the_process_s_own(monkeypatch):
+    def missing(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(Path, "write_text", missing)
+    memory.reset_peak()
+    assert MEGABYTE < memory.peak_bytes() < 2**40
+    kilobytes = memory.resource.getrusage(memory.resource.RUSAGE_SELF).ru_maxrss
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    assert memory.peak_bytes() == pytest.approx(kilobytes, rel=0.1)
+    assert sys.platform == "darwin"

@@ -1,0 +1,230 @@
+"""The timer against nets with a known price and a clock that is told."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from bench.measure.worker.session import Session
+from bench.measure.worker.timing import (
+    BLOCK_SECONDS,
+    MOST_INNER,
+    REWARM_SECONDS,
+    SAMPLE_SECONDS,
+    WARM_SECONDS,
+    Clocks,
+    Timer,
+)
+from implementations import Problem
+from tests.bench.fakes import MICRO, FakeClock, FakeNet, GraphNet
+
+PHASES = ("forward", "backward", "update", "step", "train")
+COSTS = {
+    "make": 64 * MICRO,
+    "forward": 16 * MICRO,
+    "backward": 32 * MICRO,
+    "update": 8 * MICRO,
+    "step": 128 * MICRO,
+    "train": 256 * MICRO,
+    "weights": 4 * MICRO,
+}
+
+
+def timer_of(phase, kind=FakeNet, steps=2, cpu=None, **options):
+    clock = FakeClock()
+    nets = []
+
+    def make():
+        nets.append(kind(clock, **{**COSTS, **options}))
+        return nets[-1]
+
+    timer = Timer(make, phase, steps, Clocks(clock, cpu or clock))
+    return timer, clock, nets
+
+
+def price(phase, steps=2):
+    """Of one iteration."""
+    return COSTS["make"] + steps * COSTS["train"] + COSTS["weights"] if phase == "train" else COSTS[phase]
+
+
+@pytest.mark.parametrize("kind", [FakeNet, GraphNet])
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("phase", PHASES)
+def test_samples_are_exactly_what_the_phase_costs_even_when_work_is_done_only_in_synchronize(phase, lazy, kind):
+    timer, _, _ = timer_of(phase, kind, lazy=lazy)
+    assert timer.first_call() == price(phase)
+    assert timer.block(inner=8, samples=5) == ([price(phase)] * 5, 1.0)
+
+
+def test_work_that_was_asked_for_before_a_sample_is_not_counted_in_it():
+    timer, _, nets = timer_of("step", lazy=True)
+    nets[0].owed = 1.0
+    assert timer.block(inner=2, samples=1)[0] == [COSTS["step"]]
+
+
+def test_a_training_goes_from_host_arrays_to_host_arrays():
+    timer, _, nets = timer_of("train", steps=3)
+    assert len(nets) == 1
+    timer.block(inner=2, samples=2)
+    assert [net.calls for net in nets[1:]] == [["make", "train", "weights"]] * 4
+    assert timer.block(inner=2, samples=2)[0] == [price("train", steps=3)] * 2
+
+
+def test_a_backward_that_consumes_its_graph_has_a_forward_of_its_own_outside_the_clock():
+    timer, clock, nets = timer_of("backward", GraphNet)
+    before, calls = clock.now, len(nets[0].calls)
+    seconds, _ = timer.block(inner=4, samples=2)
+    assert seconds == [COSTS["backward"]] * 2
+    assert nets[0].calls[calls:] == ["forward", "backward"] * 8
+    assert clock.now - before == 8 * (COSTS["forward"] + COSTS["backward"])
+
+
+def test_a_backward_that_can_be_repeated_has_only_one_forward():
+    timer, _, nets = timer_of("backward")
+    timer.block(inner=4, samples=2)
+    assert nets[0].calls == ["make", "forward"] + ["backward"] * 8
+
+
+def test_an_update_has_the_gradients_it_needs_before_the_clock_runs():
+    timer, _, nets = timer_of("update")
+    timer.block(inner=2, samples=2)
+    assert nets[0].calls == ["make", "forward", "backward"] + ["update"] * 4
+
+
+@pytest.mark.parametrize("kind", [FakeNet, GraphNet])
+@pytest.mark.parametrize("micros", [1, 5, 64, 700])
+@pytest.mark.parametrize("phase", ["forward", "backward"])
+def test_calibration_aims_at_the_seconds_of_a_sample(phase, micros, kind):
+    timer, clock, _ = timer_of(phase, kind, **{phase: micros * MICRO})
+    before = clock.now
+    inner, samples = timer.calibrate(15)
+    assert SAMPLE_SECONDS <= inner * micros * MICRO < SAMPLE_SECONDS + micros * MICRO
+    assert samples == 15
+    assert clock.now - before >= WARM_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "samples"), [(1 / 512, 15), (1 / 128, 5), (1 / 64, 2), (1 / 32, 1), (1.0, 1), (50.0, 1)]
+)
+def test_slow_cells_take_fewer_samples_and_at_least_one(seconds, samples):
+    timer, _, _ = timer_of("step", step=seconds)
+    inner, taken = timer.calibrate(15)
+    assert inner == (2 if seconds < SAMPLE_SECONDS else 1)
+    assert taken == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
+    assert inner * taken * seconds <= max(BLOCK_SECONDS, seconds)
+
+
+def test_a_slow_cell_is_called_once_to_be_calibrated_and_once_to_be_warm_again():
+    timer, _, nets = timer_of("step", step=50.0)
+    timer.calibrate(15)
+    assert nets[0].calls.count("step") == 1
+    timer.rewarm()
+    assert nets[0].calls.count("step") == 2
+
+
+def test_a_phase_too_quick_for_any_clock_has_a_bounded_number_of_iterations():
+    timer, _, _ = timer_of("step", step=1e-12)
+    ticking = timer.clocks.wall
+    timer.clocks = Clocks(lambda: ticking.spend(1e-4) or ticking(), ticking)
+    timer._run = lambda inner: inner * 1e-12
+    assert timer.calibrate(15)[0] == MOST_INNER
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_rewarming_takes_as_long_as_it_says_and_is_short(phase):
+    timer, clock, nets = timer_of(phase)
+    before = clock.now
+    assert timer.rewarm() == clock.now - before
+    assert REWARM_SECONDS <= clock.now - before < 2 * REWARM_SECONDS
+    if phase == "train":
+        assert len(nets) == 1, "warm-up by steps, for whole trainings are long"
+
+
+def session_of(**costs):
+    """A session of fake nets, its clock, and the nets as they are made."""
+    clock, nets = FakeClock(), []
+    asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
+    asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
+
+    def net_class(*_):
+        nets.append(FakeNet(clock, **{**COSTS, **costs}))
+        return nets[-1]
+
+    asked.net_class = net_class
+    return asked, clock, nets
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_session_rewarms_before_every_block_and_keeps_the_inner_it_is_given(phase):
+    asked, clock, _ = session_of()
+    assert asked.enter(phase, samples=3, inner=5) == {"inner": 5, "samples": 3}
+    for _ in range(3):
+        before = clock.now
+        answer = asked.block()
+        assert answer["rewarm_seconds"] >= REWARM_SECONDS
+        assert answer["seconds"] == [price(phase)] * 3
+        assert answer["cpu_per_wall"] == 1.0
+        assert clock.now - before >= answer["rewarm_seconds"] + 15 * price(phase)
+    assert asked.leave()["device_bytes"] is None
+    assert asked.timer is None
+
+
+def test_a_session_calibrates_when_it_is_given_no_inner():
+    asked, _, _ = session_of()
+    assert asked.enter("step", samples=3) == {"inner": 17, "samples": 3}
+    assert len(asked.block()["seconds"]) == 3
+
+
+def test_a_slow_net_is_warmed_once_and_sampled_once_in_a_block():
+    asked, _, nets = session_of(step=50.0)
+    assert asked.enter("step", samples=15) == {"inner": 1, "samples": 1}
+    for net in nets:
+        net.calls.clear()
+    assert asked.block()["seconds"] == [50.0]
+    assert sum(net.calls.count("step") for net in nets) == 2
+
+
+def test_garbage_is_not_collected_while_a_block_is_timed_and_is_again_after_it():
+    seen = []
+    timer, _, _ = timer_of("step", watch=lambda name: seen.append(gc.isenabled()))
+    seen.clear()
+    assert gc.isenabled()
+    timer.block(inner=3, samples=2)
+    assert seen == [False] * 6
+    assert gc.isenabled()
+
+
+def test_garbage_is_collected_again_after_a_block_that_failed():
+    def fail(name):
+        if name == "step":
+            raise RuntimeError("no")
+
+    timer, _, _ = timer_of("step", watch=fail)
+    with pytest.raises(RuntimeError):
+        timer.block(inner=1, samples=1)
+    assert gc.isenabled()
+
+
+def test_garbage_collection_that_was_off_before_a_block_stays_off():
+    timer, _, _ = timer_of("step")
+    gc.disable()
+    try:
+        timer.block(inner=1, samples=1)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_processor_seconds_are_told_per_second_of_the_block():
+    clock = FakeClock()
+    timer = Timer(lambda: FakeNet(clock, **COSTS), "step", 1, Clocks(clock, lambda: 1.75 * clock()))
+    assert timer.block(inner=2, samples=3)[1] == 1.75
+
+
+def test_the_real_clocks_count_seconds_of_this_process():
+    clocks = Clocks()
+    before = clocks.wall(), clocks.cpu()
+    sum(range(200_000))
+    assert clocks.wall() > before[0]
+    assert clocks.cpu() > before[1]

@@ -1,0 +1,243 @@
+import re
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.plan import grid
+from bench.plan.cells import DTYPES, PHASES, Shape
+from bench.plan.grid import Grid, PlanError
+from tests.bench.made import steady
+
+KEYS = (
+    "D_in, D_out, H, N, baseline, combine, device, dtype, implementation, "
+    "passes, phase, rounds, samples, steps, threads, timeout"
+)
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(PlanError) as caught:
+        grid.parse(text, "mine", "mine.toml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", grid.names())
+def test_every_preset_parses(name):
+    asked = grid.read(name)
+    assert asked.name == name
+    assert asked.shapes()
+    assert set(asked.dtype) <= set(DTYPES)
+    assert set(asked.phase) <= set(PHASES)
+
+
+def test_the_presets_there_are():
+    assert {"smoke", "default", "full", "gpu"} <= set(grid.names())
+    assert grid.names() == sorted(grid.names())
+
+
+def test_the_full_preset_has_every_combination_of_5_4_4_sizes_in_two_dtypes():
+    full = grid.read("full")
+    assert full.combine == "product"
+    assert len(full.N) >= 5
+    assert len(full.D_in) >= 4
+    assert len(full.H) >= 4
+    assert len(full.shapes()) == len(set(full.shapes())) == len(full.N) * len(full.D_in) * len(full.H)
+    assert len(full.dtype) == 2
+
+
+def test_the_tutorial_preset_is_the_tutorial():
+    tutorial = grid.read("tutorial")
+    assert tutorial.shapes() == [Shape(64, 1000, 100, 10)]
+    assert tutorial.steps == 500
+    assert tutorial.dtype == ("float64", "float32")
+
+
+def test_product_has_every_combination_in_the_order_of_the_axes():
+    asked = Grid("g", N=(3, 1), D_in=(5, 4), H=(6,), D_out=(2, 1))
+    assert asked.shapes() == [Shape(*sizes) for sizes in product((3, 1), (5, 4), (6,), (2, 1))]
+
+
+def test_in_turn_raises_one_axis_at_a_time_from_the_first_of_each():
+    asked = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6, 7), D_out=(8,), combine="in_turn")
+    assert asked.shapes() == [
+        Shape(1, 4, 6, 8),
+        Shape(2, 4, 6, 8),
+        Shape(3, 4, 6, 8),
+        Shape(1, 5, 6, 8),
+        Shape(1, 4, 7, 8),
+    ]
+
+
+axes = st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True).map(tuple)
+
+
+@steady
+@given(axes, axes, axes, axes)
+def test_in_turn_is_a_part_of_the_product_without_repetition(N, D_in, H, D_out):
+    every = Grid("g", N, D_in, H, D_out).shapes()
+    in_turn = Grid("g", N, D_in, H, D_out, combine="in_turn").shapes()
+    assert in_turn[0] == every[0]
+    assert len(set(in_turn)) == len(in_turn) == sum(map(len, (N, D_in, H, D_out))) - 3
+    assert set(in_turn) <= set(every)
+
+
+def test_an_empty_file_is_the_defaults():
+    assert grid.parse("", "mine", "mine.toml") == Grid("mine")
+
+
+def test_a_single_value_is_a_list_of_one():
+    assert grid.parse('N = 8\ndtype = "float64"\nthreads = 2', "g", "g.toml") == Grid(
+        "g", N=(8,), dtype=("float64",), threads=(2,)
+    )
+
+
+def test_auto_and_all_are_words_of_their_own():
+    asked = grid.parse('device = ["auto"]\nimplementation = "all"\nthreads = ["all", 1]', "g", "g.toml")
+    assert asked == Grid("g", device="auto", implementation="all", threads=("all", 1))
+
+
+def test_names_of_implementations_and_devices_are_taken_as_they_are():
+    asked = grid.parse('device = ["cuda:1", "cpu"]\nimplementation = ["my.module:Net", "numpy"]', "g", "g.toml")
+    assert asked.device == ("cuda:1", "cpu")
+    assert asked.implementation == ("my.module:Net", "numpy")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("N = [64]\n\nbatch = 3\n", f"mine.toml:3: batch: not a key of a grid; keys are {KEYS}"),
+        ("# sizes\nN = 64.0\n", "mine.toml:2: N: 64.0 is not a whole number of at least 1"),
+        ("H = [100, true]", "mine.toml:1: H: True is not a whole number of at least 1"),
+        ("passes = true", "mine.toml:1: passes: True is not a whole number of at least 1"),
+        ("passes = [5]", "mine.toml:1: passes: [5] is not a whole number of at least 1"),
+        ('steps = "many"', "mine.toml:1: steps: 'many' is not a whole number of at least 1"),
+        ("rounds = 0", "mine.toml:1: rounds: 0 is not a whole number of at least 1"),
+        ("D_in = [1000, 0]", "mine.toml:1: D_in: 0 is not a whole number of at least 1"),
+        ("timeout = -1", "mine.toml:1: timeout: -1 is not a whole number of at least 1"),
+        ("D_out = []", "mine.toml:1: D_out: an empty list; at least one value is needed"),
+        ("N = [[64]]", "mine.toml:1: N: [64] is not a whole number of at least 1"),
+        ("N = [64, 8, 64]", "mine.toml:1: N: 64 stands there twice"),
+        ('phase = ["step", "step"]', "mine.toml:1: phase: 'step' stands there twice"),
+        ('phase = "sideways"', f"mine.toml:1: phase: 'sideways' is not one of {', '.join(PHASES)}"),
+        ('N = 1\ndtype = ["float32", "float16"]', "mine.toml:2: dtype: 'float16' is not one of float32, float64"),
+        ('combine = "zip"', "mine.toml:1: combine: 'zip' is not one of product, in_turn"),
+        ('threads = "some"', "mine.toml:1: threads: 'some' is not a whole number of at least 1, nor 'all'"),
+        ("threads = [true]", "mine.toml:1: threads: True is not a whole number of at least 1, nor 'all'"),
+        ("device = 3", "mine.toml:1: device: 3 is not a name"),
+        ("device = []", "mine.toml:1: device: an empty list; at least one value is needed"),
+        ('implementation = ["numpy", ""]', "mine.toml:1: implementation: '' is not a name"),
+        ("baseline = 1979-05-27", "mine.toml:1: baseline: datetime.date(1979, 5, 27) is not a name"),
+        ('"N" = 0', "mine.toml:1: N: 0 is not a whole number of at least 1"),
+        ("D_in = 1\n  N = 0", "mine.toml:2: N: 0 is not a whole number of at least 1"),
+        ("samples.x = 1", "mine.toml:1: samples: {'x': 1} is not a whole number of at least 1"),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_file_the_line_the_key_and_what_is_accepted(text, expected):
+    assert complaint(text) == expected
+
+
+@pytest.mark.parametrize("text", ["N = [1,\nH =", "N = 1\nN = 2", "N", "N = 1 2", 'N = "', "= 1", "N = 01"])
+def test_what_is_not_toml_is_one_line_with_the_file_and_the_place(text):
+    told = complaint(text)
+    assert told.startswith("mine.toml: not valid TOML: ")
+    assert re.search(r"\(at (line \d+, column \d+|end of document)\)$", told)
+    assert "\n" not in told
+
+
+def test_a_missing_file_is_named(tmp_path):
+    path = tmp_path / "missing.toml"
+    with pytest.raises(PlanError) as caught:
+        grid.read(str(path))
+    assert str(caught.value) == f"--grid: cannot read {path}: No such file or directory"
+
+
+def test_a_folder_is_no_grid_file(tmp_path):
+    path = tmp_path / "folder.toml"
+    path.mkdir()
+    with pytest.raises(PlanError, match=f"^--grid: cannot read {re.escape(str(path))}: "):
+        grid.read(str(path))
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b"# caf\xe9\nN = 1\n")
+    with pytest.raises(PlanError) as caught:
+        grid.read(str(path))
+    assert str(caught.value) == f"{path}: not UTF-8 text (invalid continuation byte at byte 5)"
+
+
+def test_an_unknown_preset_is_refused_with_those_there_are():
+    with pytest.raises(PlanError) as caught:
+        grid.read("huge")
+    presets = ", ".join(grid.names())
+    assert str(caught.value) == f"--grid: there is no grid 'huge'; there are {presets}, or a .toml file"
+
+
+def test_a_grid_file_is_named_by_its_stem_and_its_mistakes_by_its_path(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("N = [8]\n", encoding="utf-8")
+    assert grid.read(str(path)) == Grid("mine", N=(8,))
+    path.write_text("N = [8]\nH = 0\n", encoding="utf-8")
+    with pytest.raises(PlanError, match=rf"^{re.escape(str(path))}:2: H: 0 is not"):
+        grid.read(str(path))
+
+
+def test_options_replace_what_they_name_and_leave_the_rest():
+    asked = grid.override(Grid("g", H=(7,)), {"N": ["8", "16"], "passes": "3", "threads": ["1", "all"]}, str)
+    assert asked == Grid("g", H=(7,), N=(8, 16), passes=3, threads=(1, "all"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("N", ["8", "eight"], "--N: 'eight' is not a whole number of at least 1"),
+        ("N", ["8", ""], "--N: '' is not a whole number of at least 1"),
+        ("N", ["8", "08"], "--N: 8 stands there twice"),
+        ("passes", "0", "--passes: 0 is not a whole number of at least 1"),
+        ("passes", "-3", "--passes: '-3' is not a whole number of at least 1"),
+        ("dtype", ["half"], "--dtype: 'half' is not one of float32, float64"),
+        ("device", [""], "--device: '' is not a name"),
+    ],
+)
+def test_a_mistake_in_an_option_names_the_option_and_what_is_accepted(key, value, expected):
+    with pytest.raises(PlanError) as caught:
+        grid.override(Grid("g"), {key: value}, lambda key: f"--{key}")
+    assert str(caught.value) == expected
+
+
+def parsed(text: str) -> Grid | str:
+    """The grid, or the complaint; any other exception is the caller's."""
+    try:
+        return grid.parse(text, "any", "any.toml")
+    except PlanError as error:
+        return str(error)
+
+
+@steady
+@given(st.text(max_size=60))
+def test_any_text_is_a_grid_or_a_plan_error(text):
+    told = parsed(text)
+    assert isinstance(told, Grid) or told.startswith("any.toml:")
+
+
+values = st.recursive(
+    st.sampled_from(['"all"', '"auto"', '"float32"', '"step"', '"x"', '""', "true", "nan", "inf", "1e3", "07:32:00"])
+    | st.integers(-3, 99).map(str),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+        | inner.map(lambda part: f"{{ a = {part} }}")
+    ),
+    max_leaves=4,
+)
+keys = st.sampled_from([*KEYS.split(", "), "other", '"N"', "a.b"])
+
+
+@steady
+@given(st.lists(st.tuples(keys, values), max_size=4))
+def test_any_toml_is_a_grid_or_one_line_of_complaint(pairs):
+    told = parsed("\n".join(f"{key} = {value}" for key, value in pairs))
+    if isinstance(told, Grid):
+        assert told.shapes()
+    else:
+        assert re.fullmatch(r"any\.toml(:[1-4]: \w+: .+|: not valid TOML: .+)", told)

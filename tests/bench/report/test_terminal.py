@@ -1,0 +1,79 @@
+import pandas as pd
+
+from bench.analyse import tables
+from bench.plan.cells import Contender
+from bench.report import terminal
+from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records, same_as_golden
+
+
+def summary(told, baseline: str = "numpy") -> str:
+    return terminal.summary(tables.timings(told), baseline)
+
+
+def test_the_summary_is_the_golden_one():
+    assert same_as_golden("terminal.txt", summary(records()) + "\n")
+
+
+def test_a_run_without_cells_has_nothing_to_show():
+    assert terminal.summary(pd.DataFrame(columns=[*tables.TIMINGS]), "numpy") == ""
+
+
+def test_each_shape_has_a_table_with_the_fastest_first():
+    text = summary(records())
+    small, large, failed = text.split("\n\n")
+    assert [line.split()[0] for line in small.splitlines()[2:]] == ["torch", "numpy"]
+    assert [line.split()[0] for line in large.splitlines()[2:]] == ["numpy"]
+    assert failed.startswith("Not timed:\n")
+
+
+def test_a_row_has_its_speed_up_and_verdict_and_the_baseline_is_named():
+    torch, numpy = summary(records()).split("\n\n")[0].splitlines()[2:]
+    assert "2.00× [" in torch
+    assert "faster" in torch
+    assert "baseline" in numpy
+    assert "faster" not in numpy
+
+
+def test_whatever_has_no_time_is_told_once_with_its_reason_and_number():
+    lines = summary(records()).split("Not timed:\n")[1].splitlines()
+    assert len(lines) == 2
+    told = "\n".join(lines)
+    assert "unavailable, CuPy is not installed: pip install 'relubench[cuda13]' (4 cells)" in told
+    assert "wrong, w1 after update is off by |a - b| = 0.25 (2 cells)" in told
+
+
+def test_a_single_cell_is_one_cell():
+    text = summary(Story(plan_of_cells((NUMPY,)), passes=0, complete=False).records())
+    assert text == "Not timed:\nnumpy: not_run, the run ended before this cell's first block (1 cell)"
+
+
+def test_nothing_is_said_of_failures_where_everything_is_ok():
+    assert "Not timed" not in summary(Story(plan_of_cells()).records())
+
+
+def test_without_a_step_the_first_phase_is_shown():
+    text = summary(Story(plan_of_cells(phases=("train", "forward"))).records())
+    assert "train time" in text
+    assert "forward" not in text
+
+
+def test_one_pass_has_no_interval_and_no_sure_verdict():
+    torch, numpy = summary(Story(plan_of_cells(passes=1)).records()).splitlines()[2:]
+    assert "± ?" in torch
+    assert "2.00× [?]" in torch
+    assert "unclear" in torch
+    assert "baseline" in numpy
+
+
+def test_without_a_baseline_there_is_no_ratio():
+    line = summary(Story(plan_of_cells((TORCH,))).records()).splitlines()[2]
+    assert "—" in line
+    assert "baseline" not in line
+
+
+def test_contenders_are_told_apart_by_dtype_and_threads():
+    contenders = [Contender("numpy", "cpu", dtype, threads) for dtype in ("float32", "float64") for threads in (1, 2)]
+    text = summary(Story(plan_of_cells(contenders)).records())
+    for dtype in ("float32", "float64"):
+        for threads in (1, 2):
+            assert f"numpy, {dtype}, {threads} threads" in text
