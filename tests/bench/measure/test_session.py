@@ -112,7 +112,7 @@ def test_processes_are_set_up_from_the_plan_each_contender_with_a_log(tmp_path, 
     opened = session.processes(plan, tmp_path / "logs", ["/a/folder"])
     opened(Contender("torch", "cuda:1", "float32"), 1)
     opened(Contender("numpy", "cpu", "float64", 2), 2)
-    assert [setting.log.name for setting in settings] == ["torch-cuda_1-float32-Tall.log", "numpy-cpu-float64-T2.log"]
+    assert [setting.log.name for setting in settings] == ["torch-cuda_1-float32.log", "numpy-cpu-float64-T2.log"]
     assert [setting.threads for setting in settings] == [6, 2]
     assert {setting.timeout for setting in settings} == {9}
     assert {tuple(setting.path) for setting in settings} == {("/a/folder",)}
