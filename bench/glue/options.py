@@ -48,9 +48,7 @@ class Asked:
 
 def add_options(group: Any) -> None:
     """Every option of `pytest bench/`."""
-    group.addoption(
-        "--grid", metavar="NAME|FILE", default="default", help="a preset or a .toml file (default: default)"
-    )
+    group.addoption("--grid", metavar="NAME|FILE", help="a preset or a .toml file (default: default)")
     for option, key, meaning in AXES:
         group.addoption(
             option, dest=f"relubench_{key}", metavar="LIST", help=f"{meaning} (by comma; overrides the grid)"
@@ -66,19 +64,20 @@ def plan_from(config: pytest.Config) -> Asked:
     """The plan the options ask for on this machine. Raises PlanError."""
     invoked_in = config.invocation_params.dir
     results = _results(invoked_in / config.getoption("--results"))
-    path = tuple(
-        dict.fromkeys([str(invoked_in), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]) - {"": None}.keys()
-    )
+    python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    path = tuple(dict.fromkeys([str(invoked_in), *python_path]))
     options = {key: option for option, key, _ in (*AXES, *SCALARS)}
     given = {key: config.getoption(f"relubench_{key}") for key in options}
     if config.getoption("--resume"):
-        if changed := [options[key] for key, text in given.items() if text is not None]:
+        others = {"--grid": config.getoption("--grid"), "--seed": config.getoption("--seed")}
+        asked_for = {options[key]: text for key, text in given.items()} | others
+        if changed := [option for option, text in asked_for.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
         folder = _run_folder(config.getoption("--resume"), results, invoked_in)
         return Asked(session.resumable(folder), results, folder, path)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}
-    wanted = grid.override(_grid(config.getoption("--grid"), invoked_in), asked, lambda key: options[key])
+    wanted = grid.override(_grid(config.getoption("--grid") or "default", invoked_in), asked, lambda key: options[key])
     plan = resolve(
         wanted,
         machine.here(),

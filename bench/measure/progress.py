@@ -9,6 +9,8 @@ from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 
 KINDS = ("start", "prepare", "block")
+GUESS = {"start": 1.0, "prepare": 0.3, "block": 0.06}
+"""Seconds of each until one has been timed."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,23 @@ class Tally:
 
     def __init__(self, plan: Plan, blocks_done: Mapping[tuple[int, str], int], failed: Iterable[str]) -> None:
         self.plan = plan
-        lost = set(failed)
-        left = [cell for cell in plan.cells if cell.key not in lost]
-        done = sum(count for (_, key), count in blocks_done.items() if key not in lost)
-        contenders = {cell.contender for cell in left}
-        places = {(cell.contender, cell.shape) for cell in left}
-        self.left = {
-            "start": len(contenders) * plan.passes,
-            "prepare": len(places) * plan.passes,
-            "block": len(left) * plan.passes * plan.rounds - done,
-        }
-        if left:
-            share = self.left["block"] / (len(left) * plan.passes * plan.rounds)
-            for kind in ("start", "prepare"):
-                self.left[kind] = round(self.left[kind] * share)
         self.count = dict.fromkeys(KINDS, 0)
         self.spent = dict.fromkeys(KINDS, 0.0)
+        self.begin(1, blocks_done, failed)
+
+    def begin(self, passage: int, blocks_done: Mapping[tuple[int, str], int], failed: Iterable[str]) -> None:
+        """A pass begins: count anew what it and the later ones will ask for."""
+        lost = set(failed)
+        self.left = dict.fromkeys(KINDS, 0)
+        for number in range(passage, self.plan.passes + 1):
+            pending = {
+                cell: self.plan.rounds - blocks_done.get((number, cell.key), 0)
+                for cell in self.plan.cells
+                if cell.key not in lost and blocks_done.get((number, cell.key), 0) < self.plan.rounds
+            }
+            self.left["start"] += len({cell.contender for cell in pending})
+            self.left["prepare"] += len({(cell.contender, cell.shape) for cell in pending})
+            self.left["block"] += sum(pending.values())
 
     def did(self, kind: str, seconds: float) -> float:
         """One request is answered; returns its seconds."""
@@ -61,7 +64,7 @@ class Tally:
         self.left["prepare"] = max(0, self.left["prepare"] - len({cell.shape for cell in cells}) * (passes - 1))
 
     def progress(self, passage: int, phase: str, shape: str, contender: str) -> Progress:
-        means = {kind: self.spent[kind] / self.count[kind] if self.count[kind] else 0.0 for kind in KINDS}
+        means = {kind: self.spent[kind] / self.count[kind] if self.count[kind] else GUESS[kind] for kind in KINDS}
         seconds_left = sum(self.left[kind] * means[kind] for kind in KINDS)
         total = seconds_left + sum(self.spent.values())
         done = 1 - seconds_left / total if total else 0.0

@@ -86,6 +86,7 @@ class Run:
     def measure(self) -> None:
         """Every pass to its end."""
         for passage in range(1, self.plan.passes + 1):
+            self.tally.begin(passage, self.state.blocks, self.state.failed)
             for group in self._shuffled(_groups(self.plan.cells), passage):
                 self._visit(group, passage, self._time)
 
@@ -113,13 +114,14 @@ class Run:
 
     def _time(self, cells: list[Cell], passage: int) -> None:
         """One shape's phases, each in rounds."""
-        for phase in self._shuffled(list(dict.fromkeys(cell.phase for cell in cells)), passage, cells[0].shape):
+        scope = (cells[0].contender.group, cells[0].shape)
+        for phase in self._shuffled(list(dict.fromkeys(cell.phase for cell in cells)), passage, *scope):
             here = [cell for cell in cells if cell.phase == phase]
-            for cell in self._shuffled(here, passage, "enter"):
+            for cell in self._shuffled(here, passage, *scope, phase, "enter"):
                 self._enter(cell, cells, passage)
             for turn in range(1, self.plan.rounds + 1):
                 awaited = [cell for cell in here if self._rounds_left(cell, passage) > self.plan.rounds - turn]
-                for position, cell in enumerate(self._shuffled(awaited, passage, phase, turn), 1):
+                for position, cell in enumerate(self._shuffled(awaited, passage, *scope, phase, turn), 1):
                     self._block(cell, cells, passage, turn, position)
             for cell in here:
                 self._leave(cell, passage)

@@ -328,7 +328,7 @@ def test_rounding_products_to_tf32_is_caught_where_float32_is_claimed(shape):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("shape", [(8, 12, 6, 5), (1, 64, 8, 1), (1, 1, 1, 1), (4, 300, 5, 40)])
+@pytest.mark.parametrize("shape", [*TF32_SHAPES, (1, 1, 1, 1), (4, 300, 5, 40)])
 def test_rounding_products_to_tf32_passes_where_it_is_said(shape, seed):
     assert failed(HonestTF32, problem=Problem.random(*shape, seed=seed)) == []
 
@@ -340,3 +340,51 @@ def test_a_wrong_net_fails_at_a_lower_precision_too():
             self.grad_w1 = 0.9 * self.grad_w1
 
     assert "gradient of w1" in failed(Wrong)
+
+
+def test_a_missing_tensor_is_found_missing():
+    class OneGradient(numpy_.Net):
+        def gradients(self):
+            return (self.grad_w1,)
+
+    class NoWeights(numpy_.Net):
+        def weights(self):
+            return ()
+
+    assert failed(OneGradient) == ["gradient of w2"]
+    assert {"w1 after update", "w2 after update"} <= set(failed(NoWeights))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_learning_rate_of_its_own_is_caught(dtype):
+    class OwnRate(numpy_.Net):
+        def __init__(self, *args):
+            super().__init__(*args)
+            self.learning_rate *= 1.5
+
+    assert {"w1 after update", "w2 after update"} <= set(failed(OwnRate, dtype))
+
+
+def test_a_lower_precision_of_float32_products_is_no_excuse_in_float64():
+    class Loose(numpy_.Net):
+        precision = "high"
+
+        def prediction(self):
+            return self.y_pred * (1 + 1e-4)
+
+    assert failed(Loose, "float64") == ["prediction"]
+
+
+def test_undecided_signs_whose_effects_cancel_are_forgiven_one_by_one():
+    """Two opposite rows are orthogonal to a column of w1: a net may count either of them alone."""
+    problem = Problem.random(6, 12, 5, 3, seed=3)
+    problem.x[1] = -problem.x[0]
+    problem.w1[:, 0] -= problem.x[0] * (problem.x[0] @ problem.w1[:, 0]) / (problem.x[0] @ problem.x[0])
+
+    class CountsOne(numpy_.Net):
+        def backward(self):
+            self.h[np.abs(self.h) < 1e-12] = 0
+            self.h[1, 0] = -1
+            super().backward()
+
+    assert failed(CountsOne, "float64", problem=problem) == []
