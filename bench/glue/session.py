@@ -64,8 +64,10 @@ class BenchSession:
         from bench.report import files, terminal
 
         files.write(self.folder, self.asked.results)
-        table = terminal.summary(load_run(self.folder).timings, self.plan.baseline)
-        self._summary = ["", *table.splitlines(), "", *_pointers(self.folder, self.asked.results)]
+        run = load_run(self.folder)
+        table = terminal.summary(run.timings, self.plan.baseline)
+        cut_off = [] if run.info["complete"] else [f"cut off   go on with it by --resume {run.name}"]
+        self._summary = ["", *table.splitlines(), "", *_pointers(self.folder, self.asked.results), *cut_off]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""
