@@ -42,9 +42,13 @@ class Estimate:
 UNKNOWN = Estimate(np.nan, np.nan, np.nan, 0)
 
 
-def estimate(per_pass: Sequence[float] | np.ndarray) -> Estimate:
+def estimate(per_pass: Sequence[float] | np.ndarray, within: Sequence[float] = ()) -> Estimate:
     """Of one positive value a pass: the mean of logs with Student's t interval, and from five passes
-    on the trimmed mean with its winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974)."""
+    on the trimmed mean with its winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974).
+
+    `within` has each log's standard error as its own blocks tell it. The interval is no narrower than
+    these alone would make it: a few passes may agree by chance, better than any of them is known.
+    """
     logs = np.sort(np.log(np.asarray(per_pass, float)))
     count = len(logs)
     if count == 0:
@@ -57,6 +61,9 @@ def estimate(per_pass: Sequence[float] | np.ndarray) -> Estimate:
     winsorised = np.clip(logs, logs[cut], logs[count - cut - 1])
     error = np.sqrt(((winsorised - winsorised.mean()) ** 2).sum() / (kept * (kept - 1)))
     reach = stats.t.ppf((1 + CONFIDENCE) / 2, kept - 1) * error
+    if len(within):
+        known = np.sqrt(np.mean(np.square(within)) / kept)
+        reach = max(reach, stats.norm.ppf((1 + CONFIDENCE) / 2) * known)
     return Estimate(float(np.exp(centre)), float(np.exp(centre - reach)), float(np.exp(centre + reach)), count)
 
 
@@ -68,6 +75,12 @@ def verdicts(ratios: Sequence[Estimate], min_effect: float = MIN_EFFECT) -> list
     tested = [min(r.p_beyond(above), r.p_beyond(below)) for r in ratios]
     adjusted = stats.false_discovery_control(tested) if tested else np.array([])
     return [_verdict(r, p, above, below) for r, p in zip(ratios, adjusted, strict=True)]
+
+
+def standard_error(block_values: Sequence[float] | np.ndarray) -> float:
+    """Of a pass's log value, from one positive value a block; 0 where there are too few to tell."""
+    logs = np.log(np.asarray(block_values, float))
+    return float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else 0.0
 
 
 def typical(samples: np.ndarray) -> float:

@@ -26,7 +26,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, flops
 from bench.plan.plan import Plan
 
-from .statistics import UNKNOWN, Estimate, estimate, floor, high, typical, verdicts
+from .statistics import UNKNOWN, Estimate, estimate, floor, high, standard_error, typical, verdicts
 
 TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
 TIMINGS: dict[str, str] = {
@@ -113,6 +113,13 @@ class CellRecords:
         for block in self.blocks:
             samples[block.passage].extend(block.seconds)
         return {passage: np.array(seconds) for passage, seconds in samples.items()}
+
+    def within(self) -> dict[int, float]:
+        """The standard error of each pass's log time, from the medians of its blocks."""
+        medians: dict[int, list[float]] = defaultdict(list)
+        for block in self.blocks:
+            medians[block.passage].append(typical(np.array(block.seconds)))
+        return {passage: standard_error(values) for passage, values in medians.items()}
 
     @property
     def busy(self) -> float:
@@ -244,9 +251,11 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
     if row["status"] != "ok":
         return row
     medians = {passage: typical(seconds) for passage, seconds in per_pass.items()}
-    centre = estimate([*medians.values()])
+    within = held.within()
+    centre = estimate([*medians.values()], [*within.values()])
     row |= {
         "_per_pass": medians,
+        "_within": within,
         "passes": len(per_pass),
         "samples": sum(map(len, per_pass.values())),
         "inner": held.blocks[-1].inner,
@@ -302,7 +311,9 @@ def _compare(rows: list[dict[str, Any]], plan: Plan) -> None:
 def speedup(base: dict[str, Any], row: dict[str, Any]) -> Estimate:
     """How many times faster a row is than another, from the passes that have both."""
     theirs, mine = base["_per_pass"], row["_per_pass"]
-    return estimate([theirs[passage] / mine[passage] for passage in mine if passage in theirs])
+    shared = [passage for passage in mine if passage in theirs]
+    within = [0.0 if base is row else math.hypot(base["_within"][p], row["_within"][p]) for p in shared]
+    return estimate([theirs[passage] / mine[passage] for passage in shared], within)
 
 
 def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:

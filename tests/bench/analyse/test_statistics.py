@@ -14,6 +14,7 @@ from bench.analyse.statistics import (
     estimate,
     floor,
     high,
+    standard_error,
     typical,
     verdicts,
 )
@@ -229,3 +230,19 @@ def test_typical_floor_and_high_are_quantiles_of_a_pass():
     samples = np.arange(101.0)
     np.random.default_rng(1).shuffle(samples)
     assert (typical(samples), floor(samples), high(samples)) == (50.0, 5.0, 95.0)
+
+
+def test_an_interval_is_no_narrower_than_its_blocks_allow():
+    agreeing = [1.0, 1.0 + 1e-6]
+    assert estimate(agreeing).high < 1.0001
+    known = estimate(agreeing, [0.03, 0.04])
+    reach = stats.norm.ppf(0.975) * math.sqrt((0.03**2 + 0.04**2) / 2 / 2)
+    assert math.log(known.high / known.value) == pytest.approx(reach)
+    assert math.log(known.value / known.low) == pytest.approx(reach)
+    apart = [1.0, 2.0]
+    assert estimate(apart, [1e-3, 1e-3]) == estimate(apart)
+
+
+def test_a_standard_error_needs_two_blocks():
+    assert standard_error([1.0]) == 0.0
+    assert standard_error([1.0, math.e]) == pytest.approx(0.5)
