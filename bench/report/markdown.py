@@ -218,8 +218,8 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
         "from host arrays to host arrays.",
         "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
-        "without the smallest and the largest). Intervals are 95 %, with the process as the unit of replication, and no "
-        "narrower than the spread of the blocks within the passes allows. "
+        "without the smallest and the largest). Intervals are 95 %, with the process as the unit of replication, and "
+        "no narrower than the spread of the blocks within the passes allows. "
         "Speed-ups are paired within passes. A verdict needs an interval wholly beyond (or within) "
         f"{MIN_EFFECT:.0%} and survives false-discovery control.",
     ]
