@@ -47,14 +47,16 @@ class Timer:
 
     def calibrate(self, samples: int) -> tuple[int, int]:
         """(inner, samples in a block), after warming up."""
-        quickest = self._warm(WARM_SECONDS)
+        quickest = self._warm(WARM_SECONDS, self._run)
         inner = min(MOST_INNER, max(1, math.ceil(SAMPLE_SECONDS / max(quickest, 1e-9))))
         return inner, max(1, min(samples, int(BLOCK_SECONDS / max(inner * quickest, 1e-9))))
 
     def rewarm(self) -> float:
         """Warm up again after a stop; the seconds it took."""
         started = self.clocks.wall()
-        self._warm(REWARM_SECONDS)
+        # A whole training is longer than any warm-up needs.
+        run = self._repeat(self.net.step) if self.phase == "train" else self._run
+        self._warm(REWARM_SECONDS, run)
         return self.clocks.wall() - started
 
     def block(self, inner: int, samples: int) -> tuple[list[float], float]:
@@ -69,11 +71,9 @@ class Timer:
             if collecting:
                 gc.enable()
 
-    def _warm(self, seconds: float) -> float:
-        """Iterate for that long, at least once; the quickest iteration, of the phase itself."""
-        run, quickest, batch = self._run, math.inf, 1
-        if self.phase == "train" and seconds == REWARM_SECONDS:
-            run = self._repeat(self.net.step)  # a whole training is longer than any warm-up needs
+    def _warm(self, seconds: float, run: Callable[[int], float]) -> float:
+        """Iterate for that long, at least once; the quickest iteration."""
+        quickest, batch = math.inf, 1
         end = self.clocks.wall() + seconds
         while True:
             spent = run(batch)
