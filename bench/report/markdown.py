@@ -15,7 +15,7 @@ from bench.measure.records import Block, Entered, Failed, Prepared, Record, RunE
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import units
+from . import page, units
 from .rows import contender_names, shape_name, shapes
 
 
@@ -83,7 +83,7 @@ def _fastest(records: Sequence[Record], timings: pd.DataFrame) -> str:
         lines.append(line)
     return (
         "## Fastest\n\n"
-        + _table(pd.DataFrame(lines).fillna("—"))
+        + page.table(pd.DataFrame(lines).fillna("—"))
         + "\n\nIn parentheses: contenders whose interval against the fastest does not exclude a tie."
     )
 
@@ -102,7 +102,7 @@ def _step_times(timings: pd.DataFrame) -> str:
     )
     pivot = text.pivot(index="contender", columns="shape", values="text")
     pivot = pivot.reindex(index=text["contender"].unique(), columns=text["shape"].unique()).fillna("—")
-    return f"## {phase.capitalize()} time\n\n" + _table(pivot.reset_index())
+    return f"## {phase.capitalize()} time\n\n" + page.table(pivot.reset_index())
 
 
 def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
@@ -122,7 +122,9 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
             ]
         )
         pivot = text.pivot(index="contender", columns="phase", values="text").reindex(text["contender"].unique())
-        parts.append(f"### {shape_name(shape)}\n\n" + _table(pivot.dropna(axis=1, how="all").fillna("—").reset_index()))
+        parts.append(
+            f"### {shape_name(shape)}\n\n" + page.table(pivot.dropna(axis=1, how="all").fillna("—").reset_index())
+        )
     return "\n\n".join(parts)
 
 
@@ -140,7 +142,7 @@ def _start_up(timings: pd.DataFrame) -> str:
         lines.append(line)
     return (
         "## What it costs to get there\n\n"
-        + _table(pd.DataFrame(lines).fillna("—"))
+        + page.table(pd.DataFrame(lines).fillna("—"))
         + "\n\nImport is the framework's, NumPy included; set-up moves a problem's arrays to the device; a first call "
         "compiles where the backend does (median over the shapes). Memory is the process's on the host, the "
         "framework's own count on an accelerator."
@@ -154,7 +156,7 @@ def _threads(records: Sequence[Record], plan: Plan) -> str:
     for contender in dict.fromkeys(cell.cell.contender for cell in held):
         busy = [cell.busy for cell in held if cell.cell.contender == contender]
         lines.append({"contender": str(contender), "limit": plan.threads(contender), "busy, most": f"{max(busy):.2f}"})
-    return "## Threads\n\n" + _table(pd.DataFrame(lines)) if lines else ""
+    return "## Threads\n\n" + page.table(pd.DataFrame(lines)) if lines else ""
 
 
 def _failures(timings: pd.DataFrame) -> str:
@@ -168,7 +170,7 @@ def _failures(timings: pd.DataFrame) -> str:
             ["contender", "status", "reason"], sort=False, observed=True
         )
     ]
-    return "## What failed, and why\n\n" + _table(pd.DataFrame(lines))
+    return "## What failed, and why\n\n" + page.table(pd.DataFrame(lines))
 
 
 def _asked(records: Sequence[Record], plan: Plan) -> str:
@@ -185,7 +187,7 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
         "baseline": plan.baseline,
         "seed of the orders": plan.seed,
     }
-    return "## What was asked\n\n" + _facts(facts)
+    return "## What was asked\n\n" + page.facts(facts)
 
 
 def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
@@ -200,7 +202,7 @@ def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
     for worker in (record for record in records if isinstance(record, WorkerStarted)):
         facts[worker.backend] = f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
         facts["BLAS of NumPy"] = worker.details.get("blas")
-    return "## Machine and versions\n\n" + _facts(facts)
+    return "## Machine and versions\n\n" + page.facts(facts)
 
 
 def _method(records: Sequence[Record], plan: Plan) -> str:
@@ -225,7 +227,7 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
     ]
     if blocks and wall:
         rows = [{"what": what, "seconds": f"{spent[what]:.1f}", "share": f"{spent[what] / wall:.0%}"} for what in spent]
-        lines.append(_table(pd.DataFrame(rows)))
+        lines.append(page.table(pd.DataFrame(rows)))
     return "\n\n".join(lines)
 
 
@@ -261,14 +263,3 @@ def _not_slower(mine: dict[int, float], best: dict[int, float]) -> bool:
 
 def _accelerator_names(timings: pd.DataFrame) -> list[str]:
     return [str(name) for name in timings.loc[timings["device"] != "cpu", "device_name"].dropna()]
-
-
-def _facts(facts: dict[str, Any]) -> str:
-    rows = pd.DataFrame(
-        [(name, str(value).replace("|", "\\|")) for name, value in facts.items()], columns=["what", "value"]
-    )
-    return _table(rows)
-
-
-def _table(table: pd.DataFrame) -> str:
-    return table.to_markdown(index=False, disable_numparse=True)
