@@ -1,0 +1,267 @@
+"""Which contender to use at a size, measured or not: a run's answer, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, hypot, log, sqrt
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
+
+from . import costmodel, crossovers
+from .costmodel import AXES, KEY, LEVEL, Validation, Who
+from .runs import Run
+from .statistics import CONFIDENCE
+
+UNSURE = 0.20
+"""The relative half-width of an interval from which the cell is worth measuring."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked; None where anything that the run has will do, but one dtype: by default its first."""
+
+    shape: Shape
+    phase: str = "step"
+    steps: int | None = None
+    """Of a training whose start counts as well."""
+    device: str | None = None
+    dtype: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
+    of one iteration with its 90 % interval; start_seconds (import, set-up and first call) and total_seconds,
+    total_low, total_high where steps were asked for; measured, whether this very cell was; tied, whether it is not
+    told apart from the first."""
+
+    question: Question
+    iteration: str
+    """What the seconds are of: the phase, and how many steps a `train` has."""
+    run: Run
+    table: pd.DataFrame
+    validation: Validation | None
+    """None where nothing had to be predicted."""
+    left_out: list[str]
+    """Contenders without an answer, and why."""
+    measure: str | None
+    """The command that makes it sure; None where it is."""
+
+    @property
+    def winner(self) -> pd.Series:
+        return self.table.iloc[0]
+
+
+def recommend(run: Run, question: Question) -> Answer:
+    """What a run says of a size.
+
+    Raises ValueError, in a line, for what the run has nothing of, and for sizes too far beyond what it measured.
+    """
+    _check(question)
+    timings = _selected(run.timings, question)
+    cells = costmodel.measured(timings)
+    phase = [one for one in cells if one.phase == question.phase]
+    if not phase:
+        raise ValueError(f"{run.name} has no time of such a cell: every one failed or was not run")
+    names = list(dict.fromkeys(one.who[0] for one in phase))
+    here = _at(timings, question)
+    timed = {one.who for one in phase}
+    failed = {who: why for who, why in _failed_at(timings, question).items() if who in timed}
+    missing = [one for one in phase if one.who not in here and one.who not in failed]
+    able = [one for one in missing if len(one.shapes) >= costmodel.MIN_SHAPES]
+    predicted: dict[Who, costmodel.Prediction] = {}
+    validation, scale = None, None
+    if missing:
+        costmodel.refuse_beyond(phase, question.shape, question.phase, _command(question, names, timings))
+    if able:
+        fitted, validation = costmodel.model(cells), costmodel.validate(cells)
+        predicted = {one.who: fitted.predict(one.who, one.phase, question.shape) for one in able}
+        scale = fitted.scale
+    if not here and not predicted:
+        raise ValueError(
+            f"{run.name} timed {question.phase} at too few sizes to predict others "
+            f"(it takes {costmodel.MIN_SHAPES}); measure it: {_command(question, names, timings)}"
+        )
+    rows = [_measured_row(who, row) for who, row in here.items()]
+    rows += [_predicted_row(who, one) for who, one in predicted.items()]
+    table = _ranked(pd.DataFrame([_with_total(row, timings, question) for row in rows]), run, question, scale)
+    unsure = _unsure(table)
+    again = [int(row["passes"]) for row in here.values() if row["implementation"] in unsure]
+    measure = _command(question, unsure, timings, 2 * max(again, default=0)) if unsure else None
+    iteration = question.phase if question.phase != "train" else f"train of {phase[0].steps} steps"
+    return Answer(question, iteration, run, table, validation, _left_out(missing, failed), measure)
+
+
+def _check(question: Question) -> None:
+    for axis in AXES:
+        if getattr(question.shape, axis) < 1:
+            raise ValueError(f"{_option(axis)} {getattr(question.shape, axis)}: a size is a whole number above 0")
+    if question.phase not in PHASES:
+        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}")
+    if question.steps is not None and question.steps < 1:
+        raise ValueError(f"--steps {question.steps}: a training takes one step or more")
+    if question.steps is not None and question.phase != "step":
+        raise ValueError(f"--steps counts steps: it goes with --phase step, not {question.phase}")
+
+
+def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """The rows whose contenders are asked for. Raises ValueError naming the option and what the run has."""
+    dtypes = [dtype for dtype in DTYPES if dtype in set(timings["dtype"])]
+    asked = {
+        "--dtype": ("dtype", question.dtype or next(iter(dtypes), None)),
+        "--device": ("device", question.device),
+        "--threads": ("threads", question.threads),
+    }
+    for option, (column, value) in asked.items():
+        if value is None:
+            continue
+        fitting = timings[timings[column] == value]
+        if fitting.empty:
+            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}")
+        timings = fitting
+    if question.phase not in set(timings["phase"]):
+        raise ValueError(f"--phase {question.phase}: this run has {_listed(timings['phase'])}")
+    return timings
+
+
+def _at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
+    """The rows of the very cell, by contender."""
+    there = timings[(timings["status"] == "ok") & (timings["phase"] == question.phase)]
+    for axis in AXES:
+        there = there[there[axis] == getattr(question.shape, axis)]
+    return {_who(row): row for _, row in there.drop_duplicates(KEY).iterrows()}
+
+
+def _failed_at(timings: pd.DataFrame, question: Question) -> dict[Who, str]:
+    """Contenders that were tried at the very cell and have no time there, and why."""
+    there = timings[~timings["status"].isin(["ok", "not_run"]) & (timings["phase"] == question.phase)]
+    for axis in AXES:
+        there = there[there[axis] == getattr(question.shape, axis)]
+    return {_who(row): f"{row['status']} at this very cell, {row['reason']}" for _, row in there.iterrows()}
+
+
+def _left_out(missing: Sequence[costmodel.Measured], failed: dict[Who, str]) -> list[str]:
+    few = [
+        f"{one.who[0]}: timed at {len(one.shapes)} of the {costmodel.MIN_SHAPES} sizes that predicting takes"
+        for one in missing
+        if len(one.shapes) < costmodel.MIN_SHAPES
+    ]
+    return few + [f"{who[0]}: {why}" for who, why in failed.items()]
+
+
+def _measured_row(who: Who, row: pd.Series) -> dict[str, Any]:
+    """Its 95 % interval, narrowed to 90 % as a normal one; unknown from one pass."""
+    width = (log(row["seconds_high"]) - log(row["seconds_low"])) / 2
+    reach = width * stats.norm.ppf((1 + LEVEL) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+    seconds = float(row["seconds"])
+    low, high = seconds * exp(-reach), seconds * exp(reach)
+    return {**dict(zip(KEY, who, strict=True)), "seconds": seconds, "low": low, "high": high, "measured": True}
+
+
+def _predicted_row(who: Who, one: costmodel.Prediction) -> dict[str, Any]:
+    return {
+        **dict(zip(KEY, who, strict=True)),
+        "seconds": one.seconds,
+        "low": one.low,
+        "high": one.high,
+        "measured": False,
+    }
+
+
+def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question) -> dict[str, Any]:
+    """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work."""
+    if question.steps is None:
+        return row
+    mine = timings[(timings["status"] == "ok") & (timings["phase"] == question.phase)]
+    for name in KEY:
+        mine = mine[mine[name] == row[name]]
+    work = [log(flops(Shape(*(int(size) for size in sizes)), question.phase)) for sizes in mine[AXES].to_numpy()]
+    asked = log(flops(question.shape, question.phase))
+    nearest = mine.iloc[min(range(len(work)), key=lambda index: abs(work[index] - asked))]
+    start = float(nearest["import_seconds"] + nearest["setup_seconds"] + nearest["first_call_seconds"])
+    totals = {f"total_{name}": start + question.steps * row[name] for name in ("seconds", "low", "high")}
+    return {**row, "start_seconds": start, **totals}
+
+
+def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
+    table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
+    passes = crossovers.typical_passes(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
+    table["tied"] = [
+        False,
+        *(_tied(table.iloc[0], row, passes, question, scale) for _, row in table.iloc[1:].iterrows()),
+    ]
+    return table
+
+
+def _tied(
+    best: pd.Series,
+    row: pd.Series,
+    passes: dict[tuple[object, ...], crossovers.Typical],
+    question: Question,
+    scale: costmodel.Scale | None,
+) -> bool:
+    """Whether a contender may be as fast as the best: by the ratio of two measured ones, paired within passes; else
+    by how far ratios of two predictions missed; else as if their intervals were independent."""
+    value, low, high = _deciding(row.to_frame().T)
+    if best["measured"] and row["measured"] and question.steps is None:
+        sizes = tuple(getattr(question.shape, axis) for axis in AXES)
+        mine, theirs = (passes.get((*(one[name] for name in KEY), *sizes, question.phase)) for one in (best, row))
+        if mine and theirs:
+            return not crossovers.paired(mine, theirs).low > 1
+    reach = hypot(*(log(one[high] / one[low]) / 2 for one in (best, row)))
+    if scale and not best["measured"] and not row["measured"]:
+        reach *= scale.ratio / scale.one
+    return not log(row[value] / best[value]) > reach
+
+
+def _unsure(table: pd.DataFrame) -> list[str]:
+    """The implementations worth measuring: those that may be the fastest, where they are several or badly known."""
+    _, low, high = _deciding(table)
+    best = table.iloc[0]
+    candidates = table[table["tied"] | (table.index == 0)]
+    if len(candidates) > 1 or not sqrt(best[high] / best[low]) <= 1 + UNSURE:
+        candidates = candidates if len(candidates) > 1 else table.iloc[:2]
+        return list(dict.fromkeys(str(name) for name in candidates["implementation"]))
+    return []
+
+
+def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
+    """The columns that say who is best."""
+    return ("total_seconds", "total_low", "total_high") if "total_seconds" in table else ("seconds", "low", "high")
+
+
+def _command(question: Question, implementations: Sequence[str], timings: pd.DataFrame, passes: int = 0) -> str:
+    """The line that measures the cell, with a number of passes of its own where that is not 0."""
+    shape = question.shape
+    parts = ["pytest bench/ --benchmark-only", f"--N {shape.N} --D-in {shape.D_in} --H {shape.H}"]
+    if shape.D_out != DEFAULT_D_OUT:
+        parts.append(f"--D-out {shape.D_out}")
+    parts += [f"--phases {question.phase}", f"--implementations {','.join(implementations)}"]
+    devices = list(dict.fromkeys(map(str, timings.loc[timings["implementation"].isin([*implementations]), "device"])))
+    if devices != ["cpu"]:
+        parts.append(f"--devices {','.join(devices)}")
+    if timings["dtype"].iloc[0] != DTYPES[0]:
+        parts.append(f"--dtypes {timings['dtype'].iloc[0]}")
+    if question.threads is not None:
+        parts.append(f"--threads {question.threads}")
+    if passes:
+        parts.append(f"--passes {passes}")
+    return " ".join(parts)
+
+
+def _who(row: pd.Series) -> Who:
+    return str(row["implementation"]), str(row["device"]), str(row["dtype"]), int(row["threads"])
+
+
+def _listed(column: pd.Series) -> str:
+    return ", ".join(str(value) for value in dict.fromkeys(column.dropna()))
+
+
+def _option(axis: str) -> str:
+    return "--" + axis.replace("_", "-")
