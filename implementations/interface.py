@@ -47,7 +47,7 @@ class Problem:
     def arrays(self, dtype: str) -> tuple[np.ndarray, ...]:
         """x, y, w1, w2 in `dtype`. Cast once and shared: copy what you update."""
         if dtype not in self._casts:
-            self._casts[dtype] = tuple(a.astype(dtype) for a in (self.x, self.y, self.w1, self.w2))
+            self._casts[dtype] = tuple(a.astype(dtype, copy=False) for a in (self.x, self.y, self.w1, self.w2))
         return self._casts[dtype]
 
 
@@ -160,6 +160,21 @@ class TwoLayerNet(ABC):
     def device_name(cls, device: str) -> str | None:
         """The accelerator's product name; None for the host's processor."""
         return None
+
+    # What the machine's ceilings are measured by, from a net whose x and w1 have one shape. As they are, they
+    # serve arrays that can be written in place; only the file named like its framework needs them.
+
+    def product(self) -> None:
+        """x·w1, kept so that `synchronize` waits for it."""
+        self.result = self.x @ self.w1
+
+    def copy_in_place(self) -> None:
+        """x over w1: one array read and one written, none allocated."""
+        self.w1[...] = self.x
+
+    def add_in_place(self) -> None:
+        """x onto w1: two arrays read and one written, none allocated."""
+        self.w1 += self.x
 
     def peak_device_bytes(self) -> int | None:
         """Most device memory in use so far, in bytes; None where the framework does not tell."""

@@ -16,7 +16,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
 from . import tables
-from .statistics import CONFIDENCE, TRIM_FROM, UNKNOWN, Estimate, estimate, typical
+from .statistics import CONFIDENCE, UNKNOWN, Estimate, estimate, kept_of, typical
 from .tables import CellRecords
 
 LIKE = ["dtype", "precision", "N", "D_in", "H", "D_out"]
@@ -119,11 +119,11 @@ def costs(records: Sequence[Record]) -> list[Costs]:
 def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start]) -> BreakEven:
     """From each one's passes, by number, that both have: n with start-up + n · step alike, n = D / G, where D is by how
     much more a start costs, G by how much less a step; its interval by Fieller's theorem (Fieller 1954) on the pairs'
-    differences, and from five passes on of trimmed means and winsorised covariances (Tukey & McLaughlin 1963)."""
+    differences, and from six passes on of trimmed means and winsorised covariances (Tukey & McLaughlin 1963)."""
     shared = [passage for passage in mine if passage in baseline]
     dearer = np.array([mine[passage].start_up - baseline[passage].start_up for passage in shared])
     gained = np.array([baseline[passage].step - mine[passage].step for passage in shared])
-    kept = len(shared) - 2 if len(shared) >= TRIM_FROM else len(shared)
+    kept = kept_of(len(shared))
     if kept < 2:
         return BreakEven("unclear")
     (more, less), covariance = _means(np.array([dearer, gained]), kept)

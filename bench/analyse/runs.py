@@ -77,8 +77,9 @@ def _from_csv(path: Path) -> Run:
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not a CSV file: {error}") from error
     missing = [name for name in tables.TIMINGS if name not in timings]
-    if missing:
-        raise ValueError(f"{path}:1: not a timings.csv: it has no column {missing[0]!r}")
+    if needed := [name for name in missing if name not in tables.LATER]:
+        raise ValueError(f"{path}:1: not a timings.csv: it has no column {needed[0]!r}")
+    timings[missing] = None
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
         _typed(path, timings, tables.TIMINGS),

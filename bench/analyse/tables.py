@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,10 +23,23 @@ from bench.measure.records import (
     WorkerStarted,
 )
 from bench.measure.session import plan_of
-from bench.plan.cells import DTYPES, PHASES, Cell, flops
+from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from .statistics import UNKNOWN, Estimate, estimate, floor, high, standard_error, typical, verdicts
+from . import ranking
+from .ceilings import BOUNDS, Limits, closeness, limits
+from .statistics import (
+    Blocks,
+    Estimate,
+    confidence_after,
+    estimate,
+    floor,
+    high,
+    paired,
+    standard_error,
+    typical,
+    verdicts,
+)
 
 TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
 TIMINGS: dict[str, str] = {
@@ -60,8 +73,15 @@ TIMINGS: dict[str, str] = {
     "speedup_low": REAL,
     "speedup_high": REAL,
     "verdict": CATEGORY,
+    "speedup_floor": REAL,
+    "speedup_floor_low": REAL,
+    "speedup_floor_high": REAL,
+    "verdict_floor": CATEGORY,
+    "rank": WHOLE,
+    "rank_worst": WHOLE,
     "gflops": REAL,
     "ceiling_fraction": REAL,
+    "bound": CATEGORY,
     "first_call_seconds": REAL,
     "setup_seconds": REAL,
     "import_seconds": REAL,
@@ -70,6 +90,16 @@ TIMINGS: dict[str, str] = {
     "tolerance": REAL,
 }
 """The columns of `timings.csv`, in order, and their pandas dtypes. SI units."""
+LATER = {
+    "speedup_floor",
+    "speedup_floor_low",
+    "speedup_floor_high",
+    "verdict_floor",
+    "rank",
+    "rank_worst",
+    "bound",
+}
+"""Columns that a `timings.csv` of an earlier version may lack; empty then."""
 SAMPLES: dict[str, str] = {
     "run": TEXT,
     "pass": WHOLE,
@@ -90,8 +120,8 @@ SAMPLES: dict[str, str] = {
     "seconds": REAL,
 }
 """The columns of `samples.csv.gz`. `threads` is the limit that was set."""
-ORDERED = {"phase": list(PHASES), "status": list(STATUSES), "dtype": list(DTYPES)}
-VERDICTS = ["faster", "same", "slower", "unclear"]
+ORDERED = {"phase": list(PHASES), "status": list(STATUSES), "dtype": list(DTYPES), "bound": list(BOUNDS)}
+ORDERED |= {name: ["faster", "same", "slower", "unclear"] for name in ("verdict", "verdict_floor")}
 BUSY_BEYOND_LIMIT = 1.25
 """Processor seconds per second, over the limit, from which a thread limit did not hold."""
 
@@ -114,12 +144,23 @@ class CellRecords:
             samples[block.passage].extend(block.seconds)
         return {passage: np.array(seconds) for passage, seconds in samples.items()}
 
+    def by_round(self) -> dict[int, list[np.ndarray]]:
+        """The samples of each pass's blocks."""
+        samples: dict[int, list[np.ndarray]] = defaultdict(list)
+        for block in self.blocks:
+            samples[block.passage].append(np.array(block.seconds))
+        return dict(samples)
+
+    def per_block(self) -> Blocks:
+        """The typical seconds of each block."""
+        medians: dict[int, dict[int, float]] = defaultdict(dict)
+        for block in self.blocks:
+            medians[block.passage][block.round] = typical(np.array(block.seconds))
+        return medians
+
     def within(self) -> dict[int, float]:
         """The standard error of each pass's log time, from the medians of its blocks."""
-        medians: dict[int, list[float]] = defaultdict(list)
-        for block in self.blocks:
-            medians[block.passage].append(typical(np.array(block.seconds)))
-        return {passage: standard_error(values) for passage, values in medians.items()}
+        return {passage: standard_error([*rounds.values()]) for passage, rounds in self.per_block().items()}
 
     @property
     def busy(self) -> float:
@@ -169,6 +210,8 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
     plan = plan_of(head)
     rows = [_row(held, plan, head) for held in by_cell(records).values()]
     _compare(rows, plan)
+    _rank(rows, plan)
+    _against_ceilings(rows, plan, limits(records))
     return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
 
 
@@ -202,8 +245,8 @@ def typed(table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
     typed_columns: dict[str, Any] = {}
     for name, dtype in dtypes.items():
         column = table[name]
-        if name in ORDERED or name == "verdict":
-            known = ORDERED.get(name, VERDICTS)
+        if name in ORDERED:
+            known = ORDERED[name]
             typed_columns[name] = pd.Categorical(column, categories=known, ordered=name == "phase")
         elif dtype == CATEGORY:
             present = list(dict.fromkeys(column.dropna()))
@@ -243,26 +286,30 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
     if held.prepared:
         row["setup_seconds"] = _median(prepared.setup_seconds for prepared in held.prepared)
         row["first_call_seconds"] = _median(prepared.cells[cell.key] for prepared in held.prepared)
-        closest = max(held.prepared, key=lambda prepared: prepared.error / prepared.tolerance)
-        row["error"], row["tolerance"] = closest.error, closest.tolerance
+        checks = [(p.error or 0.0, p.tolerance) for p in held.prepared if p.tolerance]
+        row["error"], row["tolerance"] = max(checks, key=lambda check: check[0] / check[1], default=(None, None))
     if held.failed:
         row["error"] = held.failed.error if held.failed.error is not None else row.get("error")
         row["tolerance"] = held.failed.tolerance if held.failed.tolerance is not None else row.get("tolerance")
     if row["status"] != "ok":
         return row
     medians = {passage: typical(seconds) for passage, seconds in per_pass.items()}
+    floors = {passage: floor(seconds) for passage, seconds in per_pass.items()}
     within = held.within()
-    centre = estimate([*medians.values()], [*within.values()])
+    centre = estimate([*medians.values()], [*within.values()], confidence_after(len(medians), plan.adaptive))
     row |= {
         "_per_pass": medians,
         "_within": within,
+        "_blocks": held.per_block(),
+        "_floors": floors,
+        "_time": centre,
         "passes": len(per_pass),
         "samples": sum(map(len, per_pass.values())),
         "inner": held.blocks[-1].inner,
         "seconds": centre.value,
         "seconds_low": centre.low,
         "seconds_high": centre.high,
-        "seconds_floor": estimate([floor(seconds) for seconds in per_pass.values()]).value,
+        "seconds_floor": estimate([*floors.values()]).value,
         "seconds_p95": estimate([high(seconds) for seconds in per_pass.values()]).value,
         "gflops": flops(cell.shape, cell.phase, plan.steps) / centre.value / 1e9,
         "peak_bytes": _peak_bytes(held),
@@ -290,30 +337,78 @@ def _peak_bytes(held: CellRecords) -> int | None:
     return max((peak for peak in peaks if peak is not None), default=None)
 
 
-def _compare(rows: list[dict[str, Any]], plan: Plan) -> None:
-    """Speed-ups over the baseline and their verdicts, paired within passes."""
+def _compare(rows: list[dict[str, Any]], plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Speed-ups over the baseline and their verdicts, paired within passes: of typical times, which
+    tell who is faster, and of floors, which tell what changed. Returns the rows with their baselines."""
     candidates = defaultdict(list)
     for row in rows:
-        if row["implementation"] == plan.baseline:
+        if row["implementation"] == plan.baseline and row["status"] == "ok":
             candidates[_likeness(row)].append(row)
     compared = []
     for row in rows:
-        base = _baseline_of(row, candidates[_likeness(row)])
-        ratio = speedup(base, row) if base and row["status"] == "ok" else UNKNOWN
-        if ratio.passes:
-            row["speedup"], row["speedup_low"], row["speedup_high"] = ratio.value, ratio.low, ratio.high
-            if base is not row:
-                compared.append((row, ratio))
-    for (row, _), verdict in zip(compared, verdicts([ratio for _, ratio in compared]), strict=True):
-        row["verdict"] = verdict
+        base = baseline_of(row, candidates[_likeness(row)]) if row["status"] == "ok" else None
+        if base is row:
+            row |= {name: 1.0 for name in TIMINGS if name.startswith("speedup")}
+        elif base:
+            compared.append((row, base))
+    for suffix, ratio in (("", speedup), ("_floor", floor_speedup)):
+        ratios = [ratio(base, row, plan.adaptive) for row, base in compared]
+        for (row, _), one, verdict in zip(compared, ratios, verdicts(ratios, plan.min_effect), strict=True):
+            if one.passes:
+                row[f"speedup{suffix}"], row[f"verdict{suffix}"] = one.value, verdict
+                row[f"speedup{suffix}_low"], row[f"speedup{suffix}_high"] = one.low, one.high
+    return compared
 
 
-def speedup(base: dict[str, Any], row: dict[str, Any]) -> Estimate:
-    """How many times faster a row is than another, from the passes that have both."""
-    theirs, mine = base["_per_pass"], row["_per_pass"]
-    shared = [passage for passage in mine if passage in theirs]
-    within = [0.0 if base is row else math.hypot(base["_within"][p], row["_within"][p]) for p in shared]
-    return estimate([theirs[passage] / mine[passage] for passage in shared], within)
+def _rank(rows: list[dict[str, Any]], plan: Plan) -> None:
+    """Each row's place among those that were timed in turns with it."""
+    timed = _timed(rows, plan)
+    found = ranking.ranks(timed, ranking.compare(timed, plan.min_effect, plan.adaptive))
+    for row, cell in zip(rows, plan.cells, strict=True):
+        row["rank"], row["rank_worst"] = found.get(cell.key, (None, None))
+
+
+def _timed(rows: list[dict[str, Any]], plan: Plan) -> list[ranking.Timed]:
+    return [
+        ranking.Timed(cell.key, (_likeness(row), cell.contender.threads), row["_blocks"], row["_time"].half_width)
+        for row, cell in zip(rows, plan.cells, strict=True)
+        if row["status"] == "ok"
+    ]
+
+
+def undecided(records: Sequence[Record]) -> set[str]:
+    """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`,
+    and whose time is not precise enough to leave it at that; with them those they are compared with."""
+    head = started(records)
+    plan = plan_of(head)
+    rows = [_row(held, plan, head) for held in by_cell(records).values()]
+    timed = _timed(rows, plan)
+    found = ranking.undecided(ranking.compare(timed, plan.min_effect, plan.adaptive), plan.precision)
+    for one, other in _compare(rows, plan):
+        if one["verdict"] == "unclear" and max(one["_time"].half_width, other["_time"].half_width) > plan.precision:
+            found |= {cell.key for row, cell in zip(rows, plan.cells, strict=True) if row is one or row is other}
+    return found
+
+
+def _against_ceilings(rows: list[dict[str, Any]], plan: Plan, found: Mapping[Place, Mapping[int, Limits]]) -> None:
+    """How close each timed row is to what its device can do, and what binds it, paired within passes."""
+    for row, cell in zip(rows, plan.cells, strict=True):
+        here = found.get(cell.contender.place, {})
+        if row["status"] == "ok" and here:
+            close = closeness(cell, row["_per_pass"], row["_within"], here, plan.steps)
+            row["ceiling_fraction"], row["bound"] = close.fraction.value, close.bound
+
+
+def speedup(base: dict[str, Any], row: dict[str, Any], adaptive: bool = False) -> Estimate:
+    """How many times faster a row is than another, from the passes and rounds that have both."""
+    return paired(base["_blocks"], row["_blocks"], adaptive)
+
+
+def floor_speedup(base: dict[str, Any], row: dict[str, Any], adaptive: bool = False) -> Estimate:
+    """The same of their floors, from the passes that have both."""
+    theirs, mine = base["_floors"], row["_floors"]
+    shared = [theirs[passage] / mine[passage] for passage in mine if passage in theirs]
+    return estimate(shared, confidence=confidence_after(len(shared), adaptive))
 
 
 def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -321,7 +416,7 @@ def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:
     return (row["dtype"], row.get("precision"), row["N"], row["D_in"], row["H"], row["D_out"], row["phase"])
 
 
-def _baseline_of(row: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any] | None:
+def baseline_of(row: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The baseline on the row's own device, else on the host; threads must agree on the host."""
     same_device = [base for base in candidates if base["device"] == row["device"]]
     if row["device"] == "cpu":

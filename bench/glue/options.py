@@ -28,10 +28,14 @@ AXES = (
     ("--phases", "phase", "of forward,backward,update,step,train"),
 )
 SCALARS = (
-    ("--passes", "passes", "fresh processes per contender"),
+    ("--passes", "passes", "fresh processes per contender; or auto, until all is decided"),
+    ("--time-budget", "time_budget", "of --passes auto, like 90s, 5m or 1h (5m where it is left out)"),
+    ("--precision", "precision", "of --passes auto: a time known to ± this, like 1%%, is precise enough"),
+    ("--min-effect", "min_effect", "a difference too small to matter, like 2%%"),
     ("--baseline", "baseline", "the implementation that speed-ups are over"),
     ("--steps", "steps", "training steps in one train"),
     ("--cell-timeout", "timeout", "seconds a worker may take over one request"),
+    ("--ceilings", "ceilings", "measure what the devices can do at most: yes or no"),
 )
 
 

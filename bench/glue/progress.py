@@ -31,19 +31,21 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
                     Text(line(progress), no_wrap=True, overflow="ellipsis"), refresh=True
                 )
         else:
-            yield _occasionally(time.monotonic)
+            yield occasionally(time.monotonic)
 
 
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
-    left = _left(progress.seconds_left)
+    left = _left(progress.seconds_left) + (" left" if progress.passes else " left at most")
+    passes = f"/{progress.passes}" if progress.passes else ""
     return (
-        f"pass {progress.passage}/{progress.passes} · {progress.done * 100:.0f} % · {left} left · "
+        f"pass {progress.passage}{passes} · {progress.done * 100:.0f} % · {left} · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 
 
-def _occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
+def occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
+    """Shows a line every half a minute."""
     due = now() + PLAIN_EVERY_SECONDS
 
     def show(progress: Progress) -> None:

@@ -30,9 +30,12 @@ class BenchSession:
         plan = self.plan
         contenders = len({cell.contender for cell in plan.cells})
         shapes = len({cell.shape for cell in plan.cells})
+        passes = f"{plan.passes} passes"
+        if plan.time_budget:
+            passes = f"{plan.passes} passes or more within {plan.time_budget:g} s"
         return (
             f"relubench: grid {plan.grid}, {contenders} contenders × {shapes} shapes, {len(plan.cells)} cells, "
-            f"{plan.passes} passes, seed {plan.seed}"
+            f"{passes}, seed {plan.seed}"
         )
 
     def select(self, cells: Sequence[Cell]) -> None:
@@ -49,7 +52,15 @@ class BenchSession:
             self._outcomes = self._verified()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        measuring.measure(self.plan, self.folder, self.asked.path, notify, resumed=self.asked.resume is not None)
+        folder = self.folder
+        measuring.measure(
+            self.plan,
+            folder,
+            self.asked.path,
+            notify,
+            resumed=self.asked.resume is not None,
+            undecided=lambda: _undecided(folder),
+        )
         self._outcomes = _outcomes(self.folder)
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -61,13 +72,14 @@ class BenchSession:
         if self.folder is None:
             return
         from bench.analyse.runs import load_run  # pandas only once the timing is over
+        from bench.measure import journal
         from bench.report import files, terminal
 
         files.write(self.folder, self.asked.results)
         run = load_run(self.folder)
-        table = terminal.summary(run.timings, self.plan.baseline)
+        told = terminal.page(journal.read(self.folder))
         cut_off = [] if run.info["complete"] else [f"cut off   go on with it by --resume {run.name}"]
-        self._summary = ["", *table.splitlines(), "", *_pointers(self.folder, self.asked.results), *cut_off]
+        self._summary = ["", *told.splitlines(), "", *_pointers(self.folder, self.asked.results), *cut_off]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""
@@ -78,6 +90,13 @@ class BenchSession:
             failed = measuring.verify(self.plan, Path(folder), self.asked.path)
         outcomes = {cell.key: Outcome("ok") for cell in self.plan.cells}
         return outcomes | {key: Outcome(failure.status, failure.reason) for key, failure in failed.items()}
+
+
+def _undecided(folder: Path) -> set[str]:
+    from bench.analyse import tables
+    from bench.measure import journal
+
+    return tables.undecided(journal.read(folder))
 
 
 def _outcomes(folder: Path) -> dict[str, Outcome]:

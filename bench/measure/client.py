@@ -64,6 +64,8 @@ class Setting:
     """Folders of other people's classes."""
     seed: int = 0
     """Of the problem's arrays."""
+    slowdown: float = 0.0
+    """Take longer than it would by this fraction, on purpose."""
 
 
 class ProcessWorker:
@@ -82,6 +84,7 @@ class ProcessWorker:
             "dtype": setting.contender.dtype,
             "threads": setting.threads,
             "seed": setting.seed,
+            "slowdown": setting.slowdown,
             "path": [str(setting.source), *setting.path],
         }
         # `bench` is this harness's whatever the source tree, so it is imported before the tree is on the path.

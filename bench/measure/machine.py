@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -53,6 +55,12 @@ def describe() -> dict[str, Any]:
         "relubench": _version("relubench"),
         "source": _revision(Path(__file__).parent),
     }
+
+
+def fingerprint(facts: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits that two machines share if a calibration of one holds for the other."""
+    told = [facts.get(name) for name in ("cpu", "architecture", "processors", "usable_processors", "accelerators")]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
 def _cuda_devices() -> int:

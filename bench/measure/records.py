@@ -17,6 +17,8 @@ class RunStarted:
     machine: dict[str, Any]
     options: list[str]
     """The command line."""
+    calibration: dict[str, Any] | None = None
+    """What the machine's last calibration had found when the run began."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,15 @@ class RunResumed:
 
     started: str
     options: list[str]
+
+
+@dataclass(frozen=True)
+class PassChosen:
+    """In a run of as many passes as it takes: what the next pass visits."""
+
+    passage: int
+    cells: list[str]
+    rounds: int
 
 
 @dataclass(frozen=True)
@@ -51,16 +62,16 @@ class WorkerStarted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contender has a shape's problem: set up, called once, and verified."""
+    """A contender has a shape's problem: set up, called once, and verified if it had not been before."""
 
     number: int
     passage: int
     cells: dict[str, float]
     """First call of each cell, in seconds, by cell key."""
     setup_seconds: float
-    error: float
-    """Of the tensor that used most of its tolerance."""
-    tolerance: float
+    error: float | None
+    """Of the tensor that used most of its tolerance; None in a pass that did not verify again."""
+    tolerance: float | None
     tensor: str
     verify_seconds: float
     wall_seconds: float
@@ -110,6 +121,24 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Ceiling:
+    """The most that a backend got out of its device in a pass, or why nothing is known of it."""
+
+    number: int
+    """Of the process; 0 where none could be started."""
+    passage: int
+    contender: str
+    products: dict[str, float] = field(default_factory=dict)
+    """Floating-point operations a second of large products x·w1, by `NxD_inxH`."""
+    copies: dict[str, float] = field(default_factory=dict)
+    """Bytes a second of copying x over w1, one read and one written, by the bytes of both."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Bytes a second of adding x onto w1, two read and one written, by the bytes of both."""
+    reason: str = ""
+    wall_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Failed:
     """Some cells have an outcome other than `ok`, and will not be visited again."""
 
@@ -128,8 +157,22 @@ class RunEnded:
 
     complete: bool
     wall_seconds: float
+    reason: str = ""
+    """Why a run of as many passes as it takes made no more of them."""
 
 
-Record = RunStarted | RunResumed | WorkerStarted | Prepared | Entered | Block | Left | Failed | RunEnded
+Record = (
+    RunStarted
+    | RunResumed
+    | PassChosen
+    | WorkerStarted
+    | Prepared
+    | Entered
+    | Block
+    | Left
+    | Ceiling
+    | Failed
+    | RunEnded
+)
 
 STATUSES = ("ok", "wrong", "unavailable", "unsupported", "out_of_memory", "timeout", "crashed", "not_run")

@@ -7,7 +7,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TypeVar
 
 from bench.plan.cells import Cell, Contender, Shape
@@ -16,7 +17,7 @@ from bench.plan.plan import Plan
 from .client import Worker, WorkerFailed
 from .journal import Journal
 from .progress import Progress, Tally
-from .records import Block, Entered, Failed, Left, Prepared, Record, WorkerStarted
+from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
 
 
 @dataclass
@@ -29,6 +30,14 @@ class State:
     """(inner, samples) by cell key."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """By cell key."""
+    verified: set[str] = field(default_factory=set)
+    """Cell keys. Seeds are fixed: what was right once is right in every pass."""
+    chosen: dict[int, PassChosen] = field(default_factory=dict)
+    """By pass."""
+    ceilings: set[tuple[int, str]] = field(default_factory=set)
+    """Measured, by pass and contender label."""
+    without_ceilings: set[str] = field(default_factory=set)
+    """Labels of contenders that could not measure any."""
     processes: int = 0
 
     @classmethod
@@ -46,11 +55,21 @@ class State:
                 self.calibrated[record.cell] = (record.inner, record.samples)
             case Block():
                 self.blocks[record.passage, record.cell] += 1
+            case Prepared():
+                self.verified.update(record.cells)
+            case PassChosen():
+                self.chosen[record.passage] = record
+            case Ceiling(reason=""):
+                self.ceilings.add((record.passage, record.contender))
+            case Ceiling():
+                self.without_ceilings.add(record.contender)
             case Failed():
                 self.failed.update(dict.fromkeys(record.cells, record))
 
 
 T = TypeVar("T")
+Schedule = Callable[["Run", int], Plan | None]
+"""Before each pass, by its number: the plan of it, or None when there are to be no more."""
 Open = Callable[[Contender, int], Worker]
 """Starts a contender's process for a pass."""
 
@@ -80,22 +99,46 @@ class Run:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
         self.state = state or State()
         self.notify = notify
-        self.tally = Tally(plan, self.state.blocks, self.state.failed)
+        self.tally = Tally(plan, self.state.blocks, self.state.failed, self.state.without_ceilings)
         self.live: dict[Contender, _Live] = {}
+        self.begun = now()
 
-    def measure(self) -> None:
-        """Every pass to its end."""
-        for passage in range(1, self.plan.passes + 1):
+    def measure(self, schedule: Schedule | None = None) -> None:
+        """Every pass to its end: those of the plan, or those that a schedule gives."""
+        asked = self.plan
+        schedule = schedule or (lambda run, passage: asked if passage <= asked.passes else None)
+        for passage in count(1):
+            plan = schedule(self, passage)
+            if plan is None:
+                return
+            self.plan = self.tally.plan = plan
             self.tally.begin(passage, self.state.blocks, self.state.failed)
             for group in self._shuffled(_groups(self.plan.cells), passage):
-                self._visit(group, passage, self._time)
+                self._visit(group, passage, self._time, self._ceilings)
+
+    @property
+    def chosen(self) -> dict[int, PassChosen]:
+        """What a schedule has chosen for each pass so far."""
+        return self.state.chosen
+
+    def cost(self, plan: Plan) -> float:
+        """Seconds that one pass of a plan is expected to take."""
+        told = sum(self.tally.spent.values())
+        untold = (self.now() - self.begun) / told if told else 1.0  # what stands between the requests, and calibration
+        return self.tally.cost(plan, self.state.failed) * untold
 
     def verify(self) -> None:
         """Each cell called once and verified, and nothing timed."""
         for group in _groups(self.plan.cells):
             self._visit(group, 1, lambda cells, passage: None)
 
-    def _visit(self, group: list[Cell], passage: int, use: Callable[[list[Cell], int], None]) -> None:
+    def _visit(
+        self,
+        group: list[Cell],
+        passage: int,
+        use: Callable[[list[Cell], int], None],
+        afterwards: Callable[[list[Cell], int], None] = lambda cells, passage: None,
+    ) -> None:
         """A fresh process for each contender, and then shape by shape."""
         pending = [cell for cell in group if self._rounds_left(cell, passage)]
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
@@ -108,6 +151,7 @@ class Run:
                 for contender in self._shuffled(contenders, passage, shape, "prepare"):
                     self._prepare(contender, shape, here, passage)
                 use(here, passage)
+            afterwards(group, passage)
         finally:
             for contender in list(self.live):
                 self._close(contender)
@@ -119,32 +163,79 @@ class Run:
             here = [cell for cell in cells if cell.phase == phase]
             for cell in self._shuffled(here, passage, *scope, phase, "enter"):
                 self._enter(cell, cells, passage)
-            for turn in range(1, self.plan.rounds + 1):
-                awaited = [cell for cell in here if self._rounds_left(cell, passage) > self.plan.rounds - turn]
-                for position, cell in enumerate(self._shuffled(awaited, passage, *scope, phase, turn), 1):
-                    self._block(cell, cells, passage, turn, position)
+            for cell, turn, position in self._turns(here, passage, *scope, phase):
+                self._block(cell, cells, passage, turn, position)
             for cell in here:
                 self._leave(cell, passage)
+
+    def _turns(self, cells: list[Cell], passage: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
+        """Each cell with its round and its position in it, in the order they are timed."""
+        for turn in range(1, self.plan.rounds + 1):
+            awaited = [cell for cell in cells if self._rounds_left(cell, passage) > self.plan.rounds - turn]
+            for position, cell in enumerate(self._shuffled(awaited, passage, *where, turn), 1):
+                yield cell, turn, position
+
+    def _ceilings(self, group: list[Cell], passage: int) -> None:
+        """What a group's devices can do, by every backend. Last in its pass: the memory that this takes
+        would be the peak of the cells after it."""
+        reached = {cell.contender.place for cell in group if cell.key not in self.state.failed}
+        here = [
+            contender
+            for contender in self.plan.ceilings
+            if contender.place in reached
+            and not self._is_missing(contender)
+            and contender.label not in self.state.without_ceilings
+            and (passage, contender.label) not in self.state.ceilings
+        ]
+        for contender in self._shuffled(here, passage, "ceilings"):
+            self.notify(self.tally.progress(passage, "ceiling", contender.device, str(contender)))
+            started, alone = self.now(), contender not in self.live
+            self._ceiling(contender, passage)
+            self.tally.did("ceiling", self.now() - started)
+            if alone and contender in self.live:
+                self._close(contender)
+
+    def _ceiling(self, contender: Contender, passage: int) -> None:
+        """In the contender's process of this pass, or in one of its own."""
+        number, started = 0, self.now()
+        try:
+            if contender not in self.live:
+                self._open(contender, passage)
+            live = self.live[contender]
+            number, started = live.number, self.now()
+            with self._awake(live):
+                answer = live.worker.ask("ceiling")
+            self.record(Ceiling(number, passage, contender.label, **answer, wall_seconds=self.now() - started))
+        except WorkerFailed as failure:
+            self._put_aside(contender, failure)
+            reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
+            self.record(Ceiling(number, passage, contender.label, reason=reason, wall_seconds=wall))
 
     def _start(self, contender: Contender, passage: int) -> None:
         cells = self._of(contender)
         if not cells:
             return
         started = self.now()
+        with self._failing(cells, contender, passage, started):
+            self._open(contender, passage)
+            self.tally.did("start", self.now() - started)
+
+    def _open(self, contender: Contender, passage: int) -> None:
+        """A process that has its backend. Raises WorkerFailed."""
+        started = self.now()
         self.state.processes += 1
         live = _Live(self.state.processes, self.open_worker(contender, passage))
         self.live[contender] = live
-        with self._failing(cells, contender, passage, started), self._awake(live):
+        with self._awake(live):
             answer = live.worker.ask("start")
-            wall = self.tally.did("start", self.now() - started)
-            self._record(
+            self.record(
                 WorkerStarted(
                     live.number,
                     passage,
                     contender.label,
                     **answer,
                     threads=self.plan.threads(contender),
-                    wall_seconds=wall,
+                    wall_seconds=self.now() - started,
                 )
             )
 
@@ -161,12 +252,13 @@ class Run:
         with self._failing(mine, contender, passage, started), self._awake(live):
             sizes = [shape.N, shape.D_in, shape.H, shape.D_out]
             phases = [cell.phase for cell in mine]
-            answer = live.worker.ask("prepare", shape=sizes, phases=phases, steps=self.plan.steps)
+            check = any(cell.key not in self.state.verified for cell in mine)
+            answer = live.worker.ask("prepare", shape=sizes, phases=phases, steps=self.plan.steps, check=check)
             live.shape = shape
             first_calls = answer.pop("first_calls")
             wall = self.tally.did("prepare", self.now() - started)
             calls = {cell.key: first_calls[cell.phase] for cell in mine}
-            self._record(Prepared(live.number, passage, calls, **answer, wall_seconds=wall))
+            self.record(Prepared(live.number, passage, calls, **answer, wall_seconds=wall))
 
     def _enter(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         if cell.key in self.state.failed:
@@ -178,9 +270,11 @@ class Run:
         inner, samples = self.state.calibrated.get(cell.key, (None, self.plan.samples))
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
-            seed = self._random(passage, cell.key, "layout").getrandbits(32)
+            # Variants of one contender get the same places in memory, so that these cancel in their ratio.
+            alike = replace(cell, contender=replace(cell.contender, variant=""))
+            seed = self._random(passage, alike.key, "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
-            self._record(Entered(live.number, passage, cell.key, **answer, wall_seconds=self.now() - started))
+            self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=self.now() - started))
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
         live = self.live.get(cell.contender)
@@ -192,7 +286,7 @@ class Run:
             answer = live.worker.ask("block")
             inner, _ = self.state.calibrated[cell.key]
             wall = self.tally.did("block", self.now() - started)
-            self._record(
+            self.record(
                 Block(live.number, passage, turn, position, cell.key, inner, **answer, wall_seconds=wall),
             )
 
@@ -201,7 +295,7 @@ class Run:
         if live is None or cell.key in self.state.failed:
             return
         with self._failing([cell], cell.contender, passage, self.now()), self._awake(live):
-            self._record(Left(live.number, passage, cell.key, **live.worker.ask("leave")))
+            self.record(Left(live.number, passage, cell.key, **live.worker.ask("leave")))
 
     def _recover(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         """After a cell took its process with it, the contender's other cells get a new one."""
@@ -222,26 +316,35 @@ class Run:
         try:
             yield
         except WorkerFailed as failure:
-            if failure.alive:
-                self.live[contender].worker.suspend()
-            else:
-                self._close(contender)
+            self._put_aside(contender, failure)
             keys = [cell.key for cell in cells]
             self.tally.drop(cells, passage)
             wall = self.now() - started
-            self._record(
+            self.record(
                 Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall),
             )
+
+    def _put_aside(self, contender: Contender, failure: WorkerFailed) -> None:
+        """Stop a process that failed a request; end it where it can be asked nothing more."""
+        if failure.alive:
+            self.live[contender].worker.suspend()
+        else:
+            self._close(contender)
 
     def _close(self, contender: Contender) -> None:
         self.live.pop(contender).worker.close()
 
-    def _record(self, record: Record) -> None:
+    def record(self, record: Record) -> None:
         self.state.take(record)
         self.journal.append(record)
 
     def _of(self, contender: Contender) -> list[Cell]:
         return [cell for cell in self.plan.cells if cell.contender == contender and cell.key not in self.state.failed]
+
+    def _is_missing(self, contender: Contender) -> bool:
+        """Whether its cells have shown that its backend or device is not here."""
+        failed = (self.state.failed.get(cell.key) for cell in self.plan.cells if cell.contender == contender)
+        return any(failure is not None and failure.status in ("unavailable", "unsupported") for failure in failed)
 
     def _rounds_left(self, cell: Cell, passage: int) -> int:
         if cell.key in self.state.failed:
@@ -256,6 +359,16 @@ class Run:
 
     def _random(self, *where: object) -> random.Random:
         return random.Random("/".join(map(str, (self.plan.seed, *where))))
+
+
+class BackToBack(Run):
+    """One contender after the other, each timed from its first block to its last: how many other tools
+    do it, and what taking turns is calibrated against."""
+
+    def _turns(self, cells: list[Cell], passage: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
+        for position, cell in enumerate(self._shuffled(cells, passage, *where), 1):
+            for turn in range(1, self.plan.rounds + 1):
+                yield cell, turn, position
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.grid import PlanError
 from bench.plan.plan import Plan
 
-from . import journal, machine
+from . import calibrations, journal, machine
+from .adaptive import Adaptive
 from .client import ProcessWorker, Setting
 from .progress import Progress
 from .records import Failed, RunEnded, RunResumed, RunStarted
@@ -41,8 +42,10 @@ def measure(
     notify: Callable[[Progress], None] = lambda progress: None,
     resumed: bool = False,
     open_worker: Open | None = None,
+    undecided: Callable[[], Collection[str]] = lambda: (),
 ) -> None:
-    """Measure a plan into a folder's journal. `path` has the folders of other people's classes.
+    """Measure a plan into a folder's journal. `path` has the folders of other people's classes;
+    `undecided()` tells a run of as many passes as it takes which cells need more.
 
     However it ends, what was measured is in the journal, and a RunEnded record unless the process
     was killed.
@@ -54,14 +57,30 @@ def measure(
         if resumed:
             book.append(RunResumed(started, options))
         else:
-            book.append(RunStarted(folder.name, started, plan_to_dict(plan), machine.describe(), options))
+            facts = machine.describe()
+            known = calibrations.stored(folder.parent.parent, facts)
+            book.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known))
         begun = time.perf_counter()
         complete = False
+        schedule = Adaptive(plan, undecided) if plan.adaptive else None
+        if schedule:
+            notify = _by_budget(notify, schedule)
         try:
-            Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, notify).measure()
+            run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, notify)
+            run.measure(schedule)
             complete = True
         finally:
-            book.append(RunEnded(complete, time.perf_counter() - begun))
+            book.append(RunEnded(complete, time.perf_counter() - begun, schedule.reason if schedule else ""))
+
+
+def _by_budget(notify: Callable[[Progress], None], schedule: Adaptive) -> Callable[[Progress], None]:
+    """How many passes it will take no one knows, but when it ends at the latest."""
+
+    def told(progress: Progress) -> None:
+        left, budget = schedule.seconds_left(), schedule.plan.time_budget or 1.0
+        notify(replace(progress, passes=None, seconds_left=left, done=1 - left / budget))
+
+    return told
 
 
 def verify(plan: Plan, folder: Path, path: Sequence[str] = ()) -> dict[str, Failed]:
@@ -87,17 +106,22 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
 def plan_to_dict(plan: Plan) -> dict[str, Any]:
     """A plan as plain data, its cells as rows."""
     flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
-    return {**{f.name: getattr(plan, f.name) for f in fields(plan)}, "cells": flat}
+    ceilings = [asdict(contender) for contender in plan.ceilings]
+    return {**{f.name: getattr(plan, f.name) for f in fields(plan)}, "cells": flat, "ceilings": ceilings}
 
 
 def plan_of(started: RunStarted) -> Plan:
     """The plan that a run was started with."""
 
-    def cell(row: dict[str, Any]) -> Cell:
-        contender = Contender(*(row[f.name] for f in fields(Contender)))
-        return Cell(contender, Shape(*(row[f.name] for f in fields(Shape))), row["phase"])
+    def contender(row: dict[str, Any]) -> Contender:
+        return Contender(**{f.name: row[f.name] for f in fields(Contender) if f.name in row})
 
-    return Plan(**{**started.plan, "cells": tuple(cell(row) for row in started.plan["cells"])})
+    def cell(row: dict[str, Any]) -> Cell:
+        return Cell(contender(row), Shape(*(row[f.name] for f in fields(Shape))), row["phase"])
+
+    cells = tuple(cell(row) for row in started.plan["cells"])
+    ceilings = tuple(contender(row) for row in started.plan.get("ceilings", ()))
+    return Plan(**{**started.plan, "cells": cells, "ceilings": ceilings})
 
 
 def resumable(folder: Path) -> Plan:

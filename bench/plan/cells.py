@@ -11,6 +11,10 @@ DEFAULT_D_OUT = 10
 ALL_THREADS: Literal["all"] = "all"
 
 
+Place = tuple[str, str, str]
+"""A device, a dtype and a thread limit."""
+
+
 @dataclass(frozen=True, order=True)
 class Shape:
     """Sizes of the network and its batch: x is (N, D_in), w1 (D_in, H), w2 (H, D_out)."""
@@ -33,6 +37,8 @@ class Contender:
     device: str
     dtype: str
     threads: int | Literal["all"] = ALL_THREADS
+    variant: str = ""
+    """Tells apart contenders that are alike in all else, like one that is slowed on purpose."""
 
     def __str__(self) -> str:
         return f"{self.implementation}-{self.device}-{self.dtype}"
@@ -40,12 +46,22 @@ class Contender:
     @property
     def label(self) -> str:
         """Its name with its thread limit, like `numpy-cpu-float32-T1`."""
-        return str(self) + (f"-T{self.threads}" if self.threads != ALL_THREADS else "")
+        limited = f"-T{self.threads}" if self.threads != ALL_THREADS else ""
+        return f"{self}{limited}{self._suffix}"
+
+    @property
+    def _suffix(self) -> str:
+        return f"~{self.variant}" if self.variant else ""
 
     @property
     def group(self) -> tuple[str, str]:
         """Contenders that are timed in turns: those whose dtype and thread limit agree."""
         return self.dtype, str(self.threads)
+
+    @property
+    def place(self) -> Place:
+        """Contenders that share their ceilings: those whose device, dtype and thread limit agree."""
+        return self.device, *self.group
 
 
 @dataclass(frozen=True, order=True)
@@ -60,7 +76,7 @@ class Cell:
     def id(self) -> str:
         """What stands between a test's brackets, like `jax-cpu-float32-N64-D1000-H100`."""
         limited = f"-T{self.contender.threads}" if self.contender.threads != ALL_THREADS else ""
-        return f"{self.contender}-{self.shape}{limited}"
+        return f"{self.contender}-{self.shape}{limited}{self.contender._suffix}"
 
     @property
     def key(self) -> str:

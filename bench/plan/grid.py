@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from .cells import ALL_THREADS, DTYPES, PHASES, Shape
 
 FOLDER = Path(__file__).parent.parent / "grids"
+AUTO_PASSES: Literal["auto"] = "auto"
 COMBINATIONS = ("product", "in_turn")
 
 
@@ -36,15 +38,24 @@ class Grid:
     threads: tuple[int | Literal["all"], ...] = (ALL_THREADS,)
     phase: tuple[str, ...] = PHASES
     implementation: tuple[str, ...] | Literal["all"] = "all"
-    passes: int = 5
-    rounds: int = 4
-    samples: int = 15
+    passes: int | Literal["auto"] = 5
+    """`auto`: as many as it takes to decide, or as the time budget allows."""
+    rounds: int = 6
+    samples: int = 10
     """The most samples in a block; slow cells take fewer."""
     baseline: str = "numpy"
     steps: int = 500
     """Of one `train`."""
     timeout: int = 120
     """Seconds a worker may take over any one request."""
+    time_budget: float | None = None
+    """Seconds that a run of `auto` passes may take; five minutes where it is left out."""
+    precision: float = 0.01
+    """Half a time's interval, as a fraction, from which a cell of `auto` passes is precise enough."""
+    min_effect: float = 0.02
+    """A relative difference too small to matter, as a fraction."""
+    ceilings: bool = True
+    """Whether to measure what the devices can do at most."""
 
     def shapes(self) -> list[Shape]:
         """Every shape once, in the order of the axes."""
@@ -150,6 +161,38 @@ def _text(value: Any) -> str:
     return value
 
 
+def _yes_or_no(value: Any) -> bool:
+    accepted = {True: True, False: False, "yes": True, "no": False}
+    if not isinstance(value, bool | str) or value not in accepted:
+        raise ValueError(f"{value!r} is not true or false, nor 'yes' or 'no'")
+    return accepted[value]
+
+
+def _passes(value: Any) -> int | Literal["auto"]:
+    if value == AUTO_PASSES:
+        return AUTO_PASSES
+    try:
+        return _positive(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, nor 'auto'") from error
+
+
+def _seconds(value: Any) -> float:
+    told = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+    seconds = float(told[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[told[2]] if told else 0.0
+    if isinstance(value, bool) or not 0 < seconds < math.inf:
+        raise ValueError(f"{value!r} is not a time like 90s, 5m or 1h")
+    return seconds
+
+
+def _fraction(value: Any) -> float:
+    told = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
+    fraction = float(told[1]) / (100 if told[2] else 1) if told else math.nan
+    if isinstance(value, bool) or not 0 <= fraction < 1:
+        raise ValueError(f"{value!r} is not a percentage like 2%, or a fraction below 1 like 0.02")
+    return fraction
+
+
 def _threads(value: Any) -> int | Literal["all"]:
     if value == ALL_THREADS:
         return ALL_THREADS
@@ -170,11 +213,15 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "threads": _many(_threads),
     "phase": _many(_one_of(*PHASES)),
     "implementation": _all_or_many("all"),
-    "passes": _positive,
+    "passes": _passes,
     "rounds": _positive,
     "samples": _positive,
     "baseline": _text,
     "steps": _positive,
     "timeout": _positive,
+    "time_budget": _seconds,
+    "precision": _fraction,
+    "min_effect": _fraction,
+    "ceilings": _yes_or_no,
 }
 assert set(_CHECKS) == {field.name for field in fields(Grid)} - {"name"}

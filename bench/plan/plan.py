@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from . import looks
 from .cells import Cell, Contender
-from .grid import Grid, PlanError
+from .grid import AUTO_PASSES, Grid, PlanError
 
+TIME_BUDGET = 300.0
+"""Seconds of a run of `auto` passes that was given no budget."""
 DEVICE = re.compile(r"[a-z]+(:\d+)?")
 
 
@@ -37,6 +41,19 @@ class Plan:
     cpus: int
     seed: int
     """Of the random orders."""
+    ceilings: tuple[Contender, ...] = ()
+    """Those that measure, in each pass, what their device can do at most."""
+    time_budget: float | None = None
+    """Seconds for a run that goes on until its cells are decided; None for one of just `passes` passes."""
+    precision: float = 0.01
+    """Half a time's interval, as a fraction, from which a cell is precise enough to be left alone."""
+    min_effect: float = 0.02
+    """A relative difference too small to matter, as a fraction."""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether passes are added until the cells are decided; `passes` is then the least."""
+        return self.time_budget is not None
 
     def threads(self, contender: Contender) -> int:
         """The number of host threads a contender may use."""
@@ -45,7 +62,12 @@ class Plan:
     def select(self, cells: Sequence[Cell]) -> Plan:
         """The same plan for some of its cells, in the plan's order."""
         wanted = set(cells)
-        return replace(self, cells=tuple(cell for cell in self.cells if cell in wanted))
+        places = {cell.contender.place for cell in wanted}
+        return replace(
+            self,
+            cells=tuple(cell for cell in self.cells if cell in wanted),
+            ceilings=tuple(contender for contender in self.ceilings if contender.place in places),
+        )
 
 
 def resolve(
@@ -62,9 +84,9 @@ def resolve(
     (raising LookupError for a name that is none), `where` the words that begin a complaint about a
     grid's key. Raises PlanError.
     """
-    where = {key: f"grid {grid.name}: {key}" for key in ("implementation", "device", "threads", "baseline")} | dict(
-        where or {}
-    )
+    where = {
+        key: f"grid {grid.name}: {key}" for key in ("implementation", "device", "threads", "baseline", "time_budget")
+    } | dict(where or {})
     chosen = tuple(names) if grid.implementation == "all" else grid.implementation
     kinds = {}
     for name in chosen:
@@ -86,6 +108,9 @@ def resolve(
     ]
     if not contenders:
         raise PlanError(f"{where['device']}: none of {', '.join(chosen)} knows {', '.join(grid.device)}")
+    adaptive = grid.passes == AUTO_PASSES
+    if grid.time_budget and not adaptive:
+        raise PlanError(f"{where['time_budget']}: a run of {grid.passes} passes takes its time; ask for --passes auto")
     _check_baseline(grid.baseline, names, contenders, where["baseline"])
     cells = tuple(
         Cell(contender, shape, phase) for phase in grid.phase for shape in grid.shapes() for contender in contenders
@@ -93,7 +118,7 @@ def resolve(
     return Plan(
         grid=grid.name,
         cells=cells,
-        passes=grid.passes,
+        passes=looks.FIRST if grid.passes == "auto" else grid.passes,
         rounds=grid.rounds,
         samples=grid.samples,
         baseline=grid.baseline,
@@ -101,6 +126,26 @@ def resolve(
         timeout=grid.timeout,
         cpus=machine.cpus,
         seed=seed,
+        time_budget=(grid.time_budget or TIME_BUDGET) if adaptive else None,
+        precision=grid.precision,
+        min_effect=grid.min_effect,
+        ceilings=_ceilings(contenders, names, device_kinds) if grid.ceilings else (),
+    )
+
+
+def _ceilings(
+    contenders: Sequence[Contender], names: Sequence[str], device_kinds: Callable[[str], Sequence[str]]
+) -> tuple[Contender, ...]:
+    """On each device, with each dtype and thread limit of the contenders: every backend that knows it,
+    chosen or not, by the implementation that is a variant of no other, as `torch_module` is of `torch`."""
+    known: dict[str, Sequence[str]] = {}
+    for name in names:
+        if not any(name.startswith(f"{other}_") for other in names):
+            with suppress(LookupError, SyntaxError):  # whoever asks for that one is told
+                known[name] = device_kinds(name)
+    places = dict.fromkeys((one.device, one.dtype, one.threads) for one in contenders)
+    return tuple(
+        Contender(name, *place) for place in places for name in known if place[0].partition(":")[0] in known[name]
     )
 
 

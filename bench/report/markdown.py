@@ -6,31 +6,35 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.analyse import tables
-from bench.analyse.statistics import MIN_EFFECT, Estimate, estimate
-from bench.measure.records import Block, Entered, Failed, Prepared, Record, RunEnded, WorkerStarted
+from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Record, RunEnded, WorkerStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import page, units
-from .rows import contender_names, shape_name, shapes
+from . import ceilings, costs, crossovers, page, trust, units
+from .calibration import percent
+from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 
 def report(records: Sequence[Record]) -> str:
     """The whole page."""
     timings = tables.timings(records)
     timings["contender"] = contender_names(timings)
-    timings["shape"] = [shape_name(plan_cell.shape) for plan_cell in plan_of(tables.started(records)).cells]
     plan = plan_of(tables.started(records))
+    timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
+    timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
     sections = [
         _title(records, timings),
-        _fastest(records, timings),
+        _fastest(timings),
         _step_times(timings),
         _speedups(timings, plan),
-        _start_up(timings),
+        _changed(timings),
+        _trust(records),
+        crossovers.section(timings, tables.samples(records), plan.baseline),
+        ceilings.section(records, trust.resolution(records) or ceilings.RESOLUTION),
+        costs.section(records),
         _threads(records, plan),
         _failures(timings),
         _asked(records, plan),
@@ -60,32 +64,37 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     return "\n\n".join(lines)
 
 
-def _fastest(records: Sequence[Record], timings: pd.DataFrame) -> str:
-    """Per shape and phase, with those that cannot be told apart from the winner."""
-    if not (timings["status"] == "ok").any():
+def _fastest(timings: pd.DataFrame) -> str:
+    """Per shape and phase, the ranking in groups that cannot be told apart."""
+    timed = timings[timings["status"] == "ok"]
+    if timed.empty:
         return ""
-    per_pass = {key: _medians(held) for key, held in tables.by_cell(records).items()}
-    keys = [cell.key for cell in plan_of(tables.started(records)).cells]
     lines: list[dict[str, str]] = []
-    for shape, rows in shapes(timings):
+    for shape, rows in shapes(timed):
         line = {"shape": shape_name(shape)}
-        for phase, here in rows[rows["status"] == "ok"].groupby("phase", observed=True):
-            for _, alike in here.groupby(["dtype"], observed=True):
-                best = alike["seconds"].idxmin()
-                tied = [
-                    str(row["contender"])
-                    for index, row in alike.sort_values("seconds").iterrows()
-                    if index != best and _not_slower(per_pass[keys[index]], per_pass[keys[best]])  # type: ignore[index, call-overload]
-                ]
-                name = f"**{alike.loc[best, 'contender']}** {units.duration(alike.loc[best, 'seconds'])}"
-                told = name + (f" (or {', '.join(tied)})" if tied else "")
-                line[str(phase)] = f"{line[str(phase)]}<br>{told}" if str(phase) in line else told
+        for phase, here in rows.groupby("phase", observed=True):
+            told = [_groups(alike) for _, alike in here.groupby(["dtype", "precision", "limit"], observed=True)]
+            line[str(phase)] = "<br><br>".join(told)
         lines.append(line)
     return (
         "## Fastest\n\n"
         + page.table(pd.DataFrame(lines).fillna("—"))
-        + "\n\nIn parentheses: contenders whose interval against the fastest does not exclude a tie."
+        + "\n\nThe first line has the fastest and all that no verdict puts behind it. A rank such as 2–4 is what the "
+        "verdicts between every two contenders leave open: those whose ranks overlap cannot be told apart."
     )
+
+
+def _groups(rows: pd.DataFrame) -> str:
+    """`1 **torch**, jax 1–2<br>3 numpy`: a line for each best rank, the quickest first."""
+    lines = []
+    for rank, group in rows.sort_values(["rank", "seconds"]).groupby("rank"):
+        names = [
+            (f"**{row.contender}** {units.duration(row.seconds)}" if rank == 1 and place == 0 else str(row.contender))
+            + (f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else "")
+            for place, row in enumerate(group.itertuples())
+        ]
+        lines.append(f"{rank} {', '.join(names)}")
+    return "<br>".join(lines)
 
 
 def _step_times(timings: pd.DataFrame) -> str:
@@ -111,7 +120,7 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
         return ""
     parts = [
         f"## Speed-up over {plan.baseline}",
-        f"With its 95 % interval; ▲ faster, ▼ slower by more than {MIN_EFFECT:.0%}, = the same within it, ? unclear.",
+        f"With its interval; ▲ faster, ▼ slower by more than {percent(plan.min_effect)}, = same within it, ? unclear.",
     ]
     marks = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
     for shape, rows in shapes(known):
@@ -128,25 +137,36 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
     return "\n\n".join(parts)
 
 
-def _start_up(timings: pd.DataFrame) -> str:
-    known = timings[timings["status"] == "ok"]
-    if known.empty:
+def _trust(records: Sequence[Record]) -> str:
+    """What the machine resolves, how a run of as many passes as it takes ended, cells that did not settle."""
+    told = [*trust.lines(records), *costs.warnings(records)]
+    return "## How far to trust it\n\n" + "\n".join(f"- {line}" for line in told)
+
+
+def _changed(timings: pd.DataFrame) -> str:
+    """Cells of which the typical time and the floor say different things."""
+    apart = timings[[disagree(row) for _, row in timings.iterrows()]]
+    if apart.empty:
         return ""
-    lines = []
-    for contender, rows in known.groupby("contender", sort=False):
-        line = {"contender": contender, "import": units.duration(rows["import_seconds"].iloc[0])}
-        line["set-up, largest"] = units.duration(rows["setup_seconds"].max())
-        for phase, here in rows.groupby("phase", observed=True):
-            line[f"first {phase}"] = units.duration(here["first_call_seconds"].median())
-        line["peak memory"] = units.mebibytes(rows["peak_bytes"].max())
-        lines.append(line)
-    return (
-        "## What it costs to get there\n\n"
-        + page.table(pd.DataFrame(lines).fillna("—"))
-        + "\n\nImport is the framework's, NumPy included; set-up moves a problem's arrays to the device; a first call "
-        "compiles where the backend does (median over the shapes). Memory is the process's on the host, the "
-        "framework's own count on an accelerator."
+    rows = pd.DataFrame(
+        {
+            "contender": apart["contender"],
+            "shape": apart["shape"],
+            "phase": apart["phase"].astype(str),
+            "typical": [_verdict_of(row, "") for _, row in apart.iterrows()],
+            "floor": [_verdict_of(row, "_floor") for _, row in apart.iterrows()],
+        }
     )
+    return (
+        "### Where typical time and floor disagree\n\n"
+        + page.table(rows)
+        + "\n\nThe typical time tells what a step takes here, neighbours and all; the floor what it can take."
+    )
+
+
+def _verdict_of(row: pd.Series, suffix: str) -> str:
+    numbers = (row[f"speedup{suffix}{end}"] for end in ("", "_low", "_high"))
+    return f"{row[f'verdict{suffix}']} {units.ratio(*numbers)}"
 
 
 def _threads(records: Sequence[Record], plan: Plan) -> str:
@@ -176,6 +196,7 @@ def _failures(timings: pd.DataFrame) -> str:
 def _asked(records: Sequence[Record], plan: Plan) -> str:
     head = tables.started(records)
     contenders = list(dict.fromkeys(cell.contender for cell in plan.cells))
+    passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
     facts = {
         "command": f"`pytest {' '.join(head.options)}`",
         "started": head.started,
@@ -183,7 +204,7 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
         "shapes": "; ".join(dict.fromkeys(shape_name(cell.shape) for cell in plan.cells)),
         "phases": ", ".join(dict.fromkeys(cell.phase for cell in plan.cells)),
         "steps of one train": plan.steps,
-        "passes × rounds × samples": f"{plan.passes} × {plan.rounds} × {plan.samples} at most",
+        "passes × rounds × samples": f"{passes} × {plan.rounds} × {plan.samples} at most",
         "baseline": plan.baseline,
         "seed of the orders": plan.seed,
     }
@@ -212,18 +233,20 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
     spent = breakdown(records)
     lines = [
         "## How it was measured",
-        f"In each of {plan.passes} passes every contender had a fresh process, started and prepared one at a time and "
-        "stopped while another was timed. Before it was timed, its prediction, gradients, updated weights and a short "
-        "loss trajectory were compared with float64 NumPy. For each shape and phase the contenders took turns: "
+        f"In each {'pass' if plan.adaptive else f'of {plan.passes} passes'} every contender had a fresh process, "
+        "started and prepared one at a time and stopped while another was timed. In its first, before it was timed, "
+        "its prediction, gradients, updated weights and a short loss trajectory were compared with float64 NumPy. For "
+        "each shape and phase the contenders took turns: "
         f"{plan.rounds} rounds, each in a random order; a turn is a new net elsewhere in memory, a re-warm, "
         f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's "
         "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
         "from host arrays to host arrays.",
-        "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
-        "without the smallest and the largest). Intervals are 95 %, with the process as the unit of replication, and "
-        "no narrower than the spread of the blocks within the passes allows. "
-        "Speed-ups are paired within passes. A verdict needs an interval wholly beyond (or within) "
-        f"{MIN_EFFECT:.0%} and survives false-discovery control.",
+        "A time is the median of a pass's samples, averaged over the passes (geometrically; from six passes on "
+        "of their middle half). Intervals are 95 %"
+        f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
+        "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
+        "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
+        f"{percent(plan.min_effect)} and survives false-discovery control.",
     ]
     if blocks and wall:
         rows = [{"what": what, "seconds": f"{spent[what]:.1f}", "share": f"{spent[what] / wall:.0%}"} for what in spent]
@@ -245,20 +268,11 @@ def breakdown(records: Sequence[Record]) -> dict[str, float]:
         "imports": sum(start.wall_seconds for start in starts),
         "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
         "verifying": sum(p.verify_seconds for p in prepared),
+        "ceilings": sum(record.wall_seconds for record in records if isinstance(record, Ceiling)),
         "failing": sum(record.wall_seconds for record in records if isinstance(record, Failed)),
     }
     wall = sum(record.wall_seconds for record in records if isinstance(record, RunEnded))
     return {**spent, "the rest": max(0.0, wall - sum(spent.values())), "whole run": wall}
-
-
-def _medians(held: tables.CellRecords) -> dict[int, float]:
-    return {passage: float(np.median(seconds)) for passage, seconds in held.per_pass().items()}
-
-
-def _not_slower(mine: dict[int, float], best: dict[int, float]) -> bool:
-    """Whether a contender's time over the fastest's does not exclude 1; unknown from one pass."""
-    ratio: Estimate = estimate([mine[passage] / best[passage] for passage in mine if passage in best])
-    return not ratio.low > 1
 
 
 def _accelerator_names(timings: pd.DataFrame) -> list[str]:

@@ -31,3 +31,14 @@ def contender_names(timings: pd.DataFrame) -> pd.Series:
     # Limits that did not hold may leave two contenders with one name.
     again = timings.assign(name=names).groupby(["name", *AXES, "phase"], observed=True).cumcount()
     return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+
+
+def rank_range(best: int, worst: int) -> str:
+    """`2`, or `2–4` where the verdicts leave that open."""
+    return f"{best}" if best == worst else f"{best}–{worst}"
+
+
+def disagree(row: pd.Series) -> bool:
+    """Whether the typical time and the floor of a row are both decided, and differently."""
+    told = {str(row[name]) for name in ("verdict", "verdict_floor") if pd.notna(row[name])} - {"unclear"}
+    return len(told) > 1

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from tabulate import tabulate
 
-from . import units
-from .rows import contender_names, shape_name, shapes
+from bench.analyse import tables
+from bench.measure.records import Record
+from bench.measure.session import plan_of
+
+from . import costs, crossovers, trust, units
+from .rows import contender_names, disagree, rank_range, shape_name, shapes
+
+MOST_WARNINGS = 3
+
+
+def page(records: Sequence[Record]) -> str:
+    """What a run ends with: the tables, and below them what to make of them."""
+    plan = plan_of(tables.started(records))
+    timings = tables.timings(records)
+    told = [
+        *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline),
+        *trust.lines(records),
+        *costs.warnings(records)[:MOST_WARNINGS],
+    ]
+    return "\n\n".join(part for part in (summary(timings, plan.baseline), "\n".join(told)) if part)
 
 
 def summary(timings: pd.DataFrame, baseline: str) -> str:
-    """One compact table per shape: step time (or the first phase measured), speed-up, rate; then
-    whatever has no time, and why."""
+    """One compact table per shape: step time (or the first phase measured), speed-up, share of the limit;
+    then whatever has no time, and why."""
     if timings.empty:
         return ""
     phase = "step" if "step" in set(timings["phase"]) else str(timings["phase"].iloc[0])
@@ -20,8 +40,16 @@ def summary(timings: pd.DataFrame, baseline: str) -> str:
     parts = []
     for shape, rows in shapes(timed):
         lines = [_line(names[index], row) for index, row in _fastest_first(rows)]
-        headers = [shape_name(shape), f"{phase} time", f"speed-up over {baseline}", "verdict", "GFLOP/s"]
-        align = ("left", "right", "left", "left", "right")
+        headers = [
+            shape_name(shape),
+            "rank",
+            f"{phase} time",
+            f"speed-up over {baseline}",
+            "verdict",
+            "GFLOP/s",
+            "of the limit",
+        ]
+        align = ("left", "left", "right", "left", "left", "right", "left")
         parts.append(tabulate(lines, headers, tablefmt="simple", colalign=align, disable_numparse=True))
     failed = timings[timings["status"] != "ok"].assign(contender=names)
     reasons = failed.groupby(["contender", "status", "reason"], sort=False, observed=True).size()
@@ -37,8 +65,18 @@ def _line(name: str, row: pd.Series) -> list[str]:
     is_baseline = pd.isna(row["verdict"]) and row["speedup"] == 1
     speedup = "baseline" if is_baseline else units.ratio(row["speedup"], row["speedup_low"], row["speedup_high"])
     verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
+    if disagree(row):
+        verdict += f" (floor: {row['verdict_floor']})"
     time = units.with_interval(row["seconds"], row["seconds_low"], row["seconds_high"])
-    return [name, time, speedup, verdict, units.significant(row["gflops"])]
+    rank = "" if pd.isna(row["rank"]) else rank_range(row["rank"], row["rank_worst"])
+    return [name, rank, time, speedup, verdict, units.significant(row["gflops"]), _limit(row)]
+
+
+def _limit(row: pd.Series) -> str:
+    """`62 % compute`: the share of its time that its limit takes, and what binds it."""
+    if pd.isna(row["ceiling_fraction"]):
+        return "—"
+    return f"{row['ceiling_fraction'] * 100:.0f} % {row['bound']}"
 
 
 def _cells(count: int) -> str:

@@ -1,5 +1,6 @@
 """Every implementation against mathematics written anew here, and against the tutorial's own run."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -374,6 +375,74 @@ def test_peak_device_bytes_is_a_count_or_unknown(make, problem):
 @pytest.mark.parametrize("name", [name for name in names() if "cuda" in device_kinds(name)])
 def test_agrees_with_the_definition_on_a_gpu(name, dtype, problem):
     assert_agrees_with_definition(available(name, "cuda"), problem, dtype)
+
+
+@pytest.fixture(params=[name for name in names() if "_" not in name])
+def make_backend(request):
+    """A backend's own net, whose products and copies are the machine's ceilings."""
+    return available(request.param)
+
+
+def test_a_product_is_x_times_w1_and_leaves_both(make_backend, dtype, problem):
+    net = make_backend(problem, dtype=dtype)
+    net.product()
+    net.synchronize()
+    x, _, w1, _ = rounded_inputs(problem, dtype)
+    assert_close(to_host(net.result), x @ w1, dtype)
+    np.testing.assert_array_equal(net.weights()[0], problem.w1.astype(dtype))
+
+
+def test_a_copy_puts_x_over_w1_and_leaves_x_every_time(make_backend, dtype):
+    problem = Problem.random(6, 6, 6, 1, seed=1)
+    net = make_backend(problem, dtype=dtype)
+    for _ in range(2):
+        net.copy_in_place()
+        net.synchronize()
+        np.testing.assert_array_equal(net.weights()[0], problem.x.astype(dtype))
+        np.testing.assert_array_equal(to_host(net.x), problem.x.astype(dtype))
+
+
+def test_a_sum_puts_x_onto_w1_every_time(make_backend, dtype):
+    problem = Problem.random(6, 6, 6, 1, seed=1)
+    net = make_backend(problem, dtype=dtype)
+    expected = problem.w1.astype(dtype)
+    for _ in range(3):
+        net.add_in_place()
+        net.synchronize()
+        expected = expected + problem.x.astype(dtype)
+        np.testing.assert_array_equal(net.weights()[0], expected)
+
+
+@pytest.mark.parametrize("operation", ["copy_in_place", "add_in_place"])
+def test_what_is_done_in_place_stays_in_its_place(make_backend, operation):
+    net = make_backend(Problem.random(64, 64, 64, 1, seed=1), dtype="float32")
+    getattr(net, operation)()
+    net.synchronize()
+    before = address(net.w1)
+    getattr(net, operation)()
+    net.synchronize()
+    assert address(net.w1) == before
+
+
+def address(array):
+    """Of NumPy's, PyTorch's, JAX's and CuPy's arrays."""
+    ways = (
+        lambda: array.ctypes.data,
+        lambda: array.data_ptr(),
+        lambda: array.unsafe_buffer_pointer(),
+        lambda: array.data.ptr,
+    )
+    for way in ways:
+        with suppress(AttributeError):
+            return way()
+    raise TypeError(f"{type(array)} does not tell where it is")
+
+
+def to_host(array):
+    for name in ("get", "cpu"):
+        if hasattr(array, name):
+            array = getattr(array, name)()
+    return np.asarray(array)
 
 
 def test_problem_draws_x_y_w1_w2_in_this_order():

@@ -35,7 +35,7 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
                 request["started"] = time.perf_counter()
                 from .session import Session  # only now, with the clock running: it imports NumPy
 
-                session = Session(config["implementation"], config["device"], config["dtype"], config["seed"])
+                session = Session(*(config[name] for name in ("implementation", "device", "dtype", "seed", "slowdown")))
             reply = {"ok": getattr(session, verb)(**request)}
         except Exception as error:
             reply = {"failed": describe(error)}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .slowed import slowed
+
 SAMPLE_SECONDS = 2e-3
 """Aimed at for one sample: far above any clock's resolution, short beside a scheduler's quantum."""
 BLOCK_SECONDS = 45e-3
@@ -29,9 +31,10 @@ class Clocks:
 
 
 class Timer:
-    """Times one phase of one net. `make()` builds a net from the host arrays."""
+    """Times one phase of one net. `make()` builds a net from the host arrays; `slowdown` is a fraction by
+    which to be slower on purpose."""
 
-    def __init__(self, make: Callable[[], Any], phase: str, steps: int, clocks: Clocks) -> None:
+    def __init__(self, make: Callable[[], Any], phase: str, steps: int, clocks: Clocks, slowdown: float = 0.0) -> None:
         self.make, self.phase, self.steps, self.clocks = make, phase, steps, clocks
         self.net = make()
         if phase in ("backward", "update"):
@@ -39,7 +42,7 @@ class Timer:
         if phase == "update":
             self.net.backward()
         self.net.synchronize()
-        self._run = self._choose()
+        self._run = slowed(self._choose(), slowdown, clocks.wall) if slowdown else self._choose()
 
     def first_call(self) -> float:
         """Seconds of the phase's first iteration: compilation and all."""

@@ -1,0 +1,44 @@
+"""When a run of as many passes as it takes is looked at, and what each look costs.
+
+Stopping at the first look that shows something makes chance look like a finding. The looks are
+therefore few and fixed beforehand, and share the 5 % between them: the j-th may spend 1 / (j·(j+1))
+of it, which sums to one however many there are (a union bound, so whatever their dependence; the
+spending of Lan & DeMets 1983).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+FIRST = 5
+"""Passes before the first look; fewer decide nothing."""
+GROWTH = 1.4
+"""From look to look."""
+
+
+def looks() -> Iterator[int]:
+    """The numbers of passes after which there is a look: 5, 7, 10, 14, 20, 28, …"""
+    passes = float(FIRST)
+    while True:
+        yield round(passes)
+        passes *= GROWTH
+
+
+def is_look(passes: int) -> bool:
+    return passes == _last(passes)[1]
+
+
+def share(passes: int) -> float:
+    """Of the error rate, what a look after so many passes may spend; 1 before there is any."""
+    number, _ = _last(passes)
+    return 1 / (number * (number + 1)) if number else 1.0
+
+
+def _last(passes: int) -> tuple[int, int]:
+    """The number of the last look at or before so many passes, and where it is."""
+    found = (0, 0)
+    for number, at in enumerate(looks(), 1):
+        if at > passes:
+            return found
+        found = number, at
+    raise AssertionError("looks never end")

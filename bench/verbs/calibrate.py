@@ -1,0 +1,43 @@
+"""Find out what this machine can tell, and keep it for the reports of later runs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+HELP = "how small a change this machine can tell"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+    parser.add_argument("--implementation", default="numpy", metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--threads", default="1,all", metavar="LIST", help="limits, default: %(default)s")
+    parser.add_argument("--time-budget", default="9m", metavar="TIME", help="default: %(default)s")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
+
+
+def run(asked: argparse.Namespace) -> Any:
+    from bench.analyse import calibration
+    from bench.glue.progress import occasionally
+    from bench.measure import calibrate, calibrations, journal, machine
+    from bench.plan import grid
+    from bench.report import calibration as shown
+
+    wanted = grid.override(
+        grid.Grid("calibration"),
+        {"threads": asked.threads.split(","), "time_budget": asked.time_budget, "implementation": asked.implementation},
+        lambda key: f"--{key.replace('_', '-')}",
+    )
+    path = [str(Path.cwd())]
+    threads = calibrate.limits(wanted.threads, machine.usable_processors())
+    plan = calibrate.plan_of(calibrate.known(asked.implementation, path), threads, time.time_ns() % 2**32)
+    folder = calibrations.new_folder(asked.results)
+    minutes = (wanted.time_budget or 0.0) / 60
+    print(f"Timing {asked.implementation} against itself for {minutes:g} minutes; leave the machine alone meanwhile.")
+    folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
+    found = calibration.analyse(*map(journal.read, folders))
+    kept = calibrations.store(asked.results, found["machine"], found)
+    print("", shown.text(found), "", f"kept in {kept}, for the reports of later runs", sep="\n")
+    return found

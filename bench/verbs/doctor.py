@@ -1,0 +1,21 @@
+"""Say what this machine has."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+HELP = "backends, devices, BLAS and threads of this machine"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+
+
+def run(asked: argparse.Namespace) -> Any:
+    from bench.measure import doctor
+    from bench.report import doctor as shown
+
+    found = doctor.examine()
+    print(shown.text(found))
+    return found

@@ -1,0 +1,33 @@
+"""Rebuild a run's files from its journal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+HELP = "rebuild a run's CSV and Markdown from its journal"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+    parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
+
+
+def run(asked: argparse.Namespace) -> Any:
+    from bench.analyse import runs
+    from bench.measure import journal
+    from bench.report import files, terminal
+
+    folder = runs.find(asked.run_or_dir)
+    if not (folder / journal.FILE).exists():
+        raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
+    written = files.write(
+        folder, asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
+    )
+    run = runs.load_run(folder)
+    print(terminal.page(journal.read(folder)), end="\n\n")
+    print(*written, sep="\n")
+    timings = json.loads(run.timings.to_json(orient="records"))
+    return {"run": run.name, "files": [str(path) for path in written], "timings": timings}
