@@ -8,9 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.verbs import calibrate, doctor, recommend, report
+from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, recommend, report
 
-VERBS = {"report": report, "doctor": doctor, "calibrate": calibrate, "recommend": recommend}
+VERBS = {
+    "report": report,
+    "doctor": doctor,
+    "calibrate": calibrate,
+    "ab": ab,
+    "compare": compare,
+    "history": history,
+    "recommend": recommend,
+    "export": export,
+}
 USAGE_ERROR = 2
 
 

@@ -17,9 +17,9 @@ _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface"}
 
 
-def names() -> list[str]:
-    """Every implementation in this folder, by name, sorted; imports none of them."""
-    stems = (path.stem for path in _FOLDER.glob("*.py"))
+def names(folder: Path = _FOLDER) -> list[str]:
+    """Every implementation in this folder, or another tree's, by name, sorted; imports none of them."""
+    stems = (path.stem for path in folder.glob("*.py"))
     return sorted(stem.rstrip("_") for stem in stems if stem not in _NOT_BACKENDS)
 
 

@@ -19,6 +19,7 @@ FENCES = {
     "bench.measure.worker": {"bench.measure.worker", "implementations", "numpy"},
     "bench.measure": {"bench.measure", "bench.plan", "implementations", THIRD_PARTY},
     "bench.analyse": {"bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
+    "bench.history": {"bench.history", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
     "bench.report": {"bench.report", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
 }
 """What each folder may import besides the standard library; the first that fits a module counts."""

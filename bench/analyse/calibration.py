@@ -21,7 +21,7 @@ SETS = 400
 """Random sets of passes that stand for trials."""
 FOUND = 0.95
 """A change is resolved if it is found in at least so many of the trials."""
-DESIGNS = ((3, 10), (5, 6), (5, 12), (8, 12), (10, 12), (14, 12), (20, 12))
+DESIGNS = ((3, 10), (5, 5), (5, 10), (8, 10), (10, 10), (14, 10), (20, 10))
 """Passes and rounds of which the resolution is told."""
 MOST_PASSES = 27
 """At which the trials of runs of as many passes as it takes end."""
@@ -154,30 +154,6 @@ def resolution(effects: Sequence[Effect]) -> float | None:
             break
         found = one.slowdown
     return found
-
-
-def resolves(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> float | None:
-    """What a calibration says that a run of this design resolves; None where that is nothing it tried,
-    or it `covers` no such design."""
-    best = _nearest(calibration, threads, passes, rounds)
-    return best["resolution"] if best else None
-
-
-def covers(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> bool:
-    """Whether a calibration can tell anything of a run of this design."""
-    return _nearest(calibration, threads, passes, rounds) is not None
-
-
-def _nearest(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> Mapping[str, Any] | None:
-    """The largest design that takes no more of anything."""
-    fitting = [
-        design
-        for setting in calibration["settings"]
-        if setting["threads"] == threads
-        for design in setting["designs"]
-        if design["passes"] <= passes and design["rounds"] <= rounds
-    ]
-    return max(fitting, key=lambda design: (design["passes"] * design["rounds"], design["passes"]), default=None)
 
 
 def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Any, seed: int) -> dict[str, Any]:

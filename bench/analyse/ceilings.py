@@ -166,6 +166,15 @@ def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Mov
     return sorted(found, key=lambda moved: moved.passage)
 
 
+def unsteadiness(records: Sequence[Record], resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
+    """By place, and by pass that moved by more than `resolution`: by how much at most, in logs."""
+    found: dict[Place, dict[int, float]] = defaultdict(dict)
+    for moved in drift(records, resolution):
+        size = abs(float(np.log1p(moved.change)))
+        found[moved.place][moved.passage] = max(size, found[moved.place].get(moved.passage, 0.0))
+    return dict(found)
+
+
 def _measured(records: Sequence[Record]) -> Iterator[tuple[Contender, Ceiling]]:
     """The ceilings of a run, but those that could not be measured."""
     if not records or not isinstance(records[0], RunStarted):

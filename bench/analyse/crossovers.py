@@ -205,9 +205,15 @@ def _crossing(sizes: Sequence[int], ratios: Sequence[Estimate]) -> tuple[bool, f
 
 
 def _zeros(places: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Where the broken line through the points changes its sign, ascending."""
+    """Where the broken line through the points changes its sign, ascending; where it lies on 0 between, in
+    the middle of that."""
     found = []
-    for (left, before), (right, after) in pairwise(zip(places, heights, strict=True)):
+    apart = [index for index, height in enumerate(heights) if height != 0]
+    for left, right in pairwise(apart):
+        before, after = heights[left], heights[right]
         if (before > 0) != (after > 0):
-            found.append(left + (right - left) * before / (before - after))
+            if right == left + 1:
+                found.append(places[left] + (places[right] - places[left]) * before / (before - after))
+            else:
+                found.append((places[left + 1] + places[right - 1]) / 2)
     return found

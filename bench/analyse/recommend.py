@@ -64,6 +64,8 @@ def recommend(run: Run, question: Question) -> Answer:
     Raises ValueError, in a line, for what the run has nothing of, and for sizes too far beyond what it measured.
     """
     _check(question)
+    if run.info.get("plan", {}).get("sides"):
+        raise ValueError(f"{run.name} compares two sides, not who is fastest; name another run with --results")
     timings = _selected(run.timings, question)
     cells = costmodel.measured(timings)
     phase = [one for one in cells if one.phase == question.phase]

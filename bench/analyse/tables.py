@@ -26,8 +26,9 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import ranking
-from .ceilings import BOUNDS, Limits, closeness, limits
+from . import ranking, resolution
+from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
+from .memo import once
 from .statistics import (
     Blocks,
     Estimate,
@@ -204,11 +205,12 @@ def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
     return cells
 
 
+@once
 def timings(records: Sequence[Record]) -> pd.DataFrame:
     """One row per cell of the plan, measured or not, in the plan's order."""
     head = started(records)
     plan = plan_of(head)
-    rows = [_row(held, plan, head) for held in by_cell(records).values()]
+    rows = _rows(records, plan, head)
     _compare(rows, plan)
     _rank(rows, plan)
     _against_ceilings(rows, plan, limits(records))
@@ -271,12 +273,17 @@ def _names(cell: Cell, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
+def _rows(records: Sequence[Record], plan: Plan, head: RunStarted) -> list[dict[str, Any]]:
+    """Before they are compared. A pass in which the machine did not keep its pace is known no better than that."""
+    moved = unsteadiness(records, resolution.of_run(head) or RESOLUTION)
+    return [_row(held, plan, head, moved.get(held.cell.contender.place, {})) for held in by_cell(records).values()]
+
+
+def _row(held: CellRecords, plan: Plan, head: RunStarted, moved: Mapping[int, float]) -> dict[str, Any]:
     cell, per_pass = held.cell, held.per_pass()
-    row: dict[str, Any] = {"run": head.run, **_names(cell, plan), "_per_pass": {}, **_status(held, plan)}
-    row["source"] = (
-        head.machine.get("source", "") if ":" not in cell.contender.implementation else cell.contender.implementation
-    )
+    row: dict[str, Any] = {"run": head.run, **_names(cell, plan), **_status(held, plan)}
+    row |= {"_variant": cell.contender.variant, "_per_pass": {}}
+    row["source"] = _source(cell, plan, head)
     if held.workers:
         worker = held.workers[-1]
         for name in ("backend", "backend_version", "interpreter", "precision"):
@@ -295,7 +302,7 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
         return row
     medians = {passage: typical(seconds) for passage, seconds in per_pass.items()}
     floors = {passage: floor(seconds) for passage, seconds in per_pass.items()}
-    within = held.within()
+    within = {passage: math.hypot(error, moved.get(passage, 0.0)) for passage, error in held.within().items()}
     centre = estimate([*medians.values()], [*within.values()], confidence_after(len(medians), plan.adaptive))
     row |= {
         "_per_pass": medians,
@@ -315,6 +322,14 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted) -> dict[str, Any]:
         "peak_bytes": _peak_bytes(held),
     }
     return row
+
+
+def _source(cell: Cell, plan: Plan, head: RunStarted) -> str:
+    """What a contender's implementation came from: a side, a class of someone's own, or this tree."""
+    sides = [f"{side.name} {side.label}" for side in plan.sides if side.name == cell.contender.variant]
+    if ":" in cell.contender.implementation:
+        sides = [cell.contender.implementation, *sides]
+    return ", ".join(sides) or str(head.machine.get("source", ""))
 
 
 def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
@@ -381,7 +396,7 @@ def undecided(records: Sequence[Record]) -> set[str]:
     and whose time is not precise enough to leave it at that; with them those they are compared with."""
     head = started(records)
     plan = plan_of(head)
-    rows = [_row(held, plan, head) for held in by_cell(records).values()]
+    rows = _rows(records, plan, head)
     timed = _timed(rows, plan)
     found = ranking.undecided(ranking.compare(timed, plan.min_effect, plan.adaptive), plan.precision)
     for one, other in _compare(rows, plan):
@@ -413,7 +428,8 @@ def floor_speedup(base: dict[str, Any], row: dict[str, Any], adaptive: bool = Fa
 
 def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:
     """What two rows must share to share a ratio, besides their threads where both are on the host."""
-    return (row["dtype"], row.get("precision"), row["N"], row["D_in"], row["H"], row["D_out"], row["phase"])
+    sizes = tuple(row[axis] for axis in ("N", "D_in", "H", "D_out"))
+    return (row["dtype"], row.get("precision"), row["_variant"], *sizes, row["phase"])
 
 
 def baseline_of(row: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any] | None:

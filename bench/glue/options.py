@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import implementations
-from bench.measure import machine, session
+from bench.measure import checkout, machine, session
 from bench.plan import grid
+from bench.plan.cells import Cell, Side
 from bench.plan.plan import Plan, resolve
+from bench.plan.sides import BASE, HEAD
+
+from . import both
 
 # option, key of a grid, what it means
 AXES = (
@@ -48,6 +55,12 @@ class Asked:
     resume: Path | None
     path: tuple[str, ...]
     """Folders in which people's own classes are found."""
+    sides: tuple[Side, Side] | None = None
+    """Base and head, where they are to be compared."""
+    gone: tuple[Cell, ...] = ()
+    """Of the plan's, those that only base has."""
+    fail_on: tuple[str, ...] = ()
+    """Verdicts on a change that fail."""
 
 
 def add_options(group: Any) -> None:
@@ -59,6 +72,16 @@ def add_options(group: Any) -> None:
         )
     for option, key, meaning in SCALARS:
         group.addoption(option, dest=f"relubench_{key}", metavar="VALUE", help=f"{meaning} (overrides the grid)")
+    group.addoption(
+        "--against",
+        metavar="REF|PYTHON",
+        help="compare with a git revision of this repository, or another Python interpreter or environment",
+    )
+    group.addoption(
+        "--fail-on",
+        metavar="LIST",
+        help="with --against: of slower, unclear, wrong, missing (default: all but unclear)",
+    )
     group.addoption("--seed", metavar="N", help="of the random orders (default: from the clock)")
     group.addoption("--results", metavar="DIR", default="results", help="where runs are written (default: results)")
     group.addoption("--resume", metavar="RUN", help="go on with a run that was cut off, by its name or folder")
@@ -66,35 +89,64 @@ def add_options(group: Any) -> None:
 
 def plan_from(config: pytest.Config) -> Asked:
     """The plan the options ask for on this machine. Raises PlanError."""
-    invoked_in = config.invocation_params.dir
-    results = _results(invoked_in / config.getoption("--results"))
+    base, invoked_in, stack = config.getoption("--against"), config.invocation_params.dir, ExitStack()
+    if base is None:
+        if config.getoption("--fail-on") is not None:
+            raise grid.PlanError("--fail-on: there is nothing to fail on without --against")
+        return asked_for(config.getoption, invoked_in, stack)
+    if config.getoption("benchmark_disable"):
+        raise grid.PlanError("--against: nothing is compared while benchmarks are disabled")
+    config.add_cleanup(stack.close)
+    return asked_for(config.getoption, invoked_in, stack, ((base, "--against"), (checkout.THIS, "")))
+
+
+def asked_for(
+    option: Callable[[str], Any], invoked_in: Path, stack: ExitStack, sides: Sequence[tuple[str, str]] | None = None
+) -> Asked:
+    """What the options, by name, come to on this machine; `sides` are base and head, each with the option
+    that names it. Raises PlanError."""
+    results = _results(invoked_in / option("--results"))
     python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     path = tuple(dict.fromkeys([str(invoked_in), *python_path]))
-    options = {key: option for option, key, _ in (*AXES, *SCALARS)}
-    given = {key: config.getoption(f"relubench_{key}") for key in options}
-    if config.getoption("--resume"):
-        others = {"--grid": config.getoption("--grid"), "--seed": config.getoption("--seed")}
-        asked_for = {options[key]: text for key, text in given.items()} | others
-        if changed := [option for option, text in asked_for.items() if text is not None]:
+    options = {key: name for name, key, _ in (*AXES, *SCALARS)}
+    given = {key: option(f"relubench_{key}") for key in options}
+    if option("--resume"):
+        others = {name: option(name) for name in ("--grid", "--seed", "--against")}
+        asked_again = {options[key]: text for key, text in given.items()} | others
+        if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
-        folder = _run_folder(config.getoption("--resume"), results, invoked_in)
+        folder = _run_folder(option("--resume"), results, invoked_in)
         return Asked(session.resumable(folder), results, folder, path)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}
-    wanted = grid.override(_grid(config.getoption("--grid") or "default", invoked_in), asked, lambda key: options[key])
-    plan = resolve(
-        wanted,
-        machine.here(),
-        implementations.names(),
-        lambda name: implementations.device_kinds(name, path),
-        _seed(config.getoption("--seed")),
-        {key: options[key] for key in asked},
+    file = _grid_file(option("--grid") or "default", invoked_in)
+    seed, here = _seed(option("--seed")), machine.here()
+    where = {key: options[key] for key in asked}
+    wanted = grid.override(grid.read(file), asked, options.__getitem__)
+    if sides is None:
+        kinds = partial(implementations.device_kinds, path=path)
+        return Asked(resolve(wanted, here, implementations.names(), kinds, seed, where), results, None, path)
+    fail_on = _fail_on(option("--fail-on"))
+    base, head = (
+        checkout.side(name, text, option_of_it, stack, invoked_in)
+        for name, (text, option_of_it) in zip((BASE, HEAD), sides, strict=True)
     )
-    return Asked(plan, results, None, path)
+    theirs = partial(both.grid_of, name_or_file=file, wanted=wanted, asked=asked)
+    plan, gone = both.planned(wanted, theirs, (base, head), here, path, seed, where)
+    return Asked(plan, results, None, path, (base, head), gone, fail_on)
 
 
-def _grid(name: str, invoked_in: Path) -> grid.Grid:
-    return grid.read(name if name in grid.names() or not name.endswith(".toml") else str(invoked_in / name))
+def _fail_on(text: str | None) -> tuple[str, ...]:
+    from bench.analyse import gate  # SciPy, only where something is judged
+
+    try:
+        return gate.DEFAULT_FAIL_ON if text is None else gate.fail_on("--fail-on", text)
+    except ValueError as error:
+        raise grid.PlanError(str(error)) from error
+
+
+def _grid_file(name: str, invoked_in: Path) -> str:
+    return name if name in grid.names() or not name.endswith(".toml") else str(invoked_in / name)
 
 
 def _results(folder: Path) -> Path:

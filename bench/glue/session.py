@@ -9,9 +9,12 @@ from typing import Any
 
 from bench.measure import session as measuring
 from bench.measure.progress import Progress
+from bench.measure.records import Record
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
+from bench.plan.sides import doubled
 
+from . import against
 from .options import Asked
 from .replay import Outcome
 
@@ -25,17 +28,21 @@ class BenchSession:
         self.folder: Path | None = None
         self._outcomes: dict[str, Outcome] | None = None
         self._summary: list[str] = []
+        self.failed = False
+        """Whether a comparison came to what it is to fail on, or to nothing at all."""
 
     def header(self) -> str:
         plan = self.plan
         contenders = len({cell.contender for cell in plan.cells})
         shapes = len({cell.shape for cell in plan.cells})
-        passes = f"{plan.passes} passes"
+        least = self._measured().passes
+        passes = f"{least} passes"
         if plan.time_budget:
-            passes = f"{plan.passes} passes or more within {plan.time_budget:g} s"
+            passes = f"{least} passes or more within {plan.time_budget:g} s"
+        against = f", against {self.asked.sides[0].label}" if self.asked.sides else ""
         return (
             f"relubench: grid {plan.grid}, {contenders} contenders × {shapes} shapes, {len(plan.cells)} cells, "
-            f"{passes}, seed {plan.seed}"
+            f"{passes}, seed {plan.seed}{against}"
         )
 
     def select(self, cells: Sequence[Cell]) -> None:
@@ -52,16 +59,17 @@ class BenchSession:
             self._outcomes = self._verified()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        folder = self.folder
+        folder, sides = self.folder, self.asked.sides
         measuring.measure(
-            self.plan,
+            self._measured(),
             folder,
             self.asked.path,
             notify,
             resumed=self.asked.resume is not None,
-            undecided=lambda: _undecided(folder),
+            undecided=lambda: _open_still(folder),
+            suspects=lambda: against.suspects(folder),
         )
-        self._outcomes = _outcomes(self.folder)
+        self._outcomes = against.outcomes(folder, self.asked.fail_on) if sides else _outcomes(folder)
 
     def outcome(self, cell: Cell) -> Outcome:
         """A cell's outcome, after `measure`."""
@@ -71,19 +79,29 @@ class BenchSession:
         """Write the results of what was measured, however the session ends."""
         if self.folder is None:
             return
-        from bench.analyse.runs import load_run  # pandas only once the timing is over
+        from bench.analyse.tables import is_complete  # pandas only once the timing is over
         from bench.measure import journal
         from bench.report import files, terminal
 
-        files.write(self.folder, self.asked.results)
-        run = load_run(self.folder)
-        told = terminal.page(journal.read(self.folder))
-        cut_off = [] if run.info["complete"] else [f"cut off   go on with it by --resume {run.name}"]
-        self._summary = ["", *told.splitlines(), "", *_pointers(self.folder, self.asked.results), *cut_off]
+        records = journal.read(self.folder)
+        files.write(self.folder, self.asked.results, records)
+        if self.asked.sides:
+            self.failed, told = against.finish(self.folder, self.asked.fail_on)
+            changes = f"changes   {_short(self.folder / 'comparison.md')}"
+            self._summary = ["", *told, "", changes, *_pointers(self.folder, self.asked.results)]
+            return
+        told = terminal.page(records)
+        cut_off = [f"cut off   go on with it by --resume {self.folder.name}"]
+        after = _remember(self.folder, records) if is_complete(records) else cut_off
+        self._summary = ["", *told.splitlines(), "", *_pointers(self.folder, self.asked.results), *after]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""
         return self._summary
+
+    def _measured(self) -> Plan:
+        """With each cell once for each side, where there are two."""
+        return doubled(self.plan, self.asked.sides, self.asked.gone) if self.asked.sides else self.plan
 
     def _verified(self) -> dict[str, Outcome]:
         with tempfile.TemporaryDirectory(prefix="relubench-") as folder:
@@ -92,11 +110,12 @@ class BenchSession:
         return outcomes | {key: Outcome(failure.status, failure.reason) for key, failure in failed.items()}
 
 
-def _undecided(folder: Path) -> set[str]:
+def _open_still(folder: Path) -> set[str]:
     from bench.analyse import tables
     from bench.measure import journal
 
-    return tables.undecided(journal.read(folder))
+    records = journal.read(folder)
+    return against.undecided(folder) if tables.started(records).plan.get("sides") else tables.undecided(records)
 
 
 def _outcomes(folder: Path) -> dict[str, Outcome]:
@@ -116,6 +135,17 @@ def _outcomes(folder: Path) -> dict[str, Outcome]:
         )
         for key, (_, row) in zip(held, timings.iterrows(), strict=True)
     }
+
+
+def _remember(folder: Path, records: Sequence[Record]) -> list[str]:
+    """Add a whole run to the history beside it; what to tell if that fails, which is no reason to lose the run."""
+    try:
+        from bench.history import entries, store
+
+        store.add(folder.parent.parent, entries.entry_of(records))
+    except Exception as error:
+        return [f"warning   this run is not in the history: {error}"]
+    return []
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.plan import looks
 from bench.plan.plan import Plan
@@ -28,6 +28,45 @@ class Going(Protocol):
         """Seconds that one pass of a plan is expected to take."""
 
     def record(self, record: Record) -> None: ...
+
+
+Schedule = Callable[[Any, int], Plan | None]
+"""Before each pass of a run, by its number: the plan of it, or None when there are to be no more."""
+
+
+def fixed(plan: Plan) -> Schedule:
+    """As many passes of all cells as the plan has."""
+    return lambda going, passage: plan if passage <= plan.passes else None
+
+
+class Confirming:
+    """After the passes of another schedule, as many of the plan's again, of just the cells that these have
+    put under suspicion: what was seen once, and would be judged for that, has to be seen afresh. A time
+    budget is for the first ones; these few it may overrun.
+
+    `suspects()` gives the keys of the cells that are, by the journal as it stands.
+    """
+
+    def __init__(self, plan: Plan, first: Schedule, suspects: Callable[[], Collection[str]]) -> None:
+        self.plan, self.first, self.suspects = plan, first, suspects
+        self.afresh: Plan | None = None
+
+    def __call__(self, going: Going, passage: int) -> Plan | None:
+        if self.afresh is None:
+            plan = self.first(going, passage)
+            if plan is not None:
+                return plan
+            keys = set(self.suspects())
+            some = self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
+            # Where the time was short, as many rounds as there was time for at first.
+            at_first = going.chosen.get(looks.FIRST)
+            rounds = at_first.rounds if at_first else self.plan.rounds
+            self.afresh = replace(some, rounds=rounds, passes=passage - 1 + self.plan.passes)
+        if not self.afresh.cells or passage > self.afresh.passes:
+            return None
+        keys_now = [cell.key for cell in self.afresh.cells]
+        going.record(PassChosen(passage, keys_now, self.afresh.rounds, confirming=True))
+        return self.afresh
 
 
 class Adaptive:

@@ -26,8 +26,8 @@ REFERENCE = "reference"
 VARIANTS = {REFERENCE: 0.0} | {f"+{slowdown:.0%}": slowdown for slowdown in SLOWDOWNS}
 """Of the contender, and the fraction by which each is slowed."""
 TUTORIAL = Shape(64, 1000, 100)
-PASSES, ROUNDS, SAMPLES = 10, 12, 6
-"""Of one trial: in all 1.5 s of timed work per contender and cell."""
+PASSES, ROUNDS, SAMPLES = 10, 10, 6
+"""Of one trial: in all 1.3 s of timed work per contender and cell."""
 BACK_TO_BACK_SHARE = 0.2
 """Of the time, for timing one contender after the other."""
 TIMEOUT_SECONDS = 120

@@ -17,6 +17,9 @@ import psutil
 
 from bench.plan.plan import Machine
 
+MEASUREMENT = 1
+"""Of the way that is measured: one more whenever it changes what a timing comes to, so that no series spans it."""
+
 
 def here() -> Machine:
     """The processors this process may use, and the accelerators present."""
@@ -53,6 +56,7 @@ def describe() -> dict[str, Any]:
         "accelerators": list(accelerators()),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "relubench": _version("relubench"),
+        "measurement": MEASUREMENT,
         "source": _revision(Path(__file__).parent),
     }
 

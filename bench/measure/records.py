@@ -31,11 +31,13 @@ class RunResumed:
 
 @dataclass(frozen=True)
 class PassChosen:
-    """In a run of as many passes as it takes: what the next pass visits."""
+    """In a run whose passes are not all alike: what the next one visits."""
 
     passage: int
     cells: list[str]
     rounds: int
+    confirming: bool = False
+    """Whether it is there to confirm what the passes before it showed."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
-from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.cells import Cell, Contender, Shape, without_variant
 from bench.plan.plan import Plan
 
+from .adaptive import Schedule, fixed
 from .client import Worker, WorkerFailed
 from .journal import Journal
 from .progress import Progress, Tally
@@ -27,7 +28,7 @@ class State:
     blocks: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     """Done, by pass and cell key."""
     calibrated: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """(inner, samples) by cell key."""
+    """(inner, samples) by cell key, the same for all variants: what differs must not be how they are sampled."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """By cell key."""
     verified: set[str] = field(default_factory=set)
@@ -52,7 +53,7 @@ class State:
             case WorkerStarted():
                 self.processes = max(self.processes, record.number)
             case Entered():
-                self.calibrated[record.cell] = (record.inner, record.samples)
+                self.calibrated[without_variant(record.cell)] = (record.inner, record.samples)
             case Block():
                 self.blocks[record.passage, record.cell] += 1
             case Prepared():
@@ -68,8 +69,6 @@ class State:
 
 
 T = TypeVar("T")
-Schedule = Callable[["Run", int], Plan | None]
-"""Before each pass, by its number: the plan of it, or None when there are to be no more."""
 Open = Callable[[Contender, int], Worker]
 """Starts a contender's process for a pass."""
 
@@ -105,8 +104,7 @@ class Run:
 
     def measure(self, schedule: Schedule | None = None) -> None:
         """Every pass to its end: those of the plan, or those that a schedule gives."""
-        asked = self.plan
-        schedule = schedule or (lambda run, passage: asked if passage <= asked.passes else None)
+        schedule = schedule or fixed(self.plan)
         for passage in count(1):
             plan = schedule(self, passage)
             if plan is None:
@@ -172,8 +170,23 @@ class Run:
         """Each cell with its round and its position in it, in the order they are timed."""
         for turn in range(1, self.plan.rounds + 1):
             awaited = [cell for cell in cells if self._rounds_left(cell, passage) > self.plan.rounds - turn]
-            for position, cell in enumerate(self._shuffled(awaited, passage, *where, turn), 1):
+            for position, cell in enumerate(self._in_turn(awaited, passage, turn, *where), 1):
                 yield cell, turn, position
+
+    def _in_turn(self, cells: list[Cell], passage: int, turn: int, *where: object) -> list[Cell]:
+        """A round's cells in a random order. Both sides of one stand next to each other, in the one round base
+        first and in the next head."""
+        if not self.plan.sides:
+            return self._shuffled(cells, passage, *where, turn)
+        pairs: dict[str, list[Cell]] = {}
+        for cell in cells:
+            pairs.setdefault(without_variant(cell.key), []).append(cell)
+        order: list[Cell] = []
+        for key in self._shuffled([*pairs], passage, *where, turn):
+            # From pass to pass as well: of an odd number of rounds, one side is first in one more.
+            swapped = (turn + passage + self._random(key, "first").getrandbits(1)) % 2
+            order += pairs[key][::-1] if swapped else pairs[key]
+        return order
 
     def _ceilings(self, group: list[Cell], passage: int) -> None:
         """What a group's devices can do, by every backend. Last in its pass: the memory that this takes
@@ -267,12 +280,11 @@ class Run:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
-        inner, samples = self.state.calibrated.get(cell.key, (None, self.plan.samples))
+        inner, samples = self.state.calibrated.get(without_variant(cell.key), (None, self.plan.samples))
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
             # Variants of one contender get the same places in memory, so that these cancel in their ratio.
-            alike = replace(cell, contender=replace(cell.contender, variant=""))
-            seed = self._random(passage, alike.key, "layout").getrandbits(32)
+            seed = self._random(passage, without_variant(cell.key), "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=self.now() - started))
 
@@ -284,7 +296,7 @@ class Run:
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
             answer = live.worker.ask("block")
-            inner, _ = self.state.calibrated[cell.key]
+            inner, _ = self.state.calibrated[without_variant(cell.key)]
             wall = self.tally.did("block", self.now() - started)
             self.record(
                 Block(live.number, passage, turn, position, cell.key, inner, **answer, wall_seconds=wall),

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.cells import Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
 from bench.plan.plan import Plan
 
 from . import calibrations, journal, machine
-from .adaptive import Adaptive
+from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
 from .progress import Progress
 from .records import Failed, RunEnded, RunResumed, RunStarted
@@ -43,9 +43,11 @@ def measure(
     resumed: bool = False,
     open_worker: Open | None = None,
     undecided: Callable[[], Collection[str]] = lambda: (),
+    suspects: Callable[[], Collection[str]] = lambda: (),
 ) -> None:
     """Measure a plan into a folder's journal. `path` has the folders of other people's classes;
-    `undecided()` tells a run of as many passes as it takes which cells need more.
+    `undecided()` tells a run of as many passes as it takes which cells need more, `suspects()` a comparison
+    of two sides which cells it has to confirm.
 
     However it ends, what was measured is in the journal, and a RunEnded record unless the process
     was killed.
@@ -62,15 +64,16 @@ def measure(
             book.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known))
         begun = time.perf_counter()
         complete = False
-        schedule = Adaptive(plan, undecided) if plan.adaptive else None
-        if schedule:
-            notify = _by_budget(notify, schedule)
+        adaptive = Adaptive(plan, undecided) if plan.adaptive else None
+        if adaptive:
+            notify = _by_budget(notify, adaptive)
+        schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive
         try:
             run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, notify)
             run.measure(schedule)
             complete = True
         finally:
-            book.append(RunEnded(complete, time.perf_counter() - begun, schedule.reason if schedule else ""))
+            book.append(RunEnded(complete, time.perf_counter() - begun, adaptive.reason if adaptive else ""))
 
 
 def _by_budget(notify: Callable[[Progress], None], schedule: Adaptive) -> Callable[[Progress], None]:
@@ -95,10 +98,12 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        threads = plan.threads(contender)
-        return ProcessWorker(
-            Setting(contender, threads, plan.timeout, logs / f"{contender.label.replace(':', '_')}.log", path=path)
-        )
+        log = logs / f"{contender.label.replace(':', '_')}.log"
+        setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path)
+        for side in plan.sides:
+            if side.name == contender.variant:
+                setting = replace(setting, interpreter=side.interpreter, source=Path(side.source))
+        return ProcessWorker(setting)
 
     return open_worker
 
@@ -107,7 +112,10 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
     """A plan as plain data, its cells as rows."""
     flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
     ceilings = [asdict(contender) for contender in plan.ceilings]
-    return {**{f.name: getattr(plan, f.name) for f in fields(plan)}, "cells": flat, "ceilings": ceilings}
+    sides = [{**asdict(side), "implementations": [*side.implementations]} for side in plan.sides]
+    effects = [[pattern, effect] for pattern, effect in plan.min_effects]
+    plain = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    return {**plain, "cells": flat, "ceilings": ceilings, "sides": sides, "min_effects": effects}
 
 
 def plan_of(started: RunStarted) -> Plan:
@@ -121,7 +129,11 @@ def plan_of(started: RunStarted) -> Plan:
 
     cells = tuple(cell(row) for row in started.plan["cells"])
     ceilings = tuple(contender(row) for row in started.plan.get("ceilings", ()))
-    return Plan(**{**started.plan, "cells": cells, "ceilings": ceilings})
+    sides = tuple(
+        Side(**{**row, "implementations": tuple(row["implementations"])}) for row in started.plan.get("sides", ())
+    )
+    effects = tuple((pattern, effect) for pattern, effect in started.plan.get("min_effects", ()))
+    return Plan(**{**started.plan, "cells": cells, "ceilings": ceilings, "sides": sides, "min_effects": effects})
 
 
 def resumable(folder: Path) -> Plan:
@@ -136,6 +148,9 @@ def resumable(folder: Path) -> Plan:
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
     try:
-        return plan_of(records[0])
+        plan = plan_of(records[0])
     except (KeyError, TypeError) as error:
         raise PlanError(f"--resume: {folder} is not of this version of relubench: {error!r}") from error
+    if plan.sides:
+        raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
+    return plan

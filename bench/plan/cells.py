@@ -64,6 +64,21 @@ class Contender:
         return self.device, *self.group
 
 
+@dataclass(frozen=True)
+class Side:
+    """What one side's contenders are run by."""
+
+    name: str
+    """`base` or `head`: the variant of its contenders."""
+    label: str
+    """For people, like `9bd0a46 (origin/main)`."""
+    interpreter: str
+    source: str
+    """The folder that holds its `implementations`."""
+    implementations: tuple[str, ...]
+    """Their names."""
+
+
 @dataclass(frozen=True, order=True)
 class Cell:
     """One row of the results."""
@@ -82,6 +97,12 @@ class Cell:
     def key(self) -> str:
         """Names the cell in the journal, like `step[jax-cpu-float32-N64-D1000-H100]`."""
         return f"{self.phase}[{self.id}]"
+
+
+def without_variant(key: str) -> str:
+    """The key of the cell that a variant's is of."""
+    name, variant, _ = key.partition("~")
+    return f"{name}]" if variant else key
 
 
 def flops(shape: Shape, phase: str, steps: int = 1) -> int:

@@ -40,8 +40,8 @@ class Grid:
     implementation: tuple[str, ...] | Literal["all"] = "all"
     passes: int | Literal["auto"] = 5
     """`auto`: as many as it takes to decide, or as the time budget allows."""
-    rounds: int = 6
-    samples: int = 10
+    rounds: int = 5
+    samples: int = 12
     """The most samples in a block; slow cells take fewer."""
     baseline: str = "numpy"
     steps: int = 500
@@ -54,6 +54,8 @@ class Grid:
     """Half a time's interval, as a fraction, from which a cell of `auto` passes is precise enough."""
     min_effect: float = 0.02
     """A relative difference too small to matter, as a fraction."""
+    min_effect_of: tuple[tuple[str, float], ...] = ()
+    """The same for cells by a pattern of their key, like `step*numpy*`; the last that matches decides."""
     ceilings: bool = True
     """Whether to measure what the devices can do at most."""
 
@@ -72,12 +74,15 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
+def file_of(name_or_file: str) -> Path:
+    """Where a preset, or a grid file, is."""
+    return FOLDER / f"{name_or_file}.toml" if name_or_file in names() else Path(name_or_file)
+
+
 def read(name_or_file: str) -> Grid:
     """A preset by its name, or a grid file by its path. Raises PlanError."""
-    path = Path(name_or_file)
-    if name_or_file in names():
-        path = FOLDER / f"{name_or_file}.toml"
-    elif path.suffix != ".toml":
+    path = file_of(name_or_file)
+    if path.suffix != ".toml":
         raise PlanError(f"--grid: there is no grid {name_or_file!r}; there are {', '.join(names())}, or a .toml file")
     try:
         text = path.read_text(encoding="utf-8")
@@ -193,6 +198,20 @@ def _fraction(value: Any) -> float:
     return fraction
 
 
+def _by_pattern(value: Any) -> tuple[tuple[str, float], ...]:
+    if not isinstance(value, dict):
+        raise ValueError(f'{value!r} is not a table of patterns, like "step*numpy*" = "5%"')
+    if "" in value:
+        raise ValueError("'' is no pattern of a cell's key")
+    checked = []
+    for pattern, effect in value.items():
+        try:
+            checked.append((pattern, _fraction(effect)))
+        except ValueError as error:
+            raise ValueError(f"{pattern!r}: {error}") from error
+    return tuple(checked)
+
+
 def _threads(value: Any) -> int | Literal["all"]:
     if value == ALL_THREADS:
         return ALL_THREADS
@@ -222,6 +241,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "time_budget": _seconds,
     "precision": _fraction,
     "min_effect": _fraction,
+    "min_effect_of": _by_pattern,
     "ceilings": _yes_or_no,
 }
 assert set(_CHECKS) == {field.name for field in fields(Grid)} - {"name"}

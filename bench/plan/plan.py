@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from . import looks
-from .cells import Cell, Contender
+from . import effects, looks
+from .cells import Cell, Contender, Side, without_variant
 from .grid import AUTO_PASSES, Grid, PlanError
 
 TIME_BUDGET = 300.0
@@ -49,6 +49,10 @@ class Plan:
     """Half a time's interval, as a fraction, from which a cell is precise enough to be left alone."""
     min_effect: float = 0.02
     """A relative difference too small to matter, as a fraction."""
+    sides: tuple[Side, ...] = ()
+    """Base and head, where two are compared; each cell then is of one of them."""
+    min_effects: tuple[tuple[str, float], ...] = ()
+    """The same for the cells whose key matches a pattern; the last that does decides."""
 
     @property
     def adaptive(self) -> bool:
@@ -58,6 +62,10 @@ class Plan:
     def threads(self, contender: Contender) -> int:
         """The number of host threads a contender may use."""
         return self.cpus if contender.threads == "all" else contender.threads
+
+    def min_effect_of(self, cell: Cell) -> float:
+        """The relative difference too small to matter in a cell, of whichever side."""
+        return effects.of(without_variant(cell.key), self.min_effect, self.min_effects)
 
     def select(self, cells: Sequence[Cell]) -> Plan:
         """The same plan for some of its cells, in the plan's order."""
@@ -129,6 +137,7 @@ def resolve(
         time_budget=(grid.time_budget or TIME_BUDGET) if adaptive else None,
         precision=grid.precision,
         min_effect=grid.min_effect,
+        min_effects=grid.min_effect_of,
         ceilings=_ceilings(contenders, names, device_kinds) if grid.ceilings else (),
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.analyse import tables, warmup
 from bench.analyse.costs import BreakEven, Costs, costs
+from bench.analyse.memo import once
 from bench.analyse.statistics import Estimate
 from bench.measure.records import Record
 from bench.measure.session import plan_of
@@ -49,6 +50,7 @@ def section(records: Sequence[Record]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+@once
 def warnings(records: Sequence[Record]) -> list[str]:
     """A line for each contender's cells that grew slower, or went back and forth, while they were sampled, and what
     to do; the worst first, and at most ten."""

@@ -7,13 +7,14 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from bench.analyse import runs, tables
 from bench.measure import journal
+from bench.measure.records import Record
 
 from .markdown import report
 
@@ -21,10 +22,11 @@ SIGNIFICANT = "%.9g"
 COPIED = ("timings.csv", "report.md")
 
 
-def write(folder: Path, results: Path | None = None) -> list[Path]:
+def write(folder: Path, results: Path | None = None, records: Sequence[Record] | None = None) -> list[Path]:
     """`run.json`, `timings.csv`, `samples.csv.gz` and `report.md` of the run in `folder`; the newest
-    run's table and report also into `results`. Raises FileNotFoundError or ValueError."""
-    records = journal.read(folder)
+    run's table and report also into `results`. `records` are its journal's, if it was read before.
+    Raises FileNotFoundError or ValueError."""
+    records = journal.read(folder) if records is None else records
     timings, samples = tables.timings(records), tables.samples(records)
     contents = {
         "run.json": (json.dumps(runs.info(records), indent=1) + "\n").encode(),

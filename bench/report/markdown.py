@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analyse import tables
+from bench.analyse import resolution, tables
 from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Record, RunEnded, WorkerStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import ceilings, costs, crossovers, page, trust, units
+from . import ab, ceilings, costs, crossovers, page, trust, units
 from .calibration import percent
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
@@ -25,6 +25,11 @@ def report(records: Sequence[Record]) -> str:
     plan = plan_of(tables.started(records))
     timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
     timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
+    if plan.sides:  # who is faster than whom is not what was asked, and each would be there twice
+        rest = [_step_times(timings), _trust(records), _threads(records, plan), _failures(timings)]
+        sections = [_title(records, timings), ab.section(records), *rest]
+        sections += [_asked(records, plan), _machine(records, timings), _method(records, plan)]
+        return "\n\n".join(section for section in sections if section) + "\n"
     sections = [
         _title(records, timings),
         _fastest(timings),
@@ -33,7 +38,7 @@ def report(records: Sequence[Record]) -> str:
         _changed(timings),
         _trust(records),
         crossovers.section(timings, tables.samples(records), plan.baseline),
-        ceilings.section(records, trust.resolution(records) or ceilings.RESOLUTION),
+        ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION),
         costs.section(records),
         _threads(records, plan),
         _failures(timings),
@@ -50,17 +55,16 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     outcome = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     accelerators = ", ".join(sorted(set(_accelerator_names(timings))))
     machine = f"{head.machine.get('cpu', 'unknown processor')}, {plan_of(head).cpus} processors"
+    two_sided = bool(plan_of(head).sides)
+    question = "Did it get slower?" if two_sided else "Which backend trains `y = relu(x·w1)·w2` fastest?"
     lines = [
         f"# relubench: {head.run}",
-        "Which backend trains `y = relu(x·w1)·w2` fastest? "
-        f"Grid `{plan_of(head).grid}` on {machine}{', ' + accelerators if accelerators else ''}: "
+        f"{question} Grid `{plan_of(head).grid}` on {machine}{', ' + accelerators if accelerators else ''}: "
         f"{len(timings)} cells ({outcome}).",
     ]
     if not tables.is_complete(records):
-        lines.append(
-            "> **This run was cut off.** What it had measured is here; "
-            f"`pytest bench/ --benchmark-only --resume {head.run}` goes on with it."
-        )
+        go_on = f"; `pytest bench/ --benchmark-only --resume {head.run}` goes on with it" if not two_sided else ""
+        lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
     return "\n\n".join(lines)
 
 
@@ -175,7 +179,8 @@ def _threads(records: Sequence[Record], plan: Plan) -> str:
     lines = []
     for contender in dict.fromkeys(cell.cell.contender for cell in held):
         busy = [cell.busy for cell in held if cell.cell.contender == contender]
-        lines.append({"contender": str(contender), "limit": plan.threads(contender), "busy, most": f"{max(busy):.2f}"})
+        name = contender.label if plan.sides else str(contender)
+        lines.append({"contender": name, "limit": plan.threads(contender), "busy, most": f"{max(busy):.2f}"})
     return "## Threads\n\n" + page.table(pd.DataFrame(lines)) if lines else ""
 
 
@@ -197,10 +202,12 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
     head = tables.started(records)
     contenders = list(dict.fromkeys(cell.contender for cell in plan.cells))
     passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
+    front = "python -m bench" if head.options[:1] == ["ab"] else "pytest"
     facts = {
-        "command": f"`pytest {' '.join(head.options)}`",
+        "command": f"`{front} {' '.join(head.options)}`",
         "started": head.started,
-        "contenders": ", ".join(str(contender) for contender in contenders),
+        **{side.name: f"{side.label}, by {side.interpreter}" for side in plan.sides},
+        "contenders": ", ".join(contender.label if plan.sides else str(contender) for contender in contenders),
         "shapes": "; ".join(dict.fromkeys(shape_name(cell.shape) for cell in plan.cells)),
         "phases": ", ".join(dict.fromkeys(cell.phase for cell in plan.cells)),
         "steps of one train": plan.steps,
@@ -212,7 +219,7 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
 
 
 def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
-    machine = tables.started(records).machine
+    machine, two_sided = tables.started(records).machine, bool(plan_of(tables.started(records)).sides)
     facts: dict[str, Any] = {
         "processor": f"{machine.get('cpu')}, {machine.get('usable_processors')} of {machine.get('processors')} usable",
         "memory": f"{machine.get('memory_bytes', 0) / 2**30:.1f} GiB",
@@ -221,8 +228,11 @@ def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
         "relubench": f"{machine.get('relubench')} {machine.get('source', '')}".strip(),
     }
     for worker in (record for record in records if isinstance(record, WorkerStarted)):
-        facts[worker.backend] = f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
-        facts["BLAS of NumPy"] = worker.details.get("blas")
+        side = f", {worker.contender.partition('~')[2]}" if two_sided else ""
+        facts[f"{worker.backend}{side}"] = (
+            f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
+        )
+        facts[f"BLAS of NumPy{side}"] = worker.details.get("blas")
     return "## Machine and versions\n\n" + page.facts(facts)
 
 

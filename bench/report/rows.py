@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.plan.cells import Shape
+from bench.plan.sides import BASE, HEAD
 
 AXES = ["N", "D_in", "H", "D_out"]
 
@@ -22,15 +23,27 @@ def shape_name(shape: Shape) -> str:
 
 
 def contender_names(timings: pd.DataFrame) -> pd.Series:
-    """Each row's contender, with as much of device, dtype and threads as tells them apart."""
+    """Each row's contender, with as much of device, dtype, threads and side as tells them apart."""
     names = timings["implementation"].astype(str)
     known = timings[timings["status"] == "ok"]
     for column, text in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
         if known[column].nunique() > 1 or (column == "device" and set(known[column]) - {"cpu"}):
             names = names + ", " + timings[column].map(lambda value, text=text: text.format(value)).astype(str)
+    names = names + _sides(timings)
     # Limits that did not hold may leave two contenders with one name.
     again = timings.assign(name=names).groupby(["name", *AXES, "phase"], observed=True).cumcount()
     return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+
+
+def _sides(timings: pd.DataFrame) -> pd.Series:
+    """`, base` or `, head` where a run compared two; its sources then begin with that, after the name of a class of
+    someone's own."""
+    if "source" not in timings:
+        return pd.Series("", timings.index)
+    own = timings["implementation"].astype(str) + ", "
+    sources = [source.removeprefix(name) for source, name in zip(timings["source"].astype(str), own, strict=True)]
+    sides = [source.partition(" ")[0] for source in sources]
+    return pd.Series([f", {side}" if side in (BASE, HEAD) else "" for side in sides], timings.index)
 
 
 def rank_range(best: int, worst: int) -> str:

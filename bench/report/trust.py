@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analyse import calibration, tables
+from bench.analyse import ab, resolution, tables
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.measure.session import plan_of
 
@@ -19,15 +19,6 @@ def lines(records: Sequence[Record]) -> list[str]:
     return [*_resolution(records), *_ending(records)]
 
 
-def resolution(records: Sequence[Record]) -> float | None:
-    """The coarsest that the calibration tells of the run's thread limits, as a fraction; None where it tells none."""
-    head = tables.started(records)
-    plan = plan_of(head)
-    limits = {plan.threads(cell.contender) for cell in plan.cells} if head.calibration else set()
-    known = [calibration.resolves(head.calibration or {}, limit, plan.passes, plan.rounds) for limit in limits]
-    return max((one for one in known if one is not None), default=None)
-
-
 def _resolution(records: Sequence[Record]) -> list[str]:
     head = tables.started(records)
     plan = plan_of(head)
@@ -35,8 +26,8 @@ def _resolution(records: Sequence[Record]) -> list[str]:
         return [UNCALIBRATED]
     told = []
     for threads in dict.fromkeys(plan.threads(cell.contender) for cell in plan.cells):
-        found = calibration.resolves(head.calibration, threads, plan.passes, plan.rounds)
-        if found is None and not calibration.covers(head.calibration, threads, plan.passes, plan.rounds):
+        found = resolution.resolves(head.calibration, threads, plan.passes, plan.rounds)
+        if found is None and not resolution.covers(head.calibration, threads, plan.passes, plan.rounds):
             told.append(
                 f"the calibration of {head.calibration['started']} does not tell what {plan.passes} passes of "
                 f"{plan.rounds} rounds on {threads} threads resolve"
@@ -51,14 +42,14 @@ def _ending(records: Sequence[Record]) -> list[str]:
     plan = plan_of(tables.started(records))
     if not plan.adaptive:
         return []
-    chosen = [record for record in records if isinstance(record, PassChosen)]
+    chosen = [record for record in records if isinstance(record, PassChosen) and not record.confirming]
     ended = [record.reason for record in records if isinstance(record, RunEnded) and record.reason]
     passes = Counter(key for record in chosen for key in record.cells)
     if not passes:
         return []
     least, most = min(passes.values()), max(passes.values())
     told = f"{most} passes" if least == most else f"{least} to {most} passes a cell"
-    open_still = len(tables.undecided(records))
+    open_still = len(ab.undecided(records) if plan.sides else tables.undecided(records))
     reason = ended[-1] if ended else "the run was cut off"
     still = f"; {open_still} of {len(plan.cells)} cells are still undecided" if open_still else ""
     few = "; fewer than five passes decide nothing" if most < 5 else ""

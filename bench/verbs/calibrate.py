@@ -34,8 +34,7 @@ def run(asked: argparse.Namespace) -> Any:
     threads = calibrate.limits(wanted.threads, machine.usable_processors())
     plan = calibrate.plan_of(calibrate.known(asked.implementation, path), threads, time.time_ns() % 2**32)
     folder = calibrations.new_folder(asked.results)
-    minutes = (wanted.time_budget or 0.0) / 60
-    print(f"Timing {asked.implementation} against itself for {minutes:g} minutes; leave the machine alone meanwhile.")
+    print(f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile.")
     folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
     found = calibration.analyse(*map(journal.read, folders))
     kept = calibrations.store(asked.results, found["machine"], found)

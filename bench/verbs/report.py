@@ -23,11 +23,11 @@ def run(asked: argparse.Namespace) -> Any:
     folder = runs.find(asked.run_or_dir)
     if not (folder / journal.FILE).exists():
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
-    written = files.write(
-        folder, asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
-    )
+    records = journal.read(folder)
+    results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
+    written = files.write(folder, results, records)
     run = runs.load_run(folder)
-    print(terminal.page(journal.read(folder)), end="\n\n")
+    print(terminal.page(records), end="\n\n")
     print(*written, sep="\n")
     timings = json.loads(run.timings.to_json(orient="records"))
     return {"run": run.name, "files": [str(path) for path in written], "timings": timings}

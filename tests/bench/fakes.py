@@ -240,7 +240,7 @@ class Scripted:
             "details": {},
         }
 
-    def _prepare(self, shape: list[int], phases: list[str], steps: int) -> dict[str, Any]:
+    def _prepare(self, shape: list[int], phases: list[str], steps: int, check: bool = True) -> dict[str, Any]:
         return {
             "setup_seconds": 0.25,
             "first_calls": dict.fromkeys(phases, 0.125),
@@ -261,6 +261,9 @@ class Scripted:
 
     def _leave(self) -> dict[str, Any]:
         return {"host_bytes": 1000, "device_bytes": None}
+
+    def _ceiling(self) -> dict[str, Any]:
+        return {"products": {"8x8x8": 1e9}, "copies": {"4096": 2e9}, "sums": {"4096": 3e9}}
 
 
 def plan_of(

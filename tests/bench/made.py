@@ -139,7 +139,7 @@ class Story:
             "wall_seconds": 0.5,
             "details": {"numpy": "2.0.0", "blas": "model-blas 1.0"},
         }
-        return WorkerStarted(number, passage, str(contender), **{**usual, **self.workers.get(contender, {})})
+        return WorkerStarted(number, passage, contender.label, **{**usual, **self.workers.get(contender, {})})
 
     def _blocks(self, cell: Cell, number: int, passage: int) -> list[Record]:
         middle = self.seconds(cell, passage)

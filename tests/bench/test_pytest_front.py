@@ -15,7 +15,7 @@ import pytest
 from bench.analyse import runs  # here, for pytester forgets what is imported while it is used
 from bench.measure import journal
 from bench.measure.client import ROOT
-from bench.measure.records import Block, RunEnded, RunResumed, RunStarted, WorkerStarted
+from bench.measure.records import Block, Ceiling, PassChosen, RunEnded, RunResumed, RunStarted, WorkerStarted
 from bench.plan.cells import PHASES
 from tests.bench.fakes import places, records_of
 
@@ -31,6 +31,7 @@ passes = 2
 rounds = 1
 samples = 2
 steps = 2
+ceilings = false
 """
 OWN = '''
 import os, time
@@ -194,6 +195,32 @@ def test_a_device_that_makes_no_sense_is_a_row_only_where_the_implementation_is_
     timings = timings_of(folder)
     assert timings["status"].tolist() == ["ok", "unsupported"]
     assert timings["reason"].tolist() == ["", "numpy runs on cpu only, not on cuda"]
+
+
+def test_as_many_passes_as_it_takes_are_five_where_there_is_nothing_to_tell_apart(folder):
+    asked = ("--phases", "step", "--passes", "auto", "--time-budget", "1m", "--min-effect", "3%")
+    result = run(folder, *asked, implementations="numpy")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines("relubench: grid tiny, *, 5 passes or more within 60 s, seed 1")
+    result.stdout.fnmatch_lines("5 passes, then all cells are decided or precise enough (*")
+    [made] = (folder.path / "results" / "runs").iterdir()
+    assert {block.passage for block in records_of(made, Block)} == {1, 2, 3, 4, 5}
+    assert [record.passage for record in records_of(made, PassChosen)] == [1, 2, 3, 4, 5]
+    assert records_of(made, RunEnded)[0].reason
+    assert "wholly beyond (or within) 3 %" in (made / "report.md").read_text()
+
+
+def test_ceilings_are_measured_by_backends_that_were_not_asked_for_as_well(folder):
+    result = run(folder, "-k", "step", "--passes", "1", "--ceilings", "yes", implementations="own:Net")
+    assert result.ret == 0
+    [made] = (folder.path / "results" / "runs").iterdir()
+    found = {record.contender: record for record in records_of(made, Ceiling)}
+    assert found.keys() >= {f"{name}-cpu-float32" for name in ("jax", "numpy", "torch")}
+    assert found["numpy-cpu-float32"].products
+    assert all(bool(record.products) != bool(record.reason) for record in found.values())
+    [fraction] = timings_of(folder)["ceiling_fraction"]
+    assert 0 < fraction < 1.05
+    assert list(timings_of(folder)["bound"]) == ["overhead"]
 
 
 def test_failures_of_some_leave_the_others_their_times(folder):

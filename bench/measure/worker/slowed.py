@@ -8,9 +8,10 @@ from collections.abc import Callable
 def slowed(run: Callable[[int], float], slowdown: float, now: Callable[[], float]) -> Callable[[int], float]:
     """A `run(inner)` whose timed region has a delay of `slowdown` times what its iterations took.
 
-    The processor is kept busy meanwhile. The iterations' delays are spent together, behind the last:
-    between them, a delay of 10 % made the next NumPy step 0.3 % slower here, and the true slowdown
-    would not be the one that was asked for.
+    The processor is kept busy meanwhile. An iteration that follows a delay is a few microseconds
+    slower, and the true slowdown would not be the one that was asked for (by 0.3 % of 10 % where each
+    NumPy step had its own): so the delays of all are spent together, behind the last, and an iteration
+    that is not timed follows them.
     """
 
     def slower(inner: int) -> float:
@@ -19,6 +20,7 @@ def slowed(run: Callable[[int], float], slowdown: float, now: Callable[[], float
         end = started + spent * slowdown
         while (waited := now()) < end:
             pass
+        run(1)
         return spent + (waited - started)
 
     return slower

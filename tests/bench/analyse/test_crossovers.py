@@ -199,6 +199,13 @@ def test_seen_from_the_other_side_the_same_sizes_are_crossed_the_other_way(logs,
     assert np.array([one[1:] for one in mine]) == pytest.approx(np.array([one[1:] for one in theirs]))
 
 
+def test_two_that_are_alike_over_some_sizes_cross_in_the_middle_of_them():
+    logs = (-1.0, 0.0, 0.0, 1.0)
+    for sign in (1, -1):
+        [(_, size, _, _)] = crossings([10, 20, 80, 160], [ratio(math.exp(sign * log), 2) for log in logs])
+        assert size == pytest.approx(40)
+
+
 def test_a_size_without_an_interval_is_passed_over():
     unknown = Estimate(7.0, math.nan, math.nan, 1)
     with_it = crossings([10, 20, 40], [ratio(0.5, 1.1), unknown, ratio(2, 1.1)])

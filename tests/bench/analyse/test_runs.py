@@ -144,3 +144,15 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
         bench.load(path)
+
+
+def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, written):
+    earlier = pd.read_csv(written / "timings.csv").drop(columns=sorted(tables.LATER))
+    earlier.to_csv(tmp_path / "earlier.csv", index=False)
+    timings = bench.load(tmp_path / "earlier.csv").timings
+    assert list(timings.columns) == list(tables.TIMINGS)
+    assert timings[sorted(tables.LATER)].isna().all(axis=None)
+    kept = [name for name in tables.TIMINGS if name not in tables.LATER]
+    agree_on = bench.load(written / "timings.csv").timings
+    pd.testing.assert_frame_equal(timings[kept], agree_on[kept])
+    assert timings["rank"].dtype == agree_on["rank"].dtype

@@ -29,19 +29,27 @@ COLUMNS = [
     *("run", "implementation", "backend", "backend_version", "interpreter", "source", "device"),
     *("device_name", "dtype", "precision", "threads", "N", "D_in", "H", "D_out", "phase", "status"),
     *("reason", "passes", "samples", "inner", "seconds", "seconds_low", "seconds_high", "seconds_floor"),
-    *("seconds_p95", "speedup", "speedup_low", "speedup_high", "verdict", "gflops", "ceiling_fraction"),
+    *("seconds_p95", "speedup", "speedup_low", "speedup_high", "verdict"),
+    *("speedup_floor", "speedup_floor_low", "speedup_floor_high", "verdict_floor", "rank", "rank_worst"),
+    *("gflops", "ceiling_fraction", "bound"),
     *("first_call_seconds", "setup_seconds", "import_seconds", "peak_bytes", "error", "tolerance"),
 ]
 NO_TIME = [
     *("passes", "samples", "inner", "seconds", "seconds_low", "seconds_high", "seconds_floor", "seconds_p95"),
-    *("speedup", "speedup_low", "speedup_high", "verdict", "gflops", "ceiling_fraction", "peak_bytes"),
+    *("speedup", "speedup_low", "speedup_high", "verdict"),
+    *("speedup_floor", "speedup_floor_low", "speedup_floor_high", "verdict_floor", "rank", "rank_worst"),
+    *("gflops", "ceiling_fraction", "bound", "peak_bytes"),
 ]
-SPEEDUP = ["speedup", "speedup_low", "speedup_high", "verdict"]
+SPEEDUP = [
+    *("speedup", "speedup_low", "speedup_high", "verdict"),
+    *("speedup_floor", "speedup_floor_low", "speedup_floor_high", "verdict_floor"),
+]
 TEXT = {"run", "reason"}
-WHOLE = {"threads", "N", "D_in", "H", "D_out", "passes", "samples", "inner", "peak_bytes"}
+WHOLE = {"threads", "N", "D_in", "H", "D_out", "passes", "samples", "inner", "rank", "rank_worst", "peak_bytes"}
 REAL = {
     *("seconds", "seconds_low", "seconds_high", "seconds_floor", "seconds_p95"),
     *("speedup", "speedup_low", "speedup_high", "gflops", "ceiling_fraction"),
+    *("speedup_floor", "speedup_floor_low", "speedup_floor_high"),
     *("first_call_seconds", "setup_seconds", "import_seconds", "error", "tolerance"),
 }
 
@@ -223,7 +231,8 @@ def test_a_speed_up_is_over_the_baseline_and_more_is_faster():
 def test_the_baseline_is_once_as_fast_as_itself_and_has_no_verdict():
     told = row(story(), NUMPY)
     assert (told["speedup"], told["speedup_low"], told["speedup_high"]) == (1.0, 1.0, 1.0)
-    assert pd.isna(told["verdict"])
+    assert (told["speedup_floor"], told["speedup_floor_low"], told["speedup_floor_high"]) == (1.0, 1.0, 1.0)
+    assert told[["verdict", "verdict_floor"]].isna().all()
 
 
 def test_speed_ups_are_paired_within_passes():
@@ -236,6 +245,57 @@ def test_speed_ups_are_paired_within_passes():
     assert told["seconds_high"] / told["seconds_low"] > 2
     assert (told["speedup_low"], told["speedup_high"]) == pytest.approx((2.0, 2.0))
     assert told["verdict"] == "faster"
+
+
+def weathered(told: Story, weather) -> list:
+    """A run whose machine is so many times slower in each round of a pass, whoever it runs."""
+    return [
+        replace(record, seconds=[second * weather(record.passage, record.round) for second in record.seconds])
+        if isinstance(record, Block)
+        else record
+        for record in told.records()
+    ]
+
+
+def test_speed_ups_are_paired_within_rounds():
+    def weather(passage: int, turn: int) -> float:
+        return 1 + ((passage * 7 + turn * 5) % 11) / 3
+
+    told = Story(plan_of_cells(rounds=6), seconds=lambda cell, passage: 2e-3 if cell.contender == NUMPY else 1e-3)
+    found = tables.timings(weathered(told, weather)).iloc[1]
+    assert found["seconds_high"] / found["seconds_low"] > 1.3
+    assert (found["speedup_low"], found["speedup_high"]) == pytest.approx((2.0, 2.0))
+    lame = [record for record in weathered(told, weather) if not (isinstance(record, Block) and record.round == 3)]
+    assert tables.timings(lame).iloc[1]["speedup"] == pytest.approx(2.0)
+
+
+def test_rounds_that_only_one_of_them_has_are_no_pairs():
+    told = [
+        replace(record, seconds=[9.0]) if isinstance(record, Block) and record.round == 2 else record
+        for record in two(NUMPY, TORCH).records()
+        if not (isinstance(record, Block) and record.round == 2 and "torch" in record.cell)
+    ]
+    assert tables.timings(told).iloc[1]["speedup"] == pytest.approx(2.0)
+
+
+def interrupted(told: Story, contender: Contender, factor: float) -> list:
+    """A run in which a neighbour makes all samples of one contender but each block's fastest take longer."""
+    return [
+        replace(record, seconds=[min(record.seconds), *(factor * second for second in record.seconds[1:])])
+        if isinstance(record, Block) and contender.implementation in record.cell
+        else record
+        for record in told.records()
+    ]
+
+
+def test_the_floor_tells_what_a_neighbour_hides():
+    told = Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3)
+    calm, busy = (tables.timings(interrupted(told, TORCH, factor)).iloc[1] for factor in (1.0, 1.5))
+    assert (calm["verdict"], calm["verdict_floor"]) == ("same", "same")
+    assert (busy["verdict"], busy["verdict_floor"]) == ("slower", "same")
+    assert busy["speedup"] == pytest.approx(1 / 1.5)
+    assert busy["speedup_floor"] == pytest.approx(1.0)
+    assert busy["speedup_floor_low"] <= busy["speedup_floor"] <= busy["speedup_floor_high"]
 
 
 def test_a_pass_that_only_one_of_them_has_is_no_pair():
@@ -321,6 +381,128 @@ def test_what_is_not_reliably_different_is_unclear_or_the_same():
 
     assert row(Story(plan_of_cells(), seconds=noisy), TORCH)["verdict"] == "unclear"
     assert row(Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3), TORCH)["verdict"] == "same"
+
+
+def seconds_of(times):
+    return lambda cell, passage: times[cell.contender]
+
+
+def ranks(told: Story) -> list[tuple]:
+    timings = tables.timings(told.records())
+    return [tuple(pair) for pair in timings[["rank", "rank_worst"]].itertuples(index=False)]
+
+
+def test_each_row_has_its_rank_among_those_that_were_timed_in_turns_with_it():
+    jax = Contender("jax", "cpu", "float32")
+    assert ranks(two(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 3e-3, jax: 1e-3, TORCH: 2e-3}))) == [
+        (3, 3),
+        (1, 1),
+        (2, 2),
+    ]
+    assert ranks(two(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 1e-3, jax: 1e-3, TORCH: 2e-3}))) == [
+        (1, 2),
+        (1, 2),
+        (3, 3),
+    ]
+
+
+def test_a_contender_on_an_accelerator_is_ranked_with_those_on_the_host():
+    assert ranks(two(NUMPY, CUPY, TORCH)) == [(3, 3), (1, 1), (2, 2)]
+
+
+def test_rows_that_differ_in_shape_phase_dtype_threads_or_precision_are_ranked_apart():
+    fine = Contender("torch", "cpu", "float64")
+    few = Contender("torch", "cpu", "float32", 1)
+    assert ranks(two(NUMPY, fine, few)) == [(1, 1)] * 3
+    assert ranks(two(NUMPY, TORCH, workers={TORCH: {"precision": "tf32"}})) == [(1, 1)] * 2
+    told = two(NUMPY, TORCH, asked={"shapes": (SMALL, LARGE), "phases": ("forward", "step")})
+    assert ranks(told) == [(2, 2), (1, 1)] * 4
+
+
+def test_a_row_without_a_time_has_no_rank_and_takes_none():
+    lost = Cell(TORCH, SMALL, "step")
+    first, second = ranks(Story(plan_of_cells(), outcomes={lost: Outcome("timeout", "too slow")}))
+    assert first == (1, 1)
+    assert all(pd.isna(rank) for rank in second)
+
+
+def test_from_a_single_pass_every_rank_is_open():
+    assert ranks(two(NUMPY, TORCH, passes=1, complete=False)) == [(1, 2), (1, 2)]
+
+
+WILD = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
+
+
+def wild(cell: Cell, passage: int) -> float:
+    return 1e-3 * (WILD[passage] if cell.contender == TORCH else 1)
+
+
+def adaptive_plan(contenders=(NUMPY, TORCH), **others):
+    return plan_of_cells(contenders, time_budget=60.0, **others)
+
+
+def undecided(told: Story) -> set[str]:
+    return tables.undecided(told.records())
+
+
+def test_what_is_faster_slower_or_the_same_is_decided():
+    assert undecided(Story(adaptive_plan())) == set()
+    assert undecided(Story(adaptive_plan(), seconds=lambda cell, passage: 1e-3)) == set()
+
+
+def test_what_is_unclear_is_undecided_with_what_it_was_compared_with():
+    plan = adaptive_plan()
+    assert undecided(Story(plan, seconds=wild)) == {cell.key for cell in plan.cells}
+
+
+def test_only_those_that_are_unclear_are_undecided():
+    jax = Contender("jax", "cpu", "float32")
+    plan = adaptive_plan((NUMPY, TORCH, jax))
+
+    def seconds(cell: Cell, passage: int) -> float:
+        return 20e-3 if cell.contender == NUMPY else wild(cell, passage)
+
+    assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells[1:]}
+
+
+def test_what_is_unclear_is_decided_once_both_times_are_precise_enough():
+    assert undecided(Story(adaptive_plan(precision=0.9), seconds=wild)) == set()
+    assert undecided(Story(adaptive_plan(precision=0.9, passes=1), seconds=wild)) != set(), "one pass has no interval"
+
+
+def test_a_minimum_effect_that_is_asked_for_decides_what_would_be_unclear():
+    def apart(cell: Cell, passage: int) -> float:
+        return settled(cell, passage) * (2.06 if cell.contender == TORCH else 1) * (1 + 0.02 * (passage % 2))
+
+    def noisy(cell: Cell, passage: int) -> float:
+        return (apart if cell.contender == TORCH else settled)(cell, passage)
+
+    told = {effect: Story(adaptive_plan(min_effect=effect), seconds=noisy) for effect in (0.04, 0.2)}
+    assert {effect: row(one, TORCH)["verdict"] for effect, one in told.items()} == {0.04: "unclear", 0.2: "same"}
+    assert [len(undecided(one)) for one in told.values()] == [2, 0]
+
+
+def test_what_failed_or_has_no_one_to_compare_with_is_not_undecided():
+    lost = Cell(TORCH, SMALL, "step")
+    assert undecided(Story(adaptive_plan(), seconds=wild, outcomes={lost: Outcome("timeout", "too slow")})) == set()
+    assert undecided(Story(adaptive_plan((TORCH,)), seconds=wild)) == set()
+    assert undecided(Story(adaptive_plan(), passes=0, complete=False)) == set()
+
+
+def test_an_accelerator_s_verdict_against_the_baseline_on_the_host_can_be_what_is_undecided():
+    numpy, cupy = Contender("numpy", "cpu", "float32", 2), Contender("cupy", "cuda", "float32", 1)
+    plan = adaptive_plan((numpy, cupy))
+
+    def seconds(cell: Cell, passage: int) -> float:
+        return 1e-3 * (WILD[passage] if cell.contender == cupy else 1)
+
+    assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells}
+
+
+def test_times_of_a_run_that_stops_when_it_has_seen_enough_have_wider_intervals():
+    once, often = (row(Story(plan), NUMPY) for plan in (plan_of_cells(), adaptive_plan()))
+    assert often["seconds"] == once["seconds"]
+    assert often["seconds_low"] < once["seconds_low"] < once["seconds_high"] < often["seconds_high"]
 
 
 def test_samples_has_every_sample_in_the_order_of_measurement():

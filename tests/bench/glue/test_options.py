@@ -58,6 +58,12 @@ BAD = [
     (["--baseline", "nope"], "--baseline", "'nope' is not an implementation"),
     (["--passes", "0"], "--passes", "0 is not a whole number of at least 1"),
     (["--passes", "1.5"], "--passes", "'1.5' is not a whole number"),
+    (["--passes", "many"], "--passes", "'many' is not a whole number of at least 1, nor 'auto'"),
+    (["--time-budget", "60s"], "--time-budget", "a run of 5 passes takes its time; ask for --passes auto"),
+    (["--time-budget", "soon", "--passes", "auto"], "--time-budget", "'soon' is not a time like 90s, 5m or 1h"),
+    (["--precision", "1"], "--precision", "'1' is not a percentage like 2%, or a fraction below 1 like 0.02"),
+    (["--min-effect", "two"], "--min-effect", "'two' is not a percentage like 2%"),
+    (["--ceilings", "maybe"], "--ceilings", "'maybe' is not true or false, nor 'yes' or 'no'"),
     (["--steps", "x"], "--steps", "'x' is not a whole number"),
     (["--cell-timeout", "0"], "--cell-timeout", "is not a whole number"),
     (["--seed", "x"], "--seed", "'x' is not a whole number of at least 0"),
@@ -79,6 +85,9 @@ class Config:
         self.parsed = parser.parse(
             [f"{name}={value}" for name, value in zip(arguments[::2], arguments[1::2], strict=True)]
         )
+
+    def add_cleanup(self, cleanup):
+        """pytest's calls it when it ends; nothing here does."""
 
     def getoption(self, name):
         return getattr(self.parsed, name.removeprefix("--").replace("-", "_"))
@@ -158,6 +167,13 @@ def test_every_option_overrides_the_grid(tmp_path, here):
     assert len(plan.cells) == 2 * 2 * 2 * 2
 
 
+def test_as_many_passes_as_it_takes_within_a_budget(tmp_path, here):
+    plan = asked(tmp_path, "--passes", "auto", "--time-budget", "1m", "--precision", "0.5%", "--min-effect", "3%").plan
+    assert (plan.adaptive, plan.passes, plan.time_budget) == (True, 5, 60.0)
+    assert (plan.precision, plan.min_effect) == pytest.approx((0.005, 0.03))
+    assert asked(tmp_path, "--passes", "auto").plan.time_budget == 300.0
+
+
 def test_a_grid_file_and_results_are_found_from_where_pytest_was_called(tmp_path, here):
     (tmp_path / "mine.toml").write_text("N = [3]\nD_in = [2]\nH = [1]\nimplementation = ['numpy']\nsteps = 4\n")
     found = asked(tmp_path, "--grid", "mine.toml", "--results", "there")
@@ -184,7 +200,7 @@ def test_the_seed_is_from_the_clock_unless_given(tmp_path, here, monkeypatch):
     assert asked(tmp_path, "--seed", "0").plan.seed == 0
 
 
-@pytest.mark.parametrize("given", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--baseline", "numpy"]])
+@pytest.mark.parametrize("given", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--time-budget", "9m"]])
 def test_a_resumed_run_takes_no_options_about_what_to_measure(tmp_path, here, given):
     with pytest.raises(PlanError, match=f"^{given[0]}: a run that is resumed"):
         asked(tmp_path, "--resume", "any", *given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,11 @@ def config_of(verbosity=0):
 
 def test_the_line_tells_pass_share_time_left_and_cell():
     assert progress.line(HALFWAY) == "pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32"
+
+
+def test_where_no_one_knows_how_many_passes_it_takes_the_line_tells_when_it_ends_at_the_latest():
+    shown = progress.line(replace(HALFWAY, passes=None))
+    assert shown == "pass 2 · 34 % · 1 min 20 s left at most · step N64-D1000-H100 · jax-cpu-float32"
 
 
 @pytest.mark.parametrize(

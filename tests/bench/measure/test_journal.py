@@ -1,6 +1,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.measure import journal
 from bench.measure.journal import Journal
-from bench.measure.records import Block, Failed, Left, RunEnded, RunStarted, WorkerStarted
+from bench.measure.records import Block, Ceiling, Failed, Left, PassChosen, RunEnded, RunStarted, WorkerStarted
 from bench.measure.session import plan_of, plan_to_dict, resumable
 from bench.plan.cells import Contender, Shape
 from bench.plan.grid import PlanError
@@ -168,3 +169,36 @@ def test_what_is_no_run_is_not_resumable(tmp_path):
     (tmp_path / journal.FILE).write_text("nonsense\n", encoding="utf-8")
     with pytest.raises(PlanError, match=rf"^--resume: {re.escape(str(tmp_path / journal.FILE))}:1: not a record"):
         resumable(tmp_path)
+
+
+def test_ceilings_survive_the_journal():
+    known = Ceiling(3, 1, "numpy-cpu-float32", {"8x8x8": 1.5e9}, {"4096": 2e9}, {"4096": 3e9}, "", 0.5)
+    for record in (known, Ceiling(0, 1, "cupy-cuda-float32", reason="unavailable: CuPy is not installed")):
+        assert journal.decode(journal.encode(record), "here") == record
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        PassChosen(6, ["step[numpy-cpu-float32-N64-D1000-H100]"], 4),
+        RunEnded(True, 60.0, "the time budget was used up"),
+        replace(HEAD, calibration={"resolution": 0.03, "settings": [{"threads": 1, "resolution": None}]}),
+    ],
+)
+def test_what_a_run_of_as_many_passes_as_it_takes_adds_survives_the_journal(record):
+    assert journal.decode(journal.encode(record), "here") == record
+
+
+def test_a_journal_from_before_there_were_reasons_and_calibrations_has_none():
+    ended = journal.decode('{"record":"RunEnded","complete":true,"wall_seconds":1.0}', "here")
+    assert ended == RunEnded(True, 1.0, "")
+    started = '{"record":"RunStarted","run":"r","started":"s","plan":{},"machine":{},"options":[]}'
+    assert journal.decode(started, "here") == RunStarted("r", "s", {}, {}, [], None)
+
+
+def test_the_plan_of_a_run_from_before_there_were_ceilings_has_none():
+    plan = replace(plan_of_cells(), ceilings=(Contender("numpy", "cpu", "float32"),))
+    head = json.loads(json.dumps(plan_to_dict(plan)))
+    assert plan_of(replace(HEAD, plan=head)) == plan
+    del head["ceilings"]
+    assert plan_of(replace(HEAD, plan=head)) == plan_of_cells()

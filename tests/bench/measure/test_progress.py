@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.progress import GUESS, KINDS, Tally
-from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, plan_of_cells, steady
+from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, plan_of_cells, steady
 
 PLAN = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("forward", "step"), passes=3, rounds=4)
 NOTHING: dict[tuple[int, str], int] = {}
@@ -14,7 +16,7 @@ def moment(tally: Tally):
 
 
 def test_a_new_run_has_every_request_before_it():
-    assert Tally(PLAN, NOTHING, []).left == {"start": 2 * 3, "prepare": 2 * 2 * 3, "block": 8 * 3 * 4}
+    assert Tally(PLAN, NOTHING, []).left == {"start": 2 * 3, "prepare": 2 * 2 * 3, "block": 8 * 3 * 4, "ceiling": 0}
 
 
 def test_before_the_first_answer_it_is_a_guess():
@@ -51,7 +53,7 @@ def test_a_run_ends_with_nothing_left():
 
 def test_a_resumed_run_has_only_its_rest_before_it():
     half = {(passage, cell.key): 4 for passage in (1, 2, 3) for cell in PLAN.cells[:4]}
-    assert Tally(PLAN, half, []).left == {"start": 6, "prepare": 12, "block": 4 * 3 * 4}
+    assert Tally(PLAN, half, []).left == {"start": 6, "prepare": 12, "block": 4 * 3 * 4, "ceiling": 0}
 
 
 def test_a_resumed_run_that_has_everything_has_nothing_left():
@@ -62,7 +64,7 @@ def test_a_resumed_run_that_has_everything_has_nothing_left():
 def test_cells_that_failed_in_an_earlier_part_are_not_before_a_resumed_run():
     torch = [cell.key for cell in PLAN.cells if cell.contender == TORCH]
     blocks = {(1, torch[0]): 2}
-    assert Tally(PLAN, blocks, torch).left == {"start": 3, "prepare": 6, "block": 4 * 3 * 4}
+    assert Tally(PLAN, blocks, torch).left == {"start": 3, "prepare": 6, "block": 4 * 3 * 4, "ceiling": 0}
 
 
 def test_a_run_of_which_every_cell_failed_has_nothing_left():
@@ -77,6 +79,42 @@ def test_cells_that_fail_are_not_visited_in_this_pass_or_a_later_one():
     tally = Tally(PLAN, NOTHING, [])
     tally.drop(torch[:1], 3)
     assert tally.left["block"] == 8 * 3 * 4 - 4
+
+
+WITH_CEILINGS = replace(PLAN, ceilings=(NUMPY, TORCH, CUPY))
+
+
+def test_every_pass_with_cells_left_measures_the_ceilings_of_their_places():
+    assert Tally(WITH_CEILINGS, NOTHING, []).left["ceiling"] == 2 * 3
+    first = {(1, cell.key): 4 for cell in PLAN.cells}
+    assert Tally(WITH_CEILINGS, first, []).left["ceiling"] == 2 * 2
+    assert Tally(WITH_CEILINGS, NOTHING, [], {TORCH.label}).left["ceiling"] == 3
+
+
+def test_ceilings_of_a_place_where_every_cell_failed_are_not_awaited():
+    tally = Tally(WITH_CEILINGS, NOTHING, [])
+    tally.drop(list(PLAN.cells[1:]), 2)
+    assert tally.left["ceiling"] == 2 * 3
+    tally.drop(list(PLAN.cells[:1]), 2)
+    assert tally.left["ceiling"] == 2 * 1
+
+
+def test_the_cost_of_a_pass_is_what_its_requests_have_cost_on_average():
+    tally = Tally(WITH_CEILINGS, NOTHING, [])
+    for kind, seconds in {"start": 2.0, "prepare": 0.5, "block": 0.25, "ceiling": 3.0}.items():
+        tally.did(kind, seconds)
+    assert tally.cost(WITH_CEILINGS, []) == 2 * 2.0 + 4 * 0.5 + 8 * 4 * 0.25 + 2 * 3.0
+    few = WITH_CEILINGS.select(PLAN.cells[:1])
+    assert tally.cost(replace(few, rounds=2), []) == 2.0 + 0.5 + 2 * 0.25 + 2 * 3.0
+
+
+def test_the_cost_of_a_pass_is_a_guess_before_the_first_answer():
+    guessed = 2 * GUESS["start"] + 4 * GUESS["prepare"] + 8 * 4 * GUESS["block"]
+    assert Tally(PLAN, NOTHING, []).cost(PLAN, []) == pytest.approx(guessed)
+
+
+def test_a_pass_without_cells_that_did_not_fail_costs_nothing():
+    assert Tally(WITH_CEILINGS, NOTHING, []).cost(WITH_CEILINGS, {cell.key for cell in PLAN.cells}) == 0.0
 
 
 events = st.one_of(

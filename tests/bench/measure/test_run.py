@@ -9,9 +9,11 @@ import pytest
 
 from bench.measure import journal
 from bench.measure.client import WorkerFailed
-from bench.measure.records import Block, Entered, Failed, Left, Prepared, WorkerStarted
-from bench.measure.run import Run
-from bench.plan.cells import Cell, Contender, Shape
+from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunStarted, WorkerStarted
+from bench.measure.run import BackToBack, Run
+from bench.measure.session import plan_to_dict
+from bench.plan.cells import Cell, Contender, Shape, Side, without_variant
+from bench.plan.sides import BASE, HEAD, doubled
 from tests.bench.fakes import Office, measured, places, plan_of, records_of
 
 SMALL, LARGE = Shape(4, 5, 3), Shape(8, 5, 3)
@@ -101,6 +103,23 @@ def test_the_order_differs_between_rounds_and_passes(tmp_path):
     assert len(set(map(tuple, starts.values()))) == 3
 
 
+@pytest.mark.parametrize("rounds", [4, 5])
+def test_both_sides_of_a_cell_are_neighbours_in_a_round_and_lead_it_equally_often(tmp_path, rounds):
+    sides = tuple(Side(name, name, "python", "/there", tuple("abcd")) for name in (BASE, HEAD))
+    plan = doubled(plan_of("abcd", phases=["step"], passes=6, rounds=rounds), sides)
+    measured(plan, tmp_path, Office())
+    leads, pairs = defaultdict(list), []
+    for order in orders(tmp_path).values():
+        pairs.append(tuple(without_variant(key) for key in order[::2]))
+        assert pairs[-1] == tuple(without_variant(key) for key in order[1::2])
+        for key in order[::2]:
+            leads[without_variant(key)].append("~head" in key)
+    assert len(set(pairs)) > 10  # of 24 orders
+    for led in leads.values():
+        assert sum(led) == len(led) / 2 == 3 * rounds
+    assert len({tuple(led) for led in leads.values()}) == 2  # not all of them in step
+
+
 def test_contenders_that_differ_in_dtype_or_threads_do_not_share_rounds(tmp_path):
     plan = plan_of("ab", phases=["step"])
     others = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
@@ -128,7 +147,93 @@ def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
     office = Office()
     measured(plan_of("a", phases=["train", "forward"], steps=9, passes=1), tmp_path, office)
     asked = office.of("prepare")[0].request
-    assert asked == {"shape": [4, 5, 3, 10], "phases": ["train", "forward"], "steps": 9}
+    assert asked == {"shape": [4, 5, 3, 10], "phases": ["train", "forward"], "steps": 9, "check": True}
+
+
+def test_a_contender_is_verified_in_its_first_pass_alone(tmp_path):
+    office = Office()
+    measured(plan_of(shapes=(SMALL, LARGE), passes=3), tmp_path, office)
+    checks = Counter((ask.passage, ask.request["check"]) for ask in office.of("prepare"))
+    assert checks == {(1, True): 6, (2, False): 6, (3, False): 6}
+
+
+def test_whoever_was_not_verified_before_an_interruption_is_when_resumed(tmp_path):
+    plan = plan_of("ab", passes=2)
+    whole = Office()
+    measured(plan, tmp_path / "whole", whole)
+    for at in range(len(whole.asked)):
+        folder = tmp_path / f"cut-at-{at}"
+        with pytest.raises(KeyboardInterrupt):
+            measured(plan, folder, Office(interrupt_at=at))
+        known = {key for record in records_of(folder, Prepared) for key in record.cells}
+        again = Office()
+        measured(plan, folder, again, resumed=True)
+        for ask in again.of("prepare"):
+            mine = {cell.key for cell in plan.cells if cell.contender == ask.contender}
+            assert ask.request["check"] is (not mine <= known)
+            known |= mine
+
+
+def variants(*names):
+    contenders = [Contender("a", "cpu", "float32", 1, name) for name in names]
+    return replace(plan_of(passes=3), cells=tuple(Cell(contender, SMALL, "step") for contender in contenders))
+
+
+def test_variants_of_a_contender_lie_in_the_same_places_in_memory_and_in_others_in_each_pass(tmp_path):
+    office = Office()
+    measured(variants("reference", "+0%", "+5%"), tmp_path, office)
+    seeds = defaultdict(set)
+    for ask in office.of("enter"):
+        seeds[ask.passage].add(ask.request["seed"])
+    assert {passage: len(found) for passage, found in seeds.items()} == {1: 1, 2: 1, 3: 1}
+    assert len(set.union(*seeds.values())) == 3
+
+
+def test_different_contenders_lie_in_places_of_their_own(tmp_path):
+    office = Office()
+    measured(plan_of("abc", phases=["step"], passes=1), tmp_path, office)
+    assert len({ask.request["seed"] for ask in office.of("enter")}) == 3
+
+
+def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(tmp_path):
+    plan = plan_of("abcdef", phases=["step"], passes=3, rounds=3)
+    with journal.Journal(tmp_path) as book:
+        book.append(RunStarted("r", "now", plan_to_dict(plan), {}, []))
+        BackToBack(plan, book, Office().open).measure()
+    orders = defaultdict(list)
+    for block in records_of(tmp_path, Block):
+        orders[block.passage].append((block.cell, block.round, block.position))
+    for found in orders.values():
+        contenders = list(dict.fromkeys(cell for cell, _, _ in found))
+        assert len(contenders) == 6
+        assert found == [(cell, turn, at) for at, cell in enumerate(contenders, 1) for turn in (1, 2, 3)]
+    assert len(set(map(tuple, orders.values()))) == 3, "in another order in each pass"
+
+
+def test_a_schedule_says_what_each_pass_visits_and_when_it_is_over(tmp_path):
+    plan = plan_of("ab", passes=2, rounds=3)
+    few = replace(plan.select(plan.cells[:1]), rounds=2, passes=3)
+    office = Office()
+    asked = []
+
+    def schedule(run, passage):
+        asked.append(passage)
+        return {1: plan, 2: few, 3: few}.get(passage)
+
+    with journal.Journal(tmp_path) as book:
+        book.append(RunStarted("r", "now", plan_to_dict(plan), {}, []))
+        run = Run(plan, book, office.open, now=office.clock)
+        run.measure(schedule)
+    assert asked == [1, 2, 3, 4]
+    done = Counter((block.passage, block.cell) for block in records_of(tmp_path, Block))
+    assert done == {(1, cell.key): 3 for cell in plan.cells} | {(2, few.cells[0].key): 2, (3, few.cells[0].key): 2}
+    assert set(run.tally.left.values()) == {0}
+
+
+def test_the_cost_of_a_pass_includes_what_stands_between_the_requests_that_are_counted(tmp_path):
+    office = Office()
+    run = measured(plan_of(shapes=(SMALL, LARGE), passes=2), tmp_path, office)
+    assert run.cost(run.plan) == pytest.approx(office.clock() / 2)
 
 
 @pytest.mark.parametrize("status", ["wrong", "timeout", "crashed", "out_of_memory", "unavailable", "unsupported"])
@@ -302,3 +407,140 @@ def test_verifying_calls_each_cell_once_and_times_none(tmp_path):
     assert len(office.of("prepare")) == 6
     mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == LARGE}
     assert set(run.state.failed) == mine
+
+
+def with_ceilings(plan, names="abc"):
+    return replace(plan, ceilings=tuple(Contender(name, "cpu", "float32") for name in names))
+
+
+def test_every_pass_measures_its_ceilings_once_the_cells_are_done(tmp_path):
+    office = Office()
+    measured(with_ceilings(plan_of(shapes=(SMALL, LARGE), passes=3)), tmp_path, office)
+    found = records_of(tmp_path, Ceiling)
+    assert Counter((record.passage, record.contender) for record in found) == {
+        (passage, f"{name}-cpu-float32"): 1 for passage in (1, 2, 3) for name in "abc"
+    }
+    assert {record.reason for record in found} == {""}
+    assert found[0].products == {"8x8x8": 1e9}
+    for passage in (1, 2, 3):
+        verbs = [ask.verb for ask in office.asked if ask.passage == passage]
+        assert verbs[-3:] == ["ceiling"] * 3
+        assert "ceiling" not in verbs[:-3]
+
+
+def test_ceilings_are_measured_in_the_contenders_processes_of_the_pass(tmp_path):
+    office = Office()
+    measured(with_ceilings(plan_of()), tmp_path, office)
+    assert len(office.opened) == 2 * 3
+    numbers = {record.contender: record.number for record in records_of(tmp_path, WorkerStarted) if record.passage == 2}
+    assert {r.contender: r.number for r in records_of(tmp_path, Ceiling) if r.passage == 2} == numbers
+
+
+def test_a_backend_that_is_no_contender_measures_them_in_a_process_of_its_own(tmp_path):
+    office = Office()
+    measured(with_ceilings(plan_of("ab"), "abx"), tmp_path, office)
+    alone = [worker for worker in office.opened if worker.contender.implementation == "x"]
+    assert [worker.passage for worker in alone] == [1, 2]
+    assert all(worker.state == "closed" for worker in office.opened)
+    assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 2
+    assert len(records_of(tmp_path, Ceiling)) == 2 * 3
+
+
+def test_the_order_of_ceilings_differs_between_passes(tmp_path):
+    measured(with_ceilings(plan_of("abcdef", passes=4), "abcdef"), tmp_path, Office())
+    orders = defaultdict(list)
+    for record in records_of(tmp_path, Ceiling):
+        orders[record.passage].append(record.contender)
+    assert len(set(map(tuple, orders.values()))) == 4
+
+
+def test_each_group_measures_its_own_ceilings_and_no_other(tmp_path):
+    plan = plan_of("ab", phases=["step"])
+    double, elsewhere = Contender("a", "cpu", "float64"), Contender("a", "cuda", "float32")
+    plan = replace(plan, cells=(*plan.cells, Cell(double, SMALL, "step")))
+    plan = replace(plan, ceilings=(Contender("a", "cpu", "float32"), double, elsewhere))
+    office = Office()
+    measured(plan, tmp_path, office)
+    labels = Counter(record.contender for record in records_of(tmp_path, Ceiling))
+    assert labels == {"a-cpu-float32": 2, "a-cpu-float64": 2}, "no cell is on that device"
+    assert len(office.opened) == 2 * 3
+
+
+@pytest.mark.parametrize("verb", ["start", "ceiling"])
+@pytest.mark.parametrize(("status", "alive"), [("unavailable", True), ("crashed", False), ("timeout", False)])
+def test_a_backend_without_ceilings_says_why_once_and_fails_no_cell(tmp_path, verb, status, alive):
+    def failure(ask):
+        return WorkerFailed(status, "why", alive)
+
+    office = Office(fault=failing_at("x", verb, make=failure))
+    plan = with_ceilings(plan_of("ab", passes=3), "ax")
+    run = measured(plan, tmp_path, office)
+    bad = [record for record in records_of(tmp_path, Ceiling) if record.reason]
+    assert [(record.passage, record.contender, record.reason) for record in bad] == [
+        (1, "x-cpu-float32", f"{status}: why")
+    ]
+    assert [worker.contender.implementation for worker in office.opened].count("x") == 1
+    assert records_of(tmp_path, Failed) == []
+    assert all(worker.state == "closed" for worker in office.opened)
+    assert set(run.tally.left.values()) == {0}
+
+
+def test_a_contender_whose_ceilings_fail_still_has_all_its_cells(tmp_path):
+    office = Office(fault=failing_at("b", "ceiling"))
+    plan = with_ceilings(plan_of(passes=2))
+    measured(plan, tmp_path, office)
+    assert Counter(block.cell for block in records_of(tmp_path, Block)) == {cell.key: 4 for cell in plan.cells}
+    assert records_of(tmp_path, Failed) == []
+    assert [ask.passage for ask in office.of("ceiling") if ask.contender.implementation == "b"] == [1]
+
+
+def test_a_contender_that_is_not_here_is_not_asked_for_ceilings(tmp_path):
+    def failure(ask):
+        return WorkerFailed("unavailable", "why", alive=True)
+
+    office = Office(fault=failing_at("b", "start", make=failure))
+    run = measured(with_ceilings(plan_of()), tmp_path, office)
+    assert {record.contender for record in records_of(tmp_path, Ceiling)} == {"a-cpu-float32", "c-cpu-float32"}
+    assert [worker.contender.implementation for worker in office.opened].count("b") == 1
+    assert run.tally.left["block"] == 0
+
+
+def test_where_every_cell_failed_no_ceilings_are_measured(tmp_path):
+    def fault(ask):
+        return WorkerFailed("unavailable", "no such device", alive=True) if ask.verb == "start" else None
+
+    office = Office(fault=fault)
+    run = measured(with_ceilings(plan_of(), "abcx"), tmp_path, office)
+    assert records_of(tmp_path, Ceiling) == []
+    assert len(office.opened) == 3
+    assert run.tally.left["ceiling"] == 0
+
+
+def test_a_run_interrupted_anywhere_measures_each_pass_s_ceilings_once(tmp_path):
+    plan = with_ceilings(plan_of("ab", phases=["step"]), "abx")
+    whole = Office()
+    measured(plan, tmp_path / "whole", whole)
+    for at in range(len(whole.asked)):
+        folder = tmp_path / f"cut-at-{at}"
+        with pytest.raises(KeyboardInterrupt):
+            measured(plan, folder, Office(interrupt_at=at))
+        measured(plan, folder, Office(), resumed=True)
+        done = Counter((record.passage, record.contender) for record in records_of(folder, Ceiling))
+        assert done == {(passage, f"{name}-cpu-float32"): 1 for passage in (1, 2) for name in "abx"}
+        again = Office()
+        measured(plan, folder, again, resumed=True)
+        assert again.opened == []
+
+
+def test_verifying_measures_no_ceilings(tmp_path):
+    office = Office()
+    with journal.Journal(tmp_path) as book:
+        Run(with_ceilings(plan_of()), book, office.open, now=office.clock).verify()
+    assert office.of("ceiling") == []
+
+
+def test_progress_counts_the_ceilings(tmp_path):
+    shown = []
+    run = measured(with_ceilings(plan_of(shapes=(SMALL, LARGE)), "abx"), tmp_path, Office(), notify=shown.append)
+    assert [progress.shape for progress in shown if progress.phase == "ceiling"] == ["cpu"] * 6
+    assert set(run.tally.left.values()) == {0}

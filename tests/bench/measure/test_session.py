@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse import tables
-from bench.measure import client, journal, machine, session
+from bench.measure import calibrations, client, journal, machine, session
+from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.client import WorkerFailed
-from bench.measure.records import Block, Failed, RunEnded, RunResumed, RunStarted
-from bench.plan.cells import PHASES, Cell, Contender, Shape
+from bench.measure.records import Block, Failed, PassChosen, RunEnded, RunResumed, RunStarted
+from bench.plan.cells import PHASES, Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
+from bench.plan.sides import BASE, HEAD, doubled
 from tests.bench.fakes import FakeClock, InProcess, Office, Slow, places, plan_of, records_of
 
 FACTS = {"host": "here", "cpu": "a processor", "source": "v1"}
@@ -42,6 +44,61 @@ def test_a_plan_survives_the_journal():
     plan = replace(plan, cells=(*plan.cells, Cell(Contender("a", "cuda:1", "float64", 2), SHAPES[0], "train")))
     plain = json.loads(json.dumps(session.plan_to_dict(plan)))
     assert session.plan_of(RunStarted("r", "now", plain, {}, [])) == plan
+
+
+def test_a_plan_with_variants_and_a_budget_survives_the_journal():
+    plan = plan_of(passes=5, time_budget=60.0, precision=0.005, min_effect=0.03)
+    slowed = Contender("a", "cpu", "float32", 1, "+3%")
+    plan = replace(plan, cells=(*plan.cells, Cell(slowed, SHAPES[0], "step")), ceilings=(plan.cells[0].contender,))
+    plain = json.loads(json.dumps(session.plan_to_dict(plan)))
+    assert session.plan_of(RunStarted("r", "now", plain, {}, [])) == plan
+
+
+def test_a_plan_of_two_sides_survives_the_journal():
+    sides = tuple(Side(name, f"{name} label", "python", "/there", ("a", "b")) for name in (BASE, HEAD))
+    plan = doubled(plan_of(shapes=SHAPES, min_effects=(("step*", 0.05), ("*", 0.1))), sides)
+    plain = json.loads(json.dumps(session.plan_to_dict(plan)))
+    assert session.plan_of(RunStarted("r", "now", plain, {}, [])) == plan
+
+
+def test_a_run_of_two_sides_is_not_resumed(tmp_path):
+    sides = tuple(Side(name, name, "python", "/there", ("a",)) for name in (BASE, HEAD))
+    with journal.Journal(tmp_path) as book:
+        book.append(RunStarted("r", "now", session.plan_to_dict(doubled(plan_of("a"), sides)), {}, []))
+    with pytest.raises(PlanError, match=r"^--resume: .* compares two sides, .* run it again$"):
+        session.resumable(tmp_path)
+
+
+@pytest.mark.parametrize("suspicious", [True, False])
+def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(tmp_path, suspicious):
+    sides = tuple(Side(name, name, "python", "/there", ("a", "b")) for name in (BASE, HEAD))
+    plan = doubled(plan_of("ab", phases=["step"]), sides)
+    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
+    asked = []
+
+    def suspects():
+        asked.append(len(records_of(tmp_path / "run", Block)))
+        return mine
+
+    session.measure(plan, tmp_path / "run", open_worker=Office().open, suspects=suspects)
+    assert asked == [5 * 2 * 4]
+    blocks = records_of(tmp_path / "run", Block)
+    assert {block.cell for block in blocks if block.passage > 5} == mine
+    assert max(block.passage for block in blocks) == (10 if suspicious else 5)
+    assert [record.passage for record in records_of(tmp_path / "run", PassChosen)] == [*range(6, 11)] * suspicious
+    assert all(record.confirming for record in records_of(tmp_path / "run", PassChosen))
+
+
+def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_passes():
+    plan = plan_of()
+    plain = session.plan_to_dict(plan)
+    for name in ("ceilings", "time_budget", "precision", "min_effect"):
+        del plain[name]
+    for row in plain["cells"]:
+        del row["variant"]
+    older = session.plan_of(RunStarted("r", "now", plain, {}, []))
+    assert older == plan
+    assert not older.adaptive
 
 
 def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
@@ -204,6 +261,56 @@ def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
         assert set(mine["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
         assert 3 * 2 <= len(mine) <= 3 * 2 * 4
         assert mine["inner"].iloc[0] * price(cell, plan.steps) < 0.01
+
+
+@pytest.fixture
+def adaptive_plan():
+    return plan_of([SLOW, FAST], SHAPES, ["step"], passes=5, rounds=2, baseline=SLOW, time_budget=3600.0)
+
+
+def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, clock, adaptive_plan):
+    shown = []
+    session.measure(
+        adaptive_plan,
+        tmp_path,
+        notify=shown.append,
+        open_worker=lambda contender, passage: InProcess(contender, clock),
+        undecided=lambda: tables.undecided(journal.read(tmp_path)),
+    )
+    assert [record.passage for record in records_of(tmp_path, PassChosen)] == [1, 2, 3, 4, 5]
+    [end] = records_of(tmp_path, RunEnded)
+    assert (end.complete, end.reason) == (True, DECIDED)
+    assert {block.passage for block in records_of(tmp_path, Block)} == {1, 2, 3, 4, 5}
+    assert {progress.passes for progress in shown} == {None}
+    assert all(0 <= progress.seconds_left <= 3600.0 for progress in shown)
+
+
+def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adaptive_plan):
+    keys = {cell.key for cell in adaptive_plan.cells}
+    session.measure(
+        replace(adaptive_plan, time_budget=1e-6),
+        tmp_path,
+        open_worker=lambda contender, passage: InProcess(contender, clock),
+        undecided=lambda: keys,
+    )
+    [end] = records_of(tmp_path, RunEnded)
+    assert (end.complete, end.reason) == (True, OUT_OF_TIME)
+    assert {(record.passage, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
+
+
+def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_end(tmp_path):
+    session.measure(plan_of(), tmp_path, open_worker=Office().open)
+    assert records_of(tmp_path, PassChosen) == []
+    assert [record.reason for record in records_of(tmp_path, RunEnded)] == [""]
+
+
+def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
+    session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
+    (tmp_path / calibrations.FOLDER).mkdir()
+    calibrations.store(tmp_path, FACTS, {"resolution": 0.03})
+    session.measure(plan_of(), tmp_path / "runs" / "two", open_worker=Office().open)
+    found = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
+    assert found == {"one": None, "two": {"resolution": 0.03}}
 
 
 def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):

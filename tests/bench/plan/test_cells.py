@@ -61,6 +61,15 @@ def test_output_size_and_threads_stand_in_an_id_only_when_not_the_usual(threads,
     assert Cell(contender, Shape(64, 1000, 100, D_out), "step").id == expected
 
 
+def test_a_variant_stands_in_every_name_of_its_contender_and_shares_its_turns():
+    slowed = Contender("jax", "cpu", "float32", 2, "+3%")
+    assert slowed != Contender("jax", "cpu", "float32", 2)
+    assert slowed.label == "jax-cpu-float32-T2~+3%"
+    assert Cell(slowed, Shape(64, 1000, 100), "step").key == "step[jax-cpu-float32-N64-D1000-H100-T2~+3%]"
+    assert slowed.group == Contender("jax", "cpu", "float32", 2).group
+    assert JAX.label == "jax-cpu-float32"
+
+
 def test_contenders_are_timed_in_turns_where_dtype_and_thread_limit_agree():
     torch = Contender("torch", "cuda", "float32")
     assert JAX.group == torch.group

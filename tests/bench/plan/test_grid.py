@@ -11,8 +11,8 @@ from bench.plan.grid import Grid, PlanError
 from tests.bench.made import steady
 
 KEYS = (
-    "D_in, D_out, H, N, baseline, combine, device, dtype, implementation, "
-    "passes, phase, rounds, samples, steps, threads, timeout"
+    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, min_effect, min_effect_of, "
+    "passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
 )
 
 
@@ -109,8 +109,17 @@ def test_names_of_implementations_and_devices_are_taken_as_they_are():
         ("N = [64]\n\nbatch = 3\n", f"mine.toml:3: batch: not a key of a grid; keys are {KEYS}"),
         ("# sizes\nN = 64.0\n", "mine.toml:2: N: 64.0 is not a whole number of at least 1"),
         ("H = [100, true]", "mine.toml:1: H: True is not a whole number of at least 1"),
-        ("passes = true", "mine.toml:1: passes: True is not a whole number of at least 1"),
-        ("passes = [5]", "mine.toml:1: passes: [5] is not a whole number of at least 1"),
+        ("passes = true", "mine.toml:1: passes: True is not a whole number of at least 1, nor 'auto'"),
+        ("passes = [5]", "mine.toml:1: passes: [5] is not a whole number of at least 1, nor 'auto'"),
+        ('time_budget = "soon"', "mine.toml:1: time_budget: 'soon' is not a time like 90s, 5m or 1h"),
+        ("time_budget = 0", "mine.toml:1: time_budget: 0 is not a time like 90s, 5m or 1h"),
+        ("time_budget = inf", "mine.toml:1: time_budget: inf is not a time like 90s, 5m or 1h"),
+        ("time_budget = true", "mine.toml:1: time_budget: True is not a time like 90s, 5m or 1h"),
+        ("precision = 1", "mine.toml:1: precision: 1 is not a percentage like 2%, or a fraction below 1 like 0.02"),
+        (
+            "min_effect = -0.1",
+            "mine.toml:1: min_effect: -0.1 is not a percentage like 2%, or a fraction below 1 like 0.02",
+        ),
         ('steps = "many"', "mine.toml:1: steps: 'many' is not a whole number of at least 1"),
         ("rounds = 0", "mine.toml:1: rounds: 0 is not a whole number of at least 1"),
         ("D_in = [1000, 0]", "mine.toml:1: D_in: 0 is not a whole number of at least 1"),
@@ -130,6 +139,16 @@ def test_names_of_implementations_and_devices_are_taken_as_they_are():
         ("baseline = 1979-05-27", "mine.toml:1: baseline: datetime.date(1979, 5, 27) is not a name"),
         ('"N" = 0', "mine.toml:1: N: 0 is not a whole number of at least 1"),
         ("D_in = 1\n  N = 0", "mine.toml:2: N: 0 is not a whole number of at least 1"),
+        ("ceilings = 1", "mine.toml:1: ceilings: 1 is not true or false, nor 'yes' or 'no'"),
+        (
+            "N = 4\nmin_effect_of = 0.1",
+            'mine.toml:2: min_effect_of: 0.1 is not a table of patterns, like "step*numpy*" = "5%"',
+        ),
+        (
+            'N = 4\n[min_effect_of]\n"step*" = "5%"\n"train*" = "lots"',
+            "mine.toml:2: min_effect_of: 'train*': 'lots' is not a percentage like 2%, or a fraction below 1 like 0.02",
+        ),
+        ('[min_effect_of]\n"" = 0.1', "mine.toml:1: min_effect_of: '' is no pattern of a cell's key"),
         ("samples.x = 1", "mine.toml:1: samples: {'x': 1} is not a whole number of at least 1"),
     ],
 )
@@ -143,6 +162,11 @@ def test_what_is_not_toml_is_one_line_with_the_file_and_the_place(text):
     assert told.startswith("mine.toml: not valid TOML: ")
     assert re.search(r"\(at (line \d+, column \d+|end of document)\)$", told)
     assert "\n" not in told
+
+
+def test_a_minimum_effect_by_pattern_keeps_the_file_s_order():
+    asked = grid.parse('N = 4\n[min_effect_of]\n"step*" = "5%"\n"*" = 0.1\n"fwd*" = 0\n', "g", "g.toml")
+    assert asked == Grid("g", N=(4,), min_effect_of=(("step*", 0.05), ("*", 0.1), ("fwd*", 0.0)))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -183,6 +207,30 @@ def test_a_grid_file_is_named_by_its_stem_and_its_mistakes_by_its_path(tmp_path)
         grid.read(str(path))
 
 
+@pytest.mark.parametrize(("value", "wanted"), [(True, True), (False, False), ("yes", True), ("no", False)])
+def test_ceilings_are_measured_or_not(value, wanted):
+    assert grid.override(Grid("g"), {"ceilings": value}, str).ceilings is wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1.5 h", 5400), ("0.5s", 0.5), (120, 120), (2.5, 2.5)]
+)
+def test_a_time_budget_is_in_seconds_minutes_or_hours(value, seconds):
+    assert grid.override(Grid("g"), {"time_budget": value}, str).time_budget == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "fraction"), [("2%", 0.02), ("0.5 %", 0.005), ("0.02", 0.02), (0.02, 0.02), (0, 0.0)]
+)
+@pytest.mark.parametrize("key", ["precision", "min_effect"])
+def test_a_fraction_may_be_a_percentage(key, value, fraction):
+    assert getattr(grid.override(Grid("g"), {key: value}, str), key) == pytest.approx(fraction)
+
+
+def test_passes_may_be_as_many_as_it_takes():
+    assert grid.parse('passes = "auto"\ntime_budget = "2m"', "g", "g.toml") == Grid("g", passes="auto", time_budget=120)
+
+
 def test_options_replace_what_they_name_and_leave_the_rest():
     asked = grid.override(Grid("g", H=(7,)), {"N": ["8", "16"], "passes": "3", "threads": ["1", "all"]}, str)
     assert asked == Grid("g", H=(7,), N=(8, 16), passes=3, threads=(1, "all"))
@@ -194,8 +242,11 @@ def test_options_replace_what_they_name_and_leave_the_rest():
         ("N", ["8", "eight"], "--N: 'eight' is not a whole number of at least 1"),
         ("N", ["8", ""], "--N: '' is not a whole number of at least 1"),
         ("N", ["8", "08"], "--N: 8 stands there twice"),
-        ("passes", "0", "--passes: 0 is not a whole number of at least 1"),
-        ("passes", "-3", "--passes: '-3' is not a whole number of at least 1"),
+        ("passes", "0", "--passes: 0 is not a whole number of at least 1, nor 'auto'"),
+        ("passes", "-3", "--passes: '-3' is not a whole number of at least 1, nor 'auto'"),
+        ("time_budget", "5 days", "--time_budget: '5 days' is not a time like 90s, 5m or 1h"),
+        ("precision", "100%", "--precision: '100%' is not a percentage like 2%, or a fraction below 1 like 0.02"),
+        ("min_effect", "nan", "--min_effect: 'nan' is not a percentage like 2%, or a fraction below 1 like 0.02"),
         ("dtype", ["half"], "--dtype: 'half' is not one of float32, float64"),
         ("device", [""], "--device: '' is not a name"),
     ],

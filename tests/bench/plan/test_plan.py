@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 import implementations
+from bench.plan import looks
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.grid import Grid, PlanError, names, read
-from bench.plan.plan import Machine, Plan, resolve
+from bench.plan.plan import TIME_BUDGET, Machine, Plan, resolve
 
 KINDS = {"cupy": ("cuda",), "jax": ("cpu", "cuda", "tpu"), "numpy": ("cpu",), "torch": ("cpu", "cuda", "mps")}
 HOST = Machine(cpus=4)
@@ -91,6 +92,25 @@ def test_the_grid_s_settings_and_the_machine_s_processors_are_the_plan_s():
     assert (made.baseline, made.cpus, made.seed) == ("torch", 4, 7)
 
 
+def test_a_run_of_a_fixed_number_of_passes_is_not_adaptive():
+    made = plan(passes=3)
+    assert (made.passes, made.adaptive, made.time_budget) == (3, False, None)
+    assert (made.precision, made.min_effect) == (0.01, 0.02)
+
+
+def test_a_run_of_as_many_passes_as_it_takes_has_at_least_five_and_five_minutes():
+    made = plan(passes="auto", precision=0.005, min_effect=0.03)
+    assert (made.passes, made.adaptive, made.time_budget) == (looks.FIRST, True, TIME_BUDGET) == (5, True, 300.0)
+    assert (made.precision, made.min_effect) == (0.005, 0.03)
+    assert plan(passes="auto", time_budget=90.0).time_budget == 90.0
+
+
+def test_a_time_budget_is_refused_where_the_number_of_passes_is_fixed():
+    expected = "grid g: time_budget: a run of 5 passes takes its time; ask for --passes auto"
+    assert complaint(time_budget=60.0) == expected
+    assert complaint(where={"time_budget": "--time-budget"}, time_budget=60.0).startswith("--time-budget: a run of")
+
+
 def test_all_threads_are_the_usable_processors():
     made = plan(threads=("all", 3), implementation=("numpy",))
     assert [made.threads(cell.contender) for cell in made.cells] == [4, 3]
@@ -159,7 +179,50 @@ def test_select_keeps_the_plan_s_order_and_its_settings():
     made = plan(phase=("forward", "step"), N=(8, 16))
     some = [made.cells[5], made.cells[1], made.cells[3]]
     assert made.select(some).cells == (made.cells[1], made.cells[3], made.cells[5])
-    assert replace(made.select(some), cells=made.cells) == made
+    assert replace(made.select(some), cells=made.cells, ceilings=made.ceilings) == made
+
+
+def ceilings(made: Plan) -> list[str]:
+    return [contender.label for contender in made.ceilings]
+
+
+def test_every_backend_measures_the_ceilings_of_a_device_that_it_knows_chosen_or_not():
+    assert ceilings(plan(implementation=("numpy",))) == ["jax-cpu-float32", "numpy-cpu-float32", "torch-cpu-float32"]
+    on_cuda = ["cupy-cuda:1-float64", "jax-cuda:1-float64", "torch-cuda:1-float64"]
+    assert ceilings(plan(TWO_CUDA, implementation=("torch",), device=("cuda:1",), dtype=("float64",))) == on_cuda
+
+
+def test_ceilings_are_measured_with_each_limit_on_threads():
+    labels = ceilings(plan(CUDA, implementation=("numpy", "torch"), threads=(1, 2)))
+    assert [label for label in labels if label.startswith("torch")] == [
+        "torch-cpu-float32-T1",
+        "torch-cuda-float32-T1",
+        "torch-cpu-float32-T2",
+    ]
+
+
+def test_variants_of_a_backend_and_sources_that_cannot_be_read_measure_no_ceilings():
+    def known(name: str) -> tuple[str, ...]:
+        if name == "broken":
+            raise SyntaxError("invalid syntax")
+        return ("cpu",)
+
+    names = ["broken", "numba", "torch", "torch_module"]
+    made = resolve(Grid("g", implementation=("torch_module",), baseline="torch"), HOST, names, known, 1)
+    assert ceilings(made) == ["numba-cpu-float32", "torch-cpu-float32"]
+
+
+def test_ceilings_can_be_left_out():
+    assert plan(ceilings=False).ceilings == ()
+
+
+def test_select_keeps_the_ceilings_of_what_it_keeps():
+    made = plan(dtype=("float32", "float64"))
+    assert ceilings(made.select([cell for cell in made.cells if str(cell.contender) == "torch-cpu-float64"])) == [
+        "jax-cpu-float64",
+        "numpy-cpu-float64",
+        "torch-cpu-float64",
+    ]
 
 
 def test_select_passes_over_cells_the_plan_does_not_have():

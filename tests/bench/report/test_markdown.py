@@ -31,6 +31,7 @@ EVERY_SECTION = [
     "Fastest",
     "Step time",
     "Speed-up over numpy",
+    "How far to trust it",
     "What it costs to get there",
     "Threads",
     "What failed, and why",
@@ -129,6 +130,7 @@ def test_a_run_that_was_stopped_was_cut_off_too():
 def test_a_run_without_a_single_time_is_still_a_page():
     text = page(passes=0, complete=False)
     assert sections(text) == [
+        "How far to trust it",
         "What failed, and why",
         "What was asked",
         "Machine and versions",
@@ -139,8 +141,9 @@ def test_a_run_without_a_single_time_is_still_a_page():
 
 def test_the_fastest_is_named_alone_where_the_others_are_slower():
     found = section(page(), "Fastest")
-    assert re.search(r"N=64 D_in=1000 H=100 +\| \*\*torch\*\* [\d.]+ µs +\| \*\*torch\*\* [\d.]+ µs +\|", found)
-    assert re.search(r"N=512 D_in=1000 H=100 +\| \*\*numpy\*\*", found)
+    line = r"1 \*\*torch\*\* [\d.]+ µs<br>2 numpy +"
+    assert re.search(rf"N=64 D_in=1000 H=100 +\| {line}\| {line}\|", found)
+    assert re.search(r"N=512 D_in=1000 H=100 +\| 1 \*\*numpy\*\* [\d.]+ ms +\|", found)
 
 
 def test_whoever_cannot_be_told_apart_from_the_fastest_is_named_with_it():
@@ -149,20 +152,72 @@ def test_whoever_cannot_be_told_apart_from_the_fastest_is_named_with_it():
         plan_of_cells(),
         seconds=lambda cell, passage: 1e-3 * (noise[passage] if cell.contender == TORCH else 0.99),
     )
-    assert re.search(r"\*\*numpy\*\* 990 µs \(or torch\)", section(markdown.report(told.records()), "Fastest"))
+    assert "| 1 **numpy** 990 µs 1–2, torch 1–2 |" in section(markdown.report(told.records()), "Fastest")
 
 
 def test_from_one_pass_nobody_can_be_told_apart():
     found = section(markdown.report(Story(plan_of_cells(passes=1)).records()), "Fastest")
-    assert "**torch**" in found
-    assert "(or numpy)" in found
+    assert re.search(r"\| 1 \*\*torch\*\* [\d.]+ µs 1–2, numpy 1–2 \|", found)
 
 
 def test_each_dtype_has_its_own_fastest():
     contenders = [Contender(name, "cpu", dtype) for dtype in ("float32", "float64") for name in ("numpy", "torch")]
     found = section(markdown.report(Story(plan_of_cells(contenders)).records()), "Fastest")
-    assert "**torch, float32**" in found
-    assert "<br>**torch, float64**" in found
+    one, other = re.search(r"H=100 +\| (.+?) +\|", found)[1].split("<br><br>")
+    assert one.startswith("1 **torch, float32** ")
+    assert one.endswith("<br>2 numpy, float32")
+    assert other.startswith("1 **torch, float64** ")
+
+
+def test_each_limit_on_threads_has_its_own_fastest():
+    contenders = [Contender(name, "cpu", "float32", threads) for threads in (1, 2) for name in ("numpy", "torch")]
+    times = dict(zip(contenders, (3e-3, 4e-3, 2e-3, 1e-3), strict=True))
+    told = Story(plan_of_cells(contenders), seconds=lambda cell, passage: times[cell.contender])
+    one, other = re.search(r"H=100 +\| (.+?) +\|", section(markdown.report(told.records()), "Fastest"))[1].split(
+        "<br><br>"
+    )
+    assert one == "1 **numpy, 1 threads** 3.00 ms<br>2 torch, 1 threads"
+    assert other == "1 **torch, 2 threads** 1.00 ms<br>2 numpy, 2 threads"
+
+
+def test_contenders_stand_by_their_best_rank_and_within_it_by_their_time():
+    names = [Contender(name, "cpu", "float32") for name in ("numpy", "torch", "jax", "numba", "slow")]
+    times = dict(zip(names, (1.015e-3, 1e-3, 1.03e-3, 2e-3, 3e-3), strict=True))
+    told = Story(plan_of_cells(names), seconds=lambda cell, passage: times[cell.contender])
+    found = section(markdown.report(told.records()), "Fastest")
+    assert "| 1 **torch** 1.00 ms 1–2, numpy 1–3<br>2 jax 2–3<br>4 numba<br>5 slow |" in found
+
+
+def test_where_typical_time_and_floor_disagree_both_are_told():
+    told = [
+        replace(record, seconds=[min(record.seconds), *(1.5 * second for second in record.seconds[1:])])
+        if isinstance(record, Block) and "torch" in record.cell
+        else record
+        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3).records()
+    ]
+    text = markdown.report(told)
+    assert "### Where typical time and floor disagree" in section(text, "Speed-up over numpy")
+    assert re.search(r"\| torch +\| N=64 D_in=1000 H=100 +\| step +\| slower 0.67× .*\| same 1.00×", text)
+    assert "### Where typical time and floor disagree" not in page()
+
+
+def test_how_far_to_trust_it_is_told():
+    assert "- not calibrated: " in section(page(), "How far to trust it")
+
+
+def test_a_run_of_as_many_passes_as_it_takes_says_so():
+    text = markdown.report(Story(plan_of_cells(time_budget=60.0)).records())
+    assert "| 5 or more × 2 × 5 at most" in section(text, "What was asked")
+    method = section(text, "How it was measured")
+    assert "In each pass every contender had a fresh process" in method
+    assert "Intervals are 95 %, over all the looks at the run together, with" in method
+    assert "In each of 5 passes" in section(page(), "How it was measured")
+
+
+def test_a_minimum_effect_that_was_asked_for_is_the_one_that_is_told():
+    text = markdown.report(Story(plan_of_cells(min_effect=0.05)).records())
+    assert "▲ faster, ▼ slower by more than 5 %" in section(text, "Speed-up over numpy")
+    assert "wholly beyond (or within) 5 % and survives" in section(text, "How it was measured")
 
 
 @pytest.mark.parametrize(("factor", "mark"), [(2.0, "▲ 2.00×"), (0.5, "▼ 0.50×"), (1.0, "= 1.00×")])

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pandas as pd
 
 from bench.analyse import tables
+from bench.measure.records import Block
 from bench.plan.cells import Contender
-from bench.report import terminal
+from bench.report import terminal, trust
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records, same_as_golden
 
 
@@ -69,6 +72,39 @@ def test_without_a_baseline_there_is_no_ratio():
     line = summary(Story(plan_of_cells((TORCH,))).records()).splitlines()[2]
     assert "—" in line
     assert "baseline" not in line
+
+
+def test_a_row_has_its_rank_or_what_the_verdicts_leave_open():
+    jax = Contender("jax", "cpu", "float32")
+    times = {NUMPY: 1e-3, TORCH: 1e-3, jax: 2e-3}
+    told = Story(plan_of_cells((NUMPY, TORCH, jax)), seconds=lambda cell, passage: times[cell.contender])
+    header, _, *lines = summary(told.records()).splitlines()
+    assert header.split()[:5] == ["N=64", "D_in=1000", "H=100", "rank", "step"]
+    assert {line.split()[0]: line.split()[1] for line in lines} == {"numpy": "1–2", "torch": "1–2", "jax": "3"}
+
+
+def test_a_floor_that_says_something_else_is_told_beside_the_verdict():
+    told = [
+        replace(record, seconds=[min(record.seconds), *(1.5 * second for second in record.seconds[1:])])
+        if isinstance(record, Block) and "torch" in record.cell
+        else record
+        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3).records()
+    ]
+    [line] = [line for line in summary(told).splitlines() if line.startswith("torch")]
+    assert "slower (floor: same)" in line
+    assert "floor" not in summary(records())
+
+
+def test_the_page_has_the_summary_and_below_it_how_far_to_trust_it():
+    text = terminal.page(records())
+    assert text.startswith(summary(records()))
+    assert trust.UNCALIBRATED in text.removeprefix(summary(records())).splitlines()
+
+
+def test_a_run_without_times_has_a_page():
+    text = terminal.page(records(passes=0, complete=False))
+    assert text.startswith("Not timed:")
+    assert trust.UNCALIBRATED in text
 
 
 def test_contenders_are_told_apart_by_dtype_and_threads():

@@ -16,7 +16,7 @@ from bench.measure.worker import main
 from bench.measure.worker.session import Failure
 from bench.plan.cells import PHASES, Contender
 
-CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "seed": 0}
+CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "seed": 0, "slowdown": None}
 THREADS_HELD = 1.15
 """Processor seconds per second, of one thread, with a margin for the clocks."""
 
@@ -51,6 +51,27 @@ def test_every_request_has_one_line_in_reply():
     assert len(block["seconds"]) == 2
     assert left["host_bytes"] > 0
     assert left["device_bytes"] is None
+
+
+def test_what_was_verified_before_is_called_but_not_verified_again():
+    request = {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": ["step"], "steps": 2}
+    _, first, again = served({"verb": "start"}, request, {**request, "check": False})
+    assert first["ok"]["error"] is not None
+    assert again["ok"]["first_calls"]["step"] > 0
+    assert [again["ok"][name] for name in ("error", "tolerance", "tensor", "verify_seconds")] == [None, None, "", 0.0]
+
+
+def test_a_contender_that_is_slowed_on_purpose_is_right_all_the_same():
+    _, prepared, _, block, _ = served(
+        {"verb": "start"},
+        {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": [*PHASES], "steps": 2},
+        {"verb": "enter", "phase": "train", "samples": 2, "inner": 1},
+        {"verb": "block"},
+        {"verb": "leave"},
+        slowdown=0.05,
+    )
+    assert 0 <= prepared["ok"]["error"] <= prepared["ok"]["tolerance"]
+    assert len(block["ok"]["seconds"]) == 2
 
 
 def test_no_requests_are_the_end():

@@ -57,3 +57,18 @@ def test_without_proc_the_peak_is_the_process_s_own(monkeypatch):
     monkeypatch.setattr(memory.sys, "platform", "darwin")
     assert memory.peak_bytes() == pytest.approx(kilobytes, rel=0.1)
     assert sys.platform == "darwin"
+
+
+def test_some_memory_is_available_and_less_than_a_petabyte():
+    assert MEGABYTE < memory.available_bytes() < 2**50
+
+
+def test_the_last_level_cache_is_the_largest_that_the_system_tells(tmp_path):
+    for index, size in enumerate(("32K", "1024K", "33M", "")):
+        (tmp_path / f"index{index}").mkdir()
+        (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
+    assert memory.last_level_cache_bytes(tmp_path) == 33 * MEGABYTE
+
+
+def test_a_cache_that_is_not_told_is_guessed_generously(tmp_path):
+    assert memory.last_level_cache_bytes(tmp_path / "nowhere") == memory.UNKNOWN_CACHE_BYTES

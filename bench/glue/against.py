@@ -1,0 +1,88 @@
+"""Base against head: what became of each cell, for its test, the terminal and the files of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .replay import Outcome
+
+if TYPE_CHECKING:
+    from bench.analyse.changes import Change
+    from bench.report.compare import Comparison
+
+NOTHING = "No cell has a time on both sides: nothing could be compared."
+
+
+def suspects(folder: Path) -> set[str]:
+    """The keys of cells that are to be confirmed."""
+    from bench.analyse import ab
+    from bench.measure import journal
+
+    return ab.suspects(journal.read(folder))
+
+
+def undecided(folder: Path) -> set[str]:
+    """The keys of cells that need more passes."""
+    from bench.analyse import ab
+    from bench.measure import journal
+
+    return ab.undecided(journal.read(folder))
+
+
+def outcomes(folder: Path, fail_on: Sequence[str]) -> dict[str, Outcome]:
+    """Of each cell's test, by its key: its samples are head's; a verdict that is to fail is its status."""
+    from bench.analyse import ab, tables
+    from bench.measure import journal
+    from bench.plan.sides import HEAD, off
+
+    records = journal.read(folder)
+    heads = {off(held.cell): held for held in tables.by_cell(records).values() if held.cell.contender.variant == HEAD}
+    found = {}
+    for change in ab.changes(records):
+        held = heads.get(change.cell)
+        samples = tuple(second for block in held.blocks for second in block.seconds) if held else ()
+        found[change.cell.key] = _outcome(change, samples, fail_on)
+    return found
+
+
+def compared(folder: Path, fail_on: Sequence[str]) -> Comparison:
+    """The whole of it."""
+    from bench.measure import journal
+    from bench.report import ab
+
+    return ab.comparison(journal.read(folder), fail_on)
+
+
+def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
+    """Write `comparison.md` and `comparison.json`; whether it fails, as it does where there was nothing to compare,
+    and lines for the terminal."""
+    from bench.report import compare
+
+    told = compared(folder, fail_on)
+    write(told, folder)
+    compared_any = any(change.ratio.passes for change in told.changes)
+    lines = compare.text(told).splitlines()
+    return bool(told.outcome.failing) or not compared_any, lines if compared_any else [*lines, NOTHING]
+
+
+def write(told: Comparison, folder: Path) -> None:
+    """Beside the run's other files."""
+    from bench.report import compare
+
+    (folder / "comparison.md").write_text(compare.markdown(told), encoding="utf-8")
+    (folder / "comparison.json").write_text(json.dumps(compare.data(told), indent=1) + "\n", encoding="utf-8")
+
+
+def _outcome(change: Change, samples: tuple[float, ...], fail_on: Sequence[str]) -> Outcome:
+    from bench.analyse.gate import percent
+
+    facts: dict[str, Any] = {"verdict": change.verdict, "change": percent(change.ratio)}
+    if change.verdict in fail_on:
+        told = (percent(change.ratio) if change.ratio.passes else "", change.reason)
+        return Outcome(change.verdict, ", ".join(part for part in told if part), samples, facts)
+    if change.head.status == "absent":
+        return Outcome("unavailable", change.reason, (), facts)
+    return Outcome(change.head.status, change.head.reason, samples, facts)

@@ -1,0 +1,131 @@
+"""What the history keeps of a run: of each cell one floor and one typical time a process, and what they depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.analyse import tables
+from bench.analyse.statistics import estimate, floor, typical
+from bench.measure import machine
+from bench.measure.records import Record, RunStarted
+from bench.measure.session import plan_of
+from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A cell of a run that has a time. Texts are JSON objects, their keys in order."""
+
+    key: str
+    cell: str
+    conditions: str
+    """What must not change within a series of timings."""
+    versions: str
+    """What may change from run to run, and explain a change."""
+    seconds: float
+    """The floor over the passes."""
+    floors: tuple[float, ...]
+    """Seconds, by pass."""
+    typicals: tuple[float, ...]
+    min_effect: float
+    """The relative difference too small to matter, as a fraction."""
+
+
+@dataclass(frozen=True)
+class Untimed:
+    """A cell of a run that has none; of its conditions those that are known without one."""
+
+    key: str
+    cell: str
+    conditions: str
+    status: str
+    reason: str
+    min_effect: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished run."""
+
+    run: str
+    started: str
+    """UTC, ISO 8601."""
+    adaptive: bool
+    timed: tuple[Timed, ...]
+    untimed: tuple[Untimed, ...]
+
+
+def entry_of(records: Sequence[Record]) -> Entry:
+    """Of a journal. Raises ValueError where it is not one of a whole run of one side, or of another version of
+    relubench."""
+    try:
+        head, plan = tables.started(records), plan_of(tables.started(records))
+        held = tables.by_cell(records).values()
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not of this version of relubench: {error!r}") from error
+    if not tables.is_complete(records):
+        raise ValueError(f"{head.run} was cut off, and only whole runs are kept")
+    if plan.sides:
+        raise ValueError(f"{head.run} compares two sides, of which each may be of any revision")
+    return Entry(
+        head.run,
+        head.started,
+        plan.adaptive,
+        tuple(_timed(one, plan, head) for one in held if one.blocks and not one.failed),
+        tuple(_untimed(one, plan, head) for one in held if one.failed or not one.blocks),
+    )
+
+
+def cell_of(told: dict[str, Any]) -> Cell:
+    """The cell that an entry has as plain data."""
+    return Cell(Contender(**told["contender"]), Shape(**told["shape"]), told["phase"])
+
+
+def _timed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
+    worker = held.workers[-1]
+    floors = [floor(seconds) for seconds in held.per_pass().values()]
+    on = {"precision": worker.precision, **({"device": worker.device_name} if worker.device_name else {})}
+    versions = {
+        worker.backend: worker.backend_version,
+        "python": worker.interpreter,
+        **{name: str(value) for name, value in worker.details.items() if name != "executable"},
+        **{name: head.machine.get(name, "") for name in ("system", "relubench", "source")},
+    }
+    return Timed(
+        held.cell.key,
+        _json(asdict(held.cell)),
+        _json(_conditions(held.cell, plan, head) | on),
+        _json(versions),
+        estimate(floors).value,
+        tuple(floors),
+        tuple(typical(seconds) for seconds in held.per_pass().values()),
+        plan.min_effect_of(held.cell),
+    )
+
+
+def _untimed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Untimed:
+    status, reason = (held.failed.status, held.failed.reason) if held.failed else ("not_run", "")
+    conditions = _json(_conditions(held.cell, plan, head))
+    return Untimed(held.cell.key, _json(asdict(held.cell)), conditions, status, reason, plan.min_effect_of(held.cell))
+
+
+def _conditions(cell: Cell, plan: Plan, head: RunStarted) -> dict[str, Any]:
+    """The machine, the threads, and how it was sampled: a 5th percentile depends on how many there are."""
+    return {
+        "machine": machine.fingerprint(head.machine),
+        "cpu": head.machine.get("cpu", ""),
+        "processors": head.machine.get("usable_processors"),
+        "measurement": head.machine.get("measurement", 1),
+        "threads": plan.threads(cell.contender),
+        "rounds": plan.rounds,
+        "samples": plan.samples,
+        **({"steps": plan.steps} if cell.phase == "train" else {}),
+    }
+
+
+def _json(told: dict[str, Any]) -> str:
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))

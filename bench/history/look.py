@@ -1,0 +1,153 @@
+"""What the index has to tell of some cells: read, and handed to what makes sense of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pandas as pd
+
+from bench.analyse import history
+from bench.analyse.history import Look, Newest, Shift, Trend
+from bench.analyse.sides import CellSide
+
+from .entries import cell_of
+from .store import Failed, Reader, Series
+
+ALL = "*"
+AGO = re.compile(r"(\d+)\s*([hdw])")
+UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def look(kept: Reader, pattern: str = ALL, since: pd.Timestamp | None = None) -> Look:
+    """At the cells whose key or id is like `pattern`, all runs of which are looked at; those that have none from
+    `since` on are left out. Raises ValueError where there are no such cells."""
+    runs = kept.runs()
+    if runs.empty:
+        raise ValueError("the history has no runs yet")
+    last = runs.iloc[-1]
+    numbers = _like(kept.cells(), pattern)
+    found: list[tuple[Series, list[Shift]]] = []
+    held: list[Newest] = []
+    first: list[str] = []
+    latest: dict[str, list[tuple[Series, pd.Timestamp]]] = {}
+    for number in numbers:
+        series = kept.series(number)
+        if series.timings.empty:
+            continue
+        latest.setdefault(series.key, []).append((_last_runs(series), series.timings["started"].iloc[-1]))
+        if series.timings["run"].iloc[-1] == last["name"]:
+            one = _newest(series)
+            held += [one] if one.floors else []
+            first += [] if one.floors else [series.key]
+        light = series.timings[["run", "started", "seconds", "versions"]]
+        found.append((Series(series.key, series.cell, series.conditions, light), _shifts(series)))
+    held += [one for failed in kept.failed(last["name"]) for one in _failed(failed, latest.get(failed.key, []))]
+    shifts = history.real([shifts for _, shifts in found])
+    told = kept.versions()
+    trends = [_trend(series, kept_shifts, told) for (series, _), kept_shifts in zip(found, shifts, strict=True)]
+    changes = history.newest(held, bool(last["adaptive"])) if held else []
+    shown = [trend for trend in _begins(trends) if since is None or trend.seconds.index[-1] >= since]
+    return Look(len(runs), last["name"], shown, changes, first, kept.missing(), since)
+
+
+def since(text: str, now: datetime | None = None) -> pd.Timestamp:
+    """`2026-01-01`, `2026-01-01T12:00` (UTC where it does not say), or so long ago: `12h`, `30d`, `4w`.
+    Raises ValueError for anything else."""
+    ago = AGO.fullmatch(text.strip())
+    try:
+        if ago:
+            return pd.Timestamp((now or datetime.now(UTC)) - timedelta(**{UNITS[ago[2]]: int(ago[1])}))
+        told = datetime.fromisoformat(text.strip())
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text!r} is neither a date like 2026-01-01 nor a time like 30d, 12h or 4w") from error
+    return pd.Timestamp(told if told.tzinfo else told.replace(tzinfo=UTC))
+
+
+def _like(keys: dict[int, str], pattern: str) -> list[int]:
+    """`*` and `?` stand for other characters; brackets for themselves, since every key has them."""
+    literal = pattern.replace("[", "[[]")
+    found = [number for number, key in keys.items() if any(fnmatchcase(name, literal) for name in (key, _id(key)))]
+    if not found:
+        near = difflib.get_close_matches(pattern, keys.values(), n=1, cutoff=0.0)
+        hint = f"; there is {near[0]}" if near else ""
+        raise ValueError(f"--cell: no cell of the history is like {pattern!r}{hint}")
+    return found
+
+
+def _id(key: str) -> str:
+    return key.partition("[")[2].removesuffix("]")
+
+
+def _shifts(series: Series) -> list[Shift]:
+    return history.shifts(series.timings["seconds"])
+
+
+def _newest(series: Series) -> Newest:
+    """Its last run, and those before it that are on their last level."""
+    last = series.timings.iloc[-1]
+    floors, typicals = _processes([last["floors"]])[0], _processes([last["typicals"]])[0]
+    side = CellSide(
+        cell_of(series.cell),
+        "ok",
+        floors=dict(enumerate(floors.tolist(), 1)),
+        typicals=dict(enumerate(typicals.tolist(), 1)),
+    )
+    return _against(side, series.timings.iloc[:-1], float(last["min_effect"]))
+
+
+def _failed(failed: Failed, latest: Sequence[tuple[Series, pd.Timestamp]]) -> list[Newest]:
+    """A cell without a time, against the newest of its series whose conditions it would be measured under; nothing
+    where there is none to miss, unless it is wrong."""
+    alike = [each for each in latest if failed.conditions.items() <= each[0].conditions.items()]
+    side = CellSide(cell_of(failed.cell), failed.status, failed.reason)
+    if alike:
+        return [_against(side, max(alike, key=lambda each: each[1])[0].timings, failed.min_effect)]
+    return [Newest(side, [], [], failed.min_effect)] if failed.status == "wrong" else []
+
+
+def _against(side: CellSide, before: pd.DataFrame, min_effect: float) -> Newest:
+    base = before.iloc[history.last_level(before["seconds"])]
+    return Newest(side, _processes(base["floors"]), _processes(base["typicals"]), min_effect)
+
+
+def _last_runs(series: Series) -> Series:
+    """As much of it as a run is held against."""
+    return Series(series.key, series.cell, series.conditions, series.timings.iloc[-history.MOST_BASE :])
+
+
+def _processes(packed: Sequence[bytes] | pd.Series) -> list[np.ndarray]:
+    return [np.frombuffer(one, "<f8") for one in packed]
+
+
+def _trend(series: Series, shifts: list[Shift], told: dict[int, dict[str, str]]) -> Trend:
+    timings = series.timings
+    versions = timings["versions"].tolist()
+    return Trend(
+        series.key,
+        series.conditions,
+        pd.Series(timings["seconds"].to_numpy(), pd.DatetimeIndex(timings["started"])),
+        timings["run"].tolist(),
+        shifts,
+        history.levels(timings["seconds"], shifts),
+        [history.differences(versions, told, shift.at) for shift in shifts],
+    )
+
+
+def _begins(trends: Sequence[Trend]) -> list[Trend]:
+    """Those of one cell together, in the order they began, each with what makes it another series."""
+    by_key: dict[str, list[Trend]] = {}
+    for trend in sorted(trends, key=lambda trend: trend.seconds.index[0]):
+        by_key.setdefault(trend.key, []).append(trend)
+    order = dict.fromkeys(trend.key for trend in trends)
+    return [
+        replace(trend, begins=history.begun(mine[place - 1].conditions, trend.conditions)) if place else trend
+        for key in order
+        for mine in [by_key[key]]
+        for place, trend in enumerate(mine)
+    ]

@@ -1,0 +1,124 @@
+"""A side of a comparison from what it is called by: a git revision, or a Python interpreter or environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import implementations
+from bench.plan.grid import PlanError
+from bench.plan.sides import Side
+
+from .client import ROOT
+
+PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe")
+"""Where an environment has its interpreter."""
+OLDEST = (3, 11)
+THIS = "."
+"""This source tree under this interpreter."""
+
+
+def side(name: str, asked: str, option: str, stack: ExitStack, invoked_in: Path) -> Side:
+    """The side that `asked` stands for: THIS, a path of an interpreter or an environment, or a revision of this
+    repository, which is checked out for as long as the stack is open. Raises PlanError, which begins with `option`."""
+    if asked == THIS:
+        return Side(name, "this tree", sys.executable, str(ROOT), tuple(implementations.names()))
+    revision = "" if _is_path(asked) else _revision(asked)
+    if revision:
+        tree = _worktree(revision, asked, option, stack)
+        names = tuple(implementations.names(tree / "implementations"))
+        return Side(name, f"{revision[:9]} ({asked})", sys.executable, str(tree), names)
+    path = invoked_in / Path(asked).expanduser()
+    if not _is_path(asked) and not (asked and path.exists()):
+        raise PlanError(f"{option}: {asked!r} is neither a Python environment nor {_no_revision()}")
+    return Side(name, asked, _interpreter(path, asked, option), str(ROOT), tuple(implementations.names()))
+
+
+def grid_file(side: Side, file: Path) -> Path:
+    """Where a side would have a grid file: in its own tree, if the file lies in this one."""
+    here, root = file.resolve(), ROOT.resolve()
+    return Path(side.source) / here.relative_to(root) if here.is_relative_to(root) else file
+
+
+def device_kinds(side: Side, name: str, path: Sequence[str]) -> tuple[str, ...]:
+    """Those that a side's file of an implementation says it knows. Raises LookupError, SyntaxError."""
+    if side.source == str(ROOT) or ":" in name or name not in side.implementations:
+        return implementations.device_kinds(name, path)
+    folder = Path(side.source) / "implementations"
+    module = f"{name}_" if (folder / f"{name}_.py").exists() else name
+    return implementations.device_kinds(f"{module}:Net", [str(folder)])
+
+
+def _is_path(asked: str) -> bool:
+    return asked.startswith((".", "~", os.sep))
+
+
+def _interpreter(path: Path, asked: str, option: str) -> str:
+    if path.is_dir():
+        found = [path / python for python in PYTHONS if (path / python).exists()]
+        if not found:
+            raise PlanError(f"{option}: {asked} is a folder without {' or '.join(PYTHONS[:2])}: not an environment")
+        path = found[0]
+    try:
+        told = subprocess.run(
+            [path, "-c", "import sys, numpy; print(*sys.version_info[:2])"], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PlanError(f"{option}: {asked} is no Python interpreter or environment: {error}") from error
+    if told.returncode:
+        raise PlanError(f"{option}: {asked} cannot be used, NumPy is the least it needs: {_last(told.stderr)}")
+    version = re.fullmatch(r"(\d+) (\d+)", told.stdout.strip())
+    if not version:
+        raise PlanError(f"{option}: {asked} does not answer as Python does: {told.stdout.strip()!r}")
+    if (int(version[1]), int(version[2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise PlanError(f"{option}: {asked} is Python {version[1]}.{version[2]}; {oldest} or newer is needed")
+    return str(path)
+
+
+def _revision(asked: str) -> str:
+    """Its hash; empty where there is none, or no git."""
+    if not asked or asked.startswith("-"):
+        return ""
+    found = _git("rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}")
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _no_revision() -> str:
+    """What it is not, or why that cannot be told."""
+    told = _git("rev-parse", "--git-dir")
+    why = f", for {ROOT} is none that git can read: {_last(told.stderr)}" if told.returncode else ""
+    return f"a git revision of this repository{why}"
+
+
+def _worktree(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
+    """What stands for ROOT at a revision, which may be a folder in a repository."""
+    prefix = _git("rev-parse", "--show-prefix").stdout.strip()
+    if _git("cat-file", "-e", f"{revision}:{prefix}implementations/__init__.py").returncode:
+        raise PlanError(f"{option}: revision {revision[:9]} ({asked}) has no implementations/")
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relubench-")))
+    tree = folder / "tree"
+    # Hooks are for people's own checkouts.
+    added = _git("-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), revision)
+    if added.returncode:
+        raise PlanError(f"{option}: git cannot check out {revision[:9]} ({asked}): {_last(added.stderr)}")
+    stack.callback(_git, "worktree", "remove", "--force", str(tree))
+    return tree / prefix
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(ROOT), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+def _last(lines: str) -> str:
+    return next(iter(reversed(lines.strip().splitlines())), "no message")

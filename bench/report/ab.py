@@ -1,0 +1,35 @@
+"""Base against head, measured in the same passes: as a comparison, and as a section of the run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.analyse import ab, gate, tables
+from bench.measure.records import Record
+from bench.measure.session import plan_of
+
+from . import compare
+from .compare import Comparison
+
+HOW = "paired: base and head had fresh processes in the same passes, and took turns"
+
+
+def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Comparison:
+    """Of a journal of two sides."""
+    head = tables.started(records)
+    plan = plan_of(head)
+    changes = ab.changes(records)
+    base, other = plan.sides
+    facts = {
+        "run": head.run,
+        "fail_on": [*fail_on],
+        "min_effect": plan.min_effect,
+        "min_effect_of": dict(plan.min_effects),
+        "confirming_passes": len(ab.confirming(records)),
+    }
+    return Comparison(base.label, other.label, gate.outcome(changes, fail_on), changes, how=HOW, facts=facts)
+
+
+def section(records: Sequence[Record]) -> str:
+    """Markdown; empty for a run of one side."""
+    return compare.section(comparison(records)) if plan_of(tables.started(records)).sides else ""

@@ -1,0 +1,159 @@
+"""A run as the formats take it: its cells, each with its row and the samples behind it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analyse.runs import Run
+from bench.analyse.statistics import Blocks, typical
+from bench.analyse.tables import CellRecords
+from bench.measure.records import RunStarted
+from bench.measure.session import plan_of
+from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plan import Plan
+
+NAMES = ["implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase"]
+"""The columns that tell a sample's cell; `threads` is the limit that was set."""
+Samples = Mapping[int, Mapping[int, Sequence[float]]]
+"""Seconds per iteration, by pass and round, in the order they were taken."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell, its row of `timings.csv`, and its samples."""
+
+    cell: Cell
+    row: dict[str, Any]
+    """Plain values; None for what is not known."""
+    samples: Samples
+    """Empty where a run's samples are lost."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell has a time."""
+        return bool(self.row["status"] == "ok")
+
+    def pooled(self) -> list[float]:
+        """Every sample, in seconds, pass by pass."""
+        return [second for rounds in self.samples.values() for block in rounds.values() for second in block]
+
+    def per_pass(self) -> list[float]:
+        """The typical seconds of each pass, of which each is a process of its own."""
+        return [typical(np.concatenate([*map(np.asarray, rounds.values())])) for rounds in self.samples.values()]
+
+    def per_block(self) -> Blocks:
+        """The typical seconds of each block."""
+        return {
+            passage: {turn: typical(np.asarray(block)) for turn, block in rounds.items()}
+            for passage, rounds in self.samples.items()
+        }
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A run, and its cells in the plan's order."""
+
+    run: Run
+    cells: tuple[Measured, ...]
+    adaptive: bool = False
+    """Whether the run went on until its cells were decided."""
+
+    @property
+    def source(self) -> str:
+        """What git said of the sources that were measured, like `v1.0-3-gabc1234-dirty`; empty where not known."""
+        told = str(self.run.info.get("machine", {}).get("source", ""))
+        own = (str(one.row["source"] or "") for one in self.cells if ":" not in one.cell.contender.implementation)
+        return told or next(filter(None, own), "")
+
+    def timed(self) -> list[Measured]:
+        """The cells that have a time. Raises ValueError where none has: an empty file would pass for a clean run."""
+        if timed := [one for one in self.cells if one.ok]:
+            return timed
+        raise ValueError(f"run {self.run.name}: none of its {len(self.cells)} cells has a time, nothing to export")
+
+    def sampled(self) -> list[Measured]:
+        """The cells that have a time, with their samples. Raises ValueError where one's are lost."""
+        for one in (timed := self.timed()):
+            if not one.samples:
+                raise ValueError(
+                    f"run {self.run.name}: {one.cell.key} has no samples; this format needs the run's "
+                    "journal.jsonl or samples.csv.gz beside its timings.csv"
+                )
+        return timed
+
+
+def of(run: Run, held: Mapping[str, CellRecords] | None = None) -> Exported:
+    """A run's cells by its tables; by `held`, its journal's records of each cell, where there is a
+    journal: only that tells cells apart whose thread limits are the same number."""
+    rows = [{str(name): plain(value) for name, value in row.items()} for row in run.timings.to_dict("records")]
+    plan = _plan(run)
+    if held is not None:
+        cells = [one.cell for one in held.values()]
+        samples = [_of_blocks((b.passage, b.round, b.seconds) for b in one.blocks) for one in held.values()]
+    else:
+        planned = plan is not None and len(plan.cells) == len(rows)
+        cells = [*plan.cells] if plan and planned else _cells_of(rows)
+        samples = _looked_up(run.samples, [_names(cell, plan) for cell in cells])
+    measured = tuple(Measured(*one) for one in zip(cells, rows, samples, strict=True))
+    return Exported(run, measured, plan is not None and plan.adaptive)
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it: no NumPy scalars, and null for what is not known."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _plan(run: Run) -> Plan | None:
+    """What was asked, where the run still tells."""
+    if "plan" not in run.info:
+        return None
+    try:
+        return plan_of(RunStarted(run.name, "", run.info["plan"], {}, []))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"run {run.name}: its run.json is not of this version of relubench: {error!r}") from error
+
+
+def _cells_of(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
+    """The cells that rows tell of: by the threads in force, and numbered where two limits came to the same."""
+    found: list[Cell] = []
+    seen: Counter[Cell] = Counter()
+    for row in rows:
+        shape = Shape(row["N"], row["D_in"], row["H"], row["D_out"])
+        names = row["implementation"], row["device"], row["dtype"], row["threads"]
+        cell = Cell(Contender(*names), shape, row["phase"])
+        seen[cell] += 1
+        again = str(seen[cell]) if seen[cell] > 1 else ""
+        found.append(Cell(Contender(*names, again), shape, row["phase"]))
+    return found
+
+
+def _names(cell: Cell, plan: Plan | None) -> tuple[Any, ...]:
+    contender, shape = cell.contender, cell.shape
+    threads = plan.threads(contender) if plan else contender.threads
+    sizes = shape.N, shape.D_in, shape.H, shape.D_out
+    return (contender.implementation, contender.device, contender.dtype, threads, *sizes, cell.phase)
+
+
+def _looked_up(samples: pd.DataFrame, names: Sequence[tuple[Any, ...]]) -> list[Samples]:
+    """Each cell's samples by what its columns say; none for cells of which they say the same."""
+    by_name = {}
+    for key, taken in samples.groupby(NAMES, observed=True, sort=False):
+        blocks = taken.groupby(["pass", "round"], sort=False)["seconds"]
+        by_name[tuple(map(plain, key))] = _of_blocks((*map(int, at), block.tolist()) for at, block in blocks)
+    count = Counter(names)
+    return [by_name.get(name, {}) if count[name] == 1 else {} for name in names]
+
+
+def _of_blocks(blocks: Iterable[tuple[int, int, Sequence[float]]]) -> Samples:
+    found: dict[int, dict[int, Sequence[float]]] = defaultdict(dict)
+    for passage, turn, seconds in blocks:
+        found[passage][turn] = seconds
+    return dict(found)

@@ -1,0 +1,66 @@
+"""Compare two source trees or environments, in the same passes, and say whether that passes."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from . import Exit
+from .compare import add_gate
+
+HELP = "two revisions or environments in one run; exits with 1 if the second is slower"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options: the two sides, and all of `pytest bench/` that say what to measure."""
+    from bench.glue.options import AXES, SCALARS
+
+    what = "a git revision of this repository, a Python interpreter or environment, or . for this tree"
+    parser.add_argument("--base", required=True, metavar="REF|PYTHON", help=what)
+    parser.add_argument("--head", default=".", metavar="REF|PYTHON", help="the same; default: %(default)s")
+    parser.add_argument("--grid", default="smoke", metavar="NAME|FILE", help="default: %(default)s")
+    for option, key, meaning in (*AXES, *SCALARS):
+        if option != "--min-effect":
+            parser.add_argument(option, dest=f"relubench_{key}", metavar="VALUE", help=meaning)
+    parser.add_argument("--seed", metavar="N", help="of the random orders")
+    parser.add_argument("--results", default="results", metavar="DIR", help="default: %(default)s")
+    add_gate(parser)
+
+
+def run(asked: argparse.Namespace) -> Exit:
+    from bench.analyse import gate
+    from bench.glue import against, options
+    from bench.glue.progress import occasionally
+    from bench.measure import session
+    from bench.plan.sides import doubled
+    from bench.report import compare, files
+
+    failing_on = gate.fail_on("--fail-on", asked.fail_on)
+    given = {**vars(asked), "relubench_min_effect": asked.min_effect, "resume": None, "against": None}
+
+    def option(name: str) -> Any:
+        return given.get(name.removeprefix("--").replace("-", "_"))
+
+    with ExitStack() as stack:
+        sides = ((asked.base, "--base"), (asked.head, "--head"))
+        wanted = options.asked_for(option, Path.cwd(), stack, sides)
+        assert wanted.sides
+        folder = session.new_run(wanted.results, wanted.plan.grid)
+        session.measure(
+            doubled(wanted.plan, wanted.sides, wanted.gone),
+            folder,
+            wanted.path,
+            occasionally(time.monotonic),
+            undecided=lambda: against.undecided(folder),
+            suspects=lambda: against.suspects(folder),
+        )
+    files.write(folder, wanted.results)
+    told = against.compared(folder, failing_on)
+    against.write(told, folder)
+    if asked.markdown:
+        asked.markdown.write_text(compare.markdown(told), encoding="utf-8")
+    print("", compare.text(told), "", f"more in {folder}", sep="\n")
+    return Exit(compare.data(told), told.outcome.exit_code)

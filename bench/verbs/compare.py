@@ -1,0 +1,93 @@
+"""Say what changed from one run to another, and whether that passes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import Exit
+
+HELP = "what changed from one run to another; exits with 1 if it got slower"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+    for side in ("BASE", "HEAD"):
+        parser.add_argument(
+            side.lower(), type=Path, metavar=side, help="a run's folder, a results folder's newest, or a timings.csv"
+        )
+    add_gate(parser)
+    parser.add_argument(
+        "--allow", default="", metavar="LIST", help="differences to compare in spite of, like numpy,python, or all"
+    )
+
+
+def add_gate(parser: argparse.ArgumentParser) -> None:
+    """The options of every verb that judges changes."""
+    parser.add_argument(
+        "--fail-on",
+        default="slower,wrong,missing",
+        metavar="LIST",
+        help="of slower, unclear, wrong and missing; default: %(default)s",
+    )
+    parser.add_argument(
+        "--min-effect", metavar="SHARE", help="too small to matter, like 2%%; default: that of HEAD's grid"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write it for a pull request")
+
+
+def run(asked: argparse.Namespace) -> Exit:
+    from bench.analyse import comparability, compare, gate, sides
+    from bench.plan import effects
+    from bench.report import compare as shown
+
+    failing_on = gate.fail_on("--fail-on", asked.fail_on)
+    base, head = sides.load(asked.base), sides.load(asked.head)
+    if base.name == head.name and [one.floors for one in base.cells] == [one.floors for one in head.cells]:
+        raise ValueError(f"{asked.base} and {asked.head} are the same run, {base.name}; name two")
+    allowed = _allowed(asked.allow, comparability.libraries(base) | comparability.libraries(head))
+    min_effect = _min_effect(asked.min_effect, head.min_effect)
+    found = comparability.differences(base, head)
+    stopping = comparability.stopping(found, allowed)
+    changes = []
+    if not stopping:
+        changes = compare.compare(base, head, lambda cell: effects.of(cell.key, min_effect, head.min_effects))
+    names = list(dict.fromkeys(one.name for one in stopping))
+    told = shown.Comparison(
+        base.name,
+        head.name,
+        gate.incomparable(names) if stopping else gate.outcome(changes, failing_on),
+        changes,
+        found,
+        stopping,
+        remedy=f"To compare them all the same: --allow {','.join(names)}",
+        facts={
+            "fail_on": list(failing_on),
+            "min_effect": min_effect,
+            "min_effect_of": dict(head.min_effects),
+            "allowed": sorted(allowed),
+        },
+    )
+    print(shown.text(told))
+    if asked.markdown:
+        asked.markdown.write_text(shown.markdown(told), encoding="utf-8")
+    return Exit(shown.data(told), told.outcome.exit_code)
+
+
+def _min_effect(asked: str | None, usual: float) -> float:
+    from bench.plan import grid
+
+    wanted = {} if asked is None else {"min_effect": asked}
+    return grid.override(grid.Grid("compare", min_effect=usual), wanted, lambda key: "--min-effect").min_effect
+
+
+def _allowed(text: str, libraries: set[str]) -> set[str]:
+    """Of a list, the names of differences. Raises ValueError for one that is none."""
+    import implementations
+    from bench.analyse.comparability import ALL, MATTERING
+
+    words = {word.strip() for word in text.split(",") if word.strip()}
+    accepted = {*MATTERING, ALL, *libraries, *(name.partition("_")[0] for name in implementations.names())}
+    for word in sorted(words - accepted):
+        raise ValueError(f"--allow: {word!r} is no difference that matters; those are {', '.join(sorted(accepted))}")
+    return words

@@ -1,0 +1,95 @@
+"""Hand a run to other tools, in a format that they read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.report.exports import FORMATS
+
+if TYPE_CHECKING:
+    from bench.analyse.tables import CellRecords
+    from bench.report.exports.cells import Exported
+
+HELP = "write a run in a format that other tools read"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+    parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
+    parser.add_argument("--format", required=True, metavar="FORMAT", help=", ".join(FORMATS))
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE|DIR", help="default: standard output; asv needs a folder, and adds to it"
+    )
+    parser.add_argument(
+        "--commit",
+        metavar="NAME",
+        help="that asv files the run under: a name in the repository here, or a full hash; default: the run's source",
+    )
+
+
+def run(asked: argparse.Namespace) -> Any:
+    from bench.analyse import runs
+    from bench.report.exports import cells, formats
+    from bench.report.exports.place import place
+
+    if asked.format not in FORMATS:
+        raise ValueError(f"--format: {asked.format!r} is not a format; formats are {', '.join(FORMATS)}")
+    if asked.commit is not None and asked.format != "asv":
+        raise ValueError(f"--commit: only asv files runs by commit, {asked.format} does not")
+    if asked.output is None and asked.format == "asv":
+        raise ValueError("--output: asv keeps a tree of files; name its folder, its results_dir")
+    exported = cells.of(runs.load_run(asked.run_or_dir), _held(asked.run_or_dir))
+    if asked.format == "asv":
+        texts = _tree(exported, asked.output, asked.commit)
+    else:
+        text = formats.TEXTS[asked.format](exported)
+        if asked.output is None:
+            sys.stdout.write(text)
+        texts = {asked.output: text} if asked.output else {}
+    written = [str(path) for path in place(texts)]
+    if left_out := _left_out(exported, asked.format):
+        print(left_out, file=sys.stderr)
+    if written:
+        print(*written, sep="\n")
+    return {"run": exported.run.name, "format": asked.format, "files": written}
+
+
+def _held(path: Path) -> Mapping[str, CellRecords] | None:
+    """The records of each cell, where there is a journal."""
+    from bench.analyse import runs, tables
+    from bench.measure import journal
+
+    if path.is_file() and path.name != journal.FILE:
+        return None
+    folder = runs.find(path)
+    return tables.by_cell(journal.read(folder)) if (folder / journal.FILE).exists() else None
+
+
+def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, str]:
+    from bench.report.exports import asv, commits
+
+    name = exported.source.removesuffix("-dirty") if commit is None else commit
+    if commit is None and not name:
+        raise ValueError(f"--commit: run {exported.run.name} does not tell the commit it measured; name it")
+    filed = commits.find(name, Path.cwd())
+    list_of_all = folder / asv.BENCHMARKS
+    known = {}
+    if list_of_all.exists():
+        known = asv.read_benchmarks(list_of_all.read_text(encoding="utf-8"), list_of_all)
+    return {folder / name: text for name, text in asv.files(exported, filed, known).items()}
+
+
+def _left_out(exported: Exported, form: str) -> str:
+    """What a format that has only times does not tell."""
+    from bench.report.exports import formats
+
+    status = Counter(one.row["status"] for one in exported.cells if not one.ok)
+    if not status or form not in formats.TEXTS or form in formats.WHOLE:
+        return ""
+    counts = ", ".join(f"{count} {name}" for name, count in status.items())
+    return f"left out: {status.total()} of {len(exported.cells)} cells have no time ({counts})"

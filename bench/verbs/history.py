@@ -1,0 +1,43 @@
+"""Say how each cell's floor went from run to run, when it changed, and how the newest run fares."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+HELP = "how each cell went from run to run, and what changed where it changed"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Its own options."""
+    parser.add_argument(
+        "action", nargs="?", choices=["rebuild"], metavar="rebuild", help="make the index anew, of the runs' folders"
+    )
+    parser.add_argument(
+        "--cell", default="*", metavar="PATTERN", help="like 'step*torch*', with * and ? for any characters"
+    )
+    parser.add_argument("--since", metavar="WHEN", help="a date, or so long ago as in 30d, 12h or 4w; default: all")
+    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
+
+
+def run(asked: argparse.Namespace) -> Any:
+    from bench.history import store
+    from bench.history.look import look, since
+    from bench.report import history as shown
+
+    if asked.action == "rebuild":
+        done = store.rebuild(asked.results)
+        print(shown.rebuilt(done.runs, done.cut_off, done.two_sides, done.unreadable))
+        return asdict(done)
+    try:
+        begin = since(asked.since) if asked.since else None
+    except ValueError as error:
+        raise ValueError(f"--since: {error}") from error
+    with store.reading(asked.results) as kept:
+        told = look(kept, asked.cell, begin)
+    if not told.trends:
+        raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")
+    print(shown.text(told))
+    return shown.data(told)

@@ -1,0 +1,270 @@
+import json
+import multiprocessing
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.analyse.runs import info
+from bench.history import store
+from bench.history.entries import entry_of
+from bench.plan.cells import Side
+from bench.report import files
+from tests.bench import many
+from tests.bench.made import NUMPY, plan_of_cells, records
+
+
+def contents(results: Path) -> dict:
+    """All of an index, whatever its rows are numbered."""
+    with store.reading(results) as kept:
+        told = kept.versions()
+        series = [kept.series(number) for number in kept.cells()]
+        runs = kept.runs()
+        return {
+            "runs": runs.to_dict("records"),
+            "failed": {run: sorted(map(repr, kept.failed(run))) for run in runs["name"]},
+            "series": sorted(
+                repr(
+                    (s.key, s.cell, s.conditions, s.timings.assign(versions=s.timings["versions"].map(told)).to_dict())
+                )
+                for s in series
+            ),
+        }
+
+
+def add(results: Path, *runs) -> None:
+    for one in runs:
+        store.add(results, entry_of(one))
+
+
+def test_a_run_that_was_added_is_found(tmp_path):
+    add(tmp_path, many.run(0), many.run(1))
+    with store.reading(tmp_path) as kept:
+        assert kept.runs()["name"].tolist() == [many.name(0), many.name(1)]
+        [number] = [number for number, key in kept.cells().items() if key.startswith("step[torch")]
+        series = kept.series(number)
+    assert series.timings["run"].tolist() == [many.name(0), many.name(1)]
+    assert series.timings["seconds"].tolist() == [
+        one.seconds for run in (0, 1) for one in entry_of(many.run(run)).timed if "torch" in one.key
+    ]
+    assert series.timings["started"].iloc[1] == pd.Timestamp(many.day(1))
+
+
+def test_series_are_in_the_order_that_runs_were_started_whenever_they_were_added(tmp_path):
+    add(tmp_path, many.run(2), many.run(0), many.run(1))
+    with store.reading(tmp_path) as kept:
+        assert [*kept.series(1).timings["run"]] == [many.name(number) for number in range(3)]
+
+
+def test_adding_a_run_again_changes_nothing(tmp_path):
+    add(tmp_path, many.run(0), many.run(1))
+    before = contents(tmp_path)
+    add(tmp_path, many.run(0))
+    assert contents(tmp_path) == before
+
+
+def test_a_run_that_is_added_again_is_what_it_is_now(tmp_path):
+    add(tmp_path, many.run(0), many.run(0, lambda cell: 2.0))
+    with store.reading(tmp_path) as kept:
+        assert kept.series(1).timings["seconds"].tolist() == [entry_of(many.run(0, lambda cell: 2.0)).timed[0].seconds]
+
+
+def test_an_index_made_of_the_folders_is_the_one_that_runs_were_added_to(tmp_path):
+    runs = [many.run(0), records(name="2026-01-01T00-00-00-made"), *many.stepping(9, 5)[1:]]
+    many.write(tmp_path, runs)
+    add(tmp_path, *reversed(runs))
+    added = contents(tmp_path)
+    assert store.rebuild(tmp_path).runs == len(runs)
+    assert contents(tmp_path) == added
+    (tmp_path / store.FILE).unlink()
+    store.rebuild(tmp_path)
+    assert contents(tmp_path) == added
+
+
+def test_making_it_anew_leaves_no_other_file(tmp_path):
+    many.write(tmp_path, [many.run(0)])
+    store.rebuild(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
+
+
+def test_what_is_no_whole_run_is_left_out_and_named(tmp_path):
+    many.write(tmp_path, [many.run(0), many.run(1, complete=False)])
+    (tmp_path / "runs" / "odd").mkdir()
+    (tmp_path / "runs" / "odd" / "journal.jsonl").write_text("{}\n")
+    done = store.rebuild(tmp_path)
+    assert (done.runs, done.cut_off) == (1, [many.name(1)])
+    assert len(done.unreadable) == 1
+    assert "odd" in done.unreadable[0]
+
+
+def test_without_runs_there_is_nothing_to_make_it_of(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no run here"):
+        store.rebuild(tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_history_that_does_not_exist_is_complained_of(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"history rebuild"), store.reading(tmp_path):
+        pass
+    assert not [*tmp_path.iterdir()]
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"these are no tables\n" * 1000)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def scribbled(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\x7f" * (len(content) - 4096))
+
+
+def of_another_version(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+@pytest.mark.parametrize("damage", [torn, overwritten, emptied, scribbled, of_another_version])
+def test_a_damaged_file_gives_one_line_that_says_how_to_make_it_anew(tmp_path, damage):
+    many.write(tmp_path, [many.run(0), many.run(1)])
+    store.rebuild(tmp_path)
+    before = contents(tmp_path)
+    damage(tmp_path / store.FILE)
+    for attempt in (contents, lambda results: add(results, many.run(0))):
+        with pytest.raises(
+            ValueError, match=r"history\.sqlite: .*`python -m bench history rebuild --results"
+        ) as caught:
+            attempt(tmp_path)
+        assert "\n" not in str(caught.value)
+    store.rebuild(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_the_remedy_names_the_folder_only_where_it_is_not_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"`python -m bench history rebuild`"), store.reading(Path("results")):
+        pass
+
+
+def _added(results: str, numbers: list[int]) -> None:
+    add(Path(results), *(many.run(number) for number in numbers))
+
+
+def test_processes_that_add_runs_at_once_lose_none(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_added, args=(str(tmp_path), [*range(first, 24, 4)])) for first in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    with store.reading(tmp_path) as kept:
+        assert kept.runs()["name"].tolist() == [many.name(number) for number in range(24)]
+        assert {len(kept.series(number).timings) for number in kept.cells()} == {24}
+
+
+def test_runs_that_end_while_it_is_made_anew_are_not_lost(tmp_path):
+    many.write(tmp_path, [many.run(number) for number in range(12)])
+    context = multiprocessing.get_context("spawn")
+    many.write(tmp_path, [many.run(number) for number in range(12, 18)])
+    worker = context.Process(target=_added, args=(str(tmp_path), [*range(12, 18)]))
+    worker.start()
+    while worker.is_alive():
+        store.rebuild(tmp_path)
+    worker.join()
+    assert worker.exitcode == 0
+    with store.reading(tmp_path) as kept:
+        assert len(kept.runs()) == 18
+
+
+def test_a_run_that_appears_while_the_others_are_read_is_in_the_new_index(tmp_path, monkeypatch):
+    many.write(tmp_path, [many.run(0)])
+    entries, passes = store._entries, []
+
+    def late(*asked):
+        yield from entries(*asked)
+        if not passes:
+            passes.append(many.write(tmp_path, [many.run(1)]))
+
+    monkeypatch.setattr(store, "_entries", late)
+    assert store.rebuild(tmp_path).runs == 2
+    with store.reading(tmp_path) as kept:
+        assert len(kept.runs()) == 2
+
+
+def test_a_file_that_another_program_has_open_is_not_replaced(tmp_path):
+    many.write(tmp_path, [many.run(0)])
+    store.rebuild(tmp_path)
+    other = sqlite3.connect(tmp_path / store.FILE)
+    try:
+        other.execute("SELECT count(*) FROM runs").fetchone()
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM runs").fetchone()
+        with pytest.raises(ValueError, match="another program has it open"):
+            store.rebuild(tmp_path)
+    finally:
+        other.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
+    assert store.rebuild(tmp_path).runs == 1
+
+
+def test_a_reader_goes_on_with_what_it_found_while_runs_are_added(tmp_path):
+    add(tmp_path, many.run(0))
+    with store.reading(tmp_path) as kept:
+        assert len(kept.runs()) == 1
+        add(tmp_path, many.run(1))
+        assert len(kept.series(1).timings) == 1
+    with store.reading(tmp_path) as kept:
+        assert len(kept.runs()) == 2
+
+
+def test_an_add_that_fails_leaves_nothing_of_the_run(tmp_path):
+    add(tmp_path, many.run(0))
+    before = contents(tmp_path)
+    told = entry_of(many.run(1))
+    broken = replace(told, timed=(told.timed[0], told.timed[0]))
+    with pytest.raises(ValueError, match="UNIQUE"):
+        store.add(tmp_path, broken)
+    assert contents(tmp_path) == before
+
+
+def test_a_run_of_two_sides_is_left_out_and_named(tmp_path):
+    sides = tuple(Side(name, name, "python", ".", ("numpy",)) for name in ("base", "head"))
+    contenders = [replace(NUMPY, variant=side.name) for side in sides]
+    two = many.run(1, plan=plan_of_cells(contenders, passes=many.PASSES, sides=sides))
+    [one, other] = many.write(tmp_path, [many.run(0), two])
+    (other / "run.json").write_text(json.dumps(info(two)))
+    assert store.rebuild(tmp_path).two_sides == [other.name]
+    with store.reading(tmp_path) as kept:
+        assert kept.runs()["name"].tolist() == [one.name]
+        assert kept.missing() == []
+    with pytest.raises(ValueError, match="two sides"):
+        entry_of(two)
+
+
+def test_whole_runs_that_it_lacks_are_known(tmp_path):
+    for folder in many.write(tmp_path, [many.run(0), many.run(1), many.run(2, complete=False)]):
+        files.write(folder)
+    add(tmp_path, many.run(0))
+    with store.reading(tmp_path) as kept:
+        assert kept.missing() == [many.name(1)]
+
+
+def test_many_runs_of_many_cells_are_kept(tmp_path):
+    first = entry_of(many.run(0))
+    cells = tuple(replace(one, key=f"{number}{one.key}") for number in range(100) for one in first.timed)
+    for number in range(30):
+        store.add(tmp_path, replace(first, run=many.name(number), started=many.day(number), timed=cells))
+    with store.reading(tmp_path) as kept:
+        assert len(kept.cells()) == 200
+        assert len(kept.series(200).timings) == 30

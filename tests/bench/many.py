@@ -1,0 +1,62 @@
+"""Many made runs, one after the other, for the tests of what is told of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.measure.records import Record, RunStarted
+from bench.plan.cells import Cell
+from tests.bench.made import MACHINE, Story, plan_of_cells, settled, write_journal
+
+FIRST_DAY = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
+PASSES = 6
+WOBBLE = (0.0, 0.004, -0.003, 0.002, -0.005, 0.001, 0.003, -0.002)
+"""Of the runs, as a fraction, repeated."""
+
+
+def day(number: int) -> str:
+    """When the run of a day is started."""
+    return (FIRST_DAY + timedelta(days=number)).isoformat()
+
+
+def name(number: int) -> str:
+    return f"{day(number)[:10]}T12-00-00-made"
+
+
+def run(
+    number: int,
+    factor: Callable[[Cell], float] = lambda cell: 1.0,
+    machine: dict[str, Any] | None = None,
+    **others: Any,
+) -> list[Record]:
+    """The journal of a day's run, whose seconds are the usual ones times `factor`."""
+    wobble = 1 + WOBBLE[number % len(WOBBLE)]
+    told = Story(
+        **{
+            "plan": plan_of_cells(passes=PASSES),
+            "seconds": lambda cell, passage: settled(cell, passage) * wobble * factor(cell),
+            "name": name(number),
+            "machine": {**MACHINE, **(machine or {})},
+            **others,
+        }
+    ).records()
+    assert isinstance(told[0], RunStarted)
+    return [replace(told[0], started=day(number)), *told[1:]]
+
+
+def stepping(count: int, at: int, by: float = 1.1, implementation: str = "torch") -> list[list[Record]]:
+    """Runs of which one implementation is slower from one run on, which is the first with other sources."""
+
+    def factor(number: int) -> Callable[[Cell], float]:
+        return lambda cell: by if number >= at and cell.contender.implementation == implementation else 1.0
+
+    return [run(number, factor(number), {"source": "before" if number < at else "after"}) for number in range(count)]
+
+
+def write(results: Path, runs: Sequence[Sequence[Record]]) -> list[Path]:
+    """The folders of runs in a results folder."""
+    return [write_journal(results / "runs" / one[0].run, one) for one in runs]  # type: ignore[union-attr]

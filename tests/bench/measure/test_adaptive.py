@@ -1,0 +1,243 @@
+"""As many passes as it takes: whom each visits, and that the budget is kept, on a clock that is told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.measure import journal
+from bench.measure.adaptive import DECIDED, OUT_OF_TIME, Adaptive
+from bench.measure.client import WorkerFailed
+from bench.measure.records import Block, PassChosen, RunStarted
+from bench.measure.run import Run, State
+from bench.measure.session import plan_to_dict
+from bench.plan import looks
+from bench.plan.cells import Shape
+from tests.bench.fakes import Office, plan_of, records_of
+from tests.bench.made import steady
+
+PRICES = {"start": 1.0, "prepare": 0.25, "enter": 0.03, "block": 0.06, "leave": 0.001}
+"""Seconds of each request."""
+SHAPES = (Shape(4, 5, 3), Shape(8, 5, 3))
+PLENTY = 1e6
+
+
+def priced(**others) -> Office:
+    """Whose requests take their time."""
+    office = Office(**others)
+    inner = office.fault
+
+    def fault(ask):
+        office.clock.spend(PRICES[ask.verb])
+        return inner(ask)
+
+    office.fault = fault
+    return office
+
+
+def adaptive_plan(budget: float = PLENTY, **others):
+    return plan_of(shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "time_budget": budget, **others})
+
+
+@dataclass
+class Judge:
+    """Tells at each look which cells are undecided: those of its turn, and in the end those of its last."""
+
+    turns: list[set[str]]
+    asked_after: list[int] = field(default_factory=list)
+    """Passes."""
+    folder: object = None
+
+    def __call__(self) -> set[str]:
+        self.asked_after.append(max(block.passage for block in records_of(self.folder, Block)))
+        return self.turns[min(len(self.asked_after), len(self.turns)) - 1]
+
+
+def adaptively(plan, folder, judge, office=None, resumed=False):
+    """A run of scripted workers, each pass as the schedule says."""
+    office = office or priced()
+    judge.folder = folder
+    state = State.of(journal.read(folder)) if resumed else State()
+    with journal.Journal(folder) as book:
+        if not resumed:
+            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", plan_to_dict(plan), {}, []))
+        schedule = Adaptive(plan, judge, office.clock)
+        Run(plan, book, office.open, state, now=office.clock).measure(schedule)
+    return schedule, office
+
+
+def visited(folder) -> dict[int, dict[str, int]]:
+    """By pass, the cells and the number of their blocks."""
+    found = {}
+    for block in records_of(folder, Block):
+        found.setdefault(block.passage, Counter())[block.cell] += 1
+    return found
+
+
+def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_path):
+    plan, judge = adaptive_plan(), Judge([set()])
+    schedule, _ = adaptively(plan, tmp_path, judge)
+    assert visited(tmp_path) == {passage: {cell.key: 4 for cell in plan.cells} for passage in range(1, 6)}
+    assert judge.asked_after == [5]
+    assert schedule.reason == DECIDED
+
+
+def test_later_passes_visit_the_undecided_alone_until_the_next_look(tmp_path):
+    plan = adaptive_plan()
+    keys = [cell.key for cell in plan.cells]
+    judge = Judge([set(keys[:3]), {keys[0], keys[5]}, set()])
+    schedule, office = adaptively(plan, tmp_path, judge)
+    found = visited(tmp_path)
+    assert sorted(found) == list(range(1, 11))
+    assert all(found[passage] == dict.fromkeys(keys[:3], 4) for passage in (6, 7))
+    assert all(found[passage] == {keys[0]: 4, keys[5]: 4} for passage in (8, 9, 10))
+    assert judge.asked_after == [5, 7, 10]
+    assert schedule.reason == DECIDED
+    started = Counter(worker.passage for worker in office.opened)
+    assert (started[5], started[6], started[8]) == (3, 3, 2), "only those that are visited are started"
+
+
+def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path):
+    plan = adaptive_plan()
+    keys = [cell.key for cell in plan.cells]
+    adaptively(plan, tmp_path, Judge([{keys[2]}, set()]))
+    chosen = records_of(tmp_path, PassChosen)
+    assert [(record.passage, record.rounds) for record in chosen] == [(passage, 4) for passage in range(1, 8)]
+    assert [record.cells for record in chosen] == [keys] * 5 + [[keys[2]]] * 2
+    passes = [record.passage for record in journal.read(tmp_path) if isinstance(record, PassChosen | Block)]
+    assert passes == sorted(passes)
+
+
+def test_what_is_undecided_but_not_of_the_plan_is_passed_over(tmp_path):
+    schedule, _ = adaptively(adaptive_plan(), tmp_path, Judge([{"step[elsewhere]"}]))
+    assert schedule.reason == DECIDED
+    assert max(visited(tmp_path)) == 5
+
+
+def pass_seconds(plan) -> float:
+    """Of a whole pass."""
+    contenders = {cell.contender for cell in plan.cells}
+    shapes = {cell.shape for cell in plan.cells}
+    per_cell = PRICES["enter"] + plan.rounds * PRICES["block"] + PRICES["leave"]
+    answers = len(contenders) * (1 + len(shapes)) + len(plan.cells) * (plan.rounds + 2)
+    told = len(contenders) * (PRICES["start"] + len(shapes) * PRICES["prepare"]) + len(plan.cells) * per_cell
+    return told + answers * 2.0**-10
+
+
+@pytest.mark.parametrize("passes", [5.5, 7.2, 9.9, 12.3, 30.7])
+def test_a_run_that_never_decides_stops_in_time_but_no_more_than_a_pass_early(tmp_path, passes):
+    plan = adaptive_plan()
+    one = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one)
+    schedule, office = adaptively(plan, tmp_path, Judge([{cell.key for cell in plan.cells}]))
+    assert schedule.reason == OUT_OF_TIME
+    assert budget - 1.01 * one <= office.clock() <= budget
+    assert max(visited(tmp_path)) == int(passes)
+
+
+def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(tmp_path):
+    plan = adaptive_plan(rounds=20)
+    budget = 2.5 * pass_seconds(plan)
+    schedule, office = adaptively(
+        adaptive_plan(budget, rounds=20), tmp_path, Judge([{cell.key for cell in plan.cells}])
+    )
+    found = visited(tmp_path)
+    assert all(found[passage].keys() == {cell.key for cell in plan.cells} for passage in range(1, 6))
+    rounds = [record.rounds for record in records_of(tmp_path, PassChosen)][:5]
+    assert all(1 < few < 20 for few in rounds)
+    assert {passage: set(cells.values()) for passage, cells in found.items()} == {
+        passage: {few} for passage, few in enumerate(rounds, 1)
+    }
+    assert 0.8 * budget <= office.clock() <= 1.1 * budget
+    assert schedule.reason == OUT_OF_TIME
+
+
+def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp_path):
+    plan = adaptive_plan()
+    least = pass_seconds(adaptive_plan(rounds=1))
+    judge = Judge([{cell.key for cell in plan.cells}])
+    schedule, office = adaptively(adaptive_plan(3.5 * least), tmp_path, judge)
+    assert max(visited(tmp_path)) == 3
+    assert {record.rounds for record in records_of(tmp_path, PassChosen)} == {1}
+    assert (schedule.reason, judge.asked_after) == (OUT_OF_TIME, [])
+    assert office.clock() <= 3.5 * least
+
+
+def test_there_is_always_one_pass(tmp_path):
+    schedule, _ = adaptively(adaptive_plan(1e-3), tmp_path, Judge([set()]))
+    assert {passage: set(cells.values()) for passage, cells in visited(tmp_path).items()} == {1: {1}}
+    assert schedule.reason == OUT_OF_TIME
+
+
+@settings(steady, max_examples=30)
+@given(st.floats(2.5, 12), st.integers(1, 12), st.integers(0, 11))
+def test_whatever_the_budget_it_is_kept_and_used(tmp_path_factory, passes, rounds, few):
+    plan = adaptive_plan(rounds=rounds)
+    one = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one, rounds=rounds)
+    judge = Judge([{cell.key for cell in plan.cells[few:]}])
+    schedule, office = adaptively(plan, tmp_path_factory.mktemp("run"), judge)
+    assert office.clock() <= 1.1 * budget
+    assert schedule.reason == OUT_OF_TIME
+    assert schedule.seconds_left() <= 1.01 * one
+
+
+def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
+    plan = adaptive_plan(rounds=1)
+    keys = [cell.key for cell in plan.cells]
+    turns = [{keys[0], keys[3]}, {keys[3]}, set()]
+    _, whole = adaptively(plan, tmp_path / "whole", Judge(turns))
+    expected = visited(tmp_path / "whole")
+    assert max(expected) == 10
+    for at in range(0, len(whole.asked), 7):
+        folder = tmp_path / f"cut-at-{at}"
+        first = Judge(turns)
+        with pytest.raises(KeyboardInterrupt):
+            adaptively(plan, folder, first, priced(interrupt_at=at))
+        # The judge that goes on knows only the looks that are to come.
+        later = Judge(turns[len(first.asked_after) :] or [set()])
+        schedule, _ = adaptively(plan, folder, later, resumed=True)
+        assert visited(folder) == expected
+        chosen = [record.passage for record in records_of(folder, PassChosen)]
+        assert chosen == list(range(1, 11)), "each pass is chosen once"
+        assert first.asked_after + later.asked_after == [5, 7, 10]
+        assert schedule.reason == DECIDED
+
+
+def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path):
+    plan = adaptive_plan(pass_seconds(adaptive_plan()) / 100)
+    with pytest.raises(KeyboardInterrupt):
+        adaptively(plan, tmp_path, Judge([set()]), priced(interrupt_at=12))
+    schedule, _ = adaptively(plan, tmp_path, Judge([set()]), resumed=True)
+    assert set(visited(tmp_path)) == {1}
+    assert set(visited(tmp_path)[1]) == {cell.key for cell in plan.cells}
+    assert schedule.reason == OUT_OF_TIME
+
+
+def test_cells_that_fail_are_not_waited_for(tmp_path):
+    def fault(ask):
+        return WorkerFailed("unavailable", "why", alive=True) if ask.verb == "start" else None
+
+    plan = adaptive_plan()
+    with pytest.raises(ValueError, match="max"):  # the judge finds no block to look at
+        adaptively(plan, tmp_path / "judged", Judge([set()]), priced(fault=fault))
+    office = priced(fault=fault)
+    with journal.Journal(tmp_path) as book:
+        schedule = Adaptive(plan, lambda: set(), office.clock)
+        Run(plan, book, office.open, now=office.clock).measure(schedule)
+    assert schedule.reason == DECIDED
+    assert len(office.opened) == 3
+
+
+def test_the_time_left_is_never_negative():
+    office = Office()
+    schedule = Adaptive(adaptive_plan(10.0), lambda: set(), office.clock)
+    assert schedule.seconds_left() == 10.0
+    office.clock.spend(4.0)
+    assert schedule.seconds_left() == 6.0
+    office.clock.spend(40.0)
+    assert schedule.seconds_left() == 0.0

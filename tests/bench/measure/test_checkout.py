@@ -1,0 +1,203 @@
+"""What a side of a comparison is called by."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+import implementations
+from bench.measure import checkout
+from bench.plan.grid import PlanError
+
+GIT = ("git", "-c", "user.name=me", "-c", "user.email=me@here", "-c", "init.defaultBranch=main")
+
+
+def git(folder, *arguments):
+    return subprocess.run([*GIT, "-C", folder, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def commit(folder, message, tag):
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+    git(folder, "tag", tag)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """A repository that had no implementations at first, and then others than today."""
+    folder = tmp_path_factory.mktemp("repository")
+    git(folder, "init", "--quiet")
+    (folder / "readme").write_text("soon")
+    commit(folder, "nothing yet", "empty")
+    (folder / "implementations").mkdir()
+    for name in ("__init__", "interface", "old_", "numpy_"):
+        (folder / "implementations" / f"{name}.py").write_text('DEVICE_KINDS = ("cpu", "cuda")\nclass Net: ...\n')
+    commit(folder, "two", "v1")
+    (folder / "implementations" / "old_.py").rename(folder / "implementations" / "new_.py")
+    commit(folder, "renamed", "v2")
+    return folder
+
+
+@pytest.fixture
+def repository(history, monkeypatch):
+    monkeypatch.setattr(checkout, "ROOT", history)
+    return history
+
+
+@pytest.fixture
+def stack():
+    with ExitStack() as opened:
+        yield opened
+
+
+def worktrees(folder):
+    return git(folder, "worktree", "list").splitlines()
+
+
+def complaint(asked, tmp_path, stack):
+    with pytest.raises(PlanError) as caught:
+        checkout.side("base", asked, "--against", stack, tmp_path)
+    told = str(caught.value)
+    assert told.startswith("--against: ")
+    assert "\n" not in told
+    return told.removeprefix("--against: ")
+
+
+def test_a_dot_is_this_tree_under_this_interpreter(tmp_path, stack):
+    side = checkout.side("head", ".", "--head", stack, tmp_path)
+    assert (side.name, side.label, side.interpreter) == ("head", "this tree", sys.executable)
+    assert side.source == str(checkout.ROOT)
+    assert side.implementations == tuple(implementations.names())
+
+
+@pytest.mark.parametrize("asked", ["v1", "v2~1", "HEAD~1"])
+def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
+    with ExitStack() as stack:
+        side = checkout.side("base", asked, "--against", stack, tmp_path)
+        assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({asked})"
+        assert side.interpreter == sys.executable
+        assert side.implementations == ("numpy", "old")
+        assert {path.name for path in (checkout.Path(side.source) / "implementations").iterdir()} >= {"old_.py"}
+        assert len(worktrees(repository)) == 2
+    assert not checkout.Path(side.source).exists()
+    assert len(worktrees(repository)) == 1
+
+
+def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack):
+    hook = repository / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    checkout.side("base", "v1", "--against", stack, tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_path, stack):
+    inner = repository / "inner"
+    (inner / "implementations").mkdir(parents=True)
+    (inner / "implementations" / "__init__.py").write_text("")
+    (inner / "implementations" / "third_.py").write_text("class Net: ...\n")
+    commit(repository, "inner", "v3")
+    monkeypatch.setattr(checkout, "ROOT", inner)
+    side = checkout.side("base", "v3", "--against", stack, tmp_path)
+    assert side.implementations == ("third",)
+    assert side.source.endswith("/inner")
+    assert complaint("v2", tmp_path, stack).endswith("(v2) has no implementations/")
+
+
+def test_a_revision_without_implementations_is_named(repository, tmp_path, stack):
+    revision = git(repository, "rev-parse", "empty")[:9]
+    assert complaint("empty", tmp_path, stack) == f"revision {revision} (empty) has no implementations/"
+    assert len(worktrees(repository)) == 1
+
+
+@pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
+def test_what_is_neither_is_named(repository, tmp_path, stack, asked):
+    told = complaint(asked, tmp_path, stack)
+    assert told == f"{asked!r} is neither a Python environment nor a git revision of this repository"
+
+
+def test_a_revision_of_no_repository_says_so(monkeypatch, tmp_path, stack):
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
+    told = complaint("main", tmp_path, stack)
+    assert told.startswith(
+        f"'main' is neither a Python environment nor a git revision of this repository, for {tmp_path}"
+    )
+    assert "not a git repository" in told
+
+
+def test_without_git_an_environment_will_still_do(monkeypatch, tmp_path, stack):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "No such file or directory: 'git'" in complaint("main", tmp_path, stack)
+    (tmp_path / "link").symlink_to(sys.executable)
+    assert checkout.side("base", "link", "--against", stack, tmp_path).interpreter == str(tmp_path / "link")
+
+
+def environment(folder, script, python="python"):
+    """A folder whose interpreter is a shell script."""
+    (folder / "bin").mkdir(parents=True)
+    path = folder / "bin" / python
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("python", ["python", "python3"])
+@pytest.mark.parametrize("by", ["environment", "interpreter", "./environment"])
+def test_an_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
+    path = environment(tmp_path / "environment", f'exec "{sys.executable}" "$@"', python)
+    asked = str(path) if by == "interpreter" else by
+    side = checkout.side("base", asked, "--against", stack, tmp_path)
+    assert checkout.Path(side.interpreter) == path
+    assert side.label == asked
+    assert side.source == str(checkout.ROOT)
+    assert side.implementations == tuple(implementations.names())
+
+
+def test_a_revision_comes_before_a_folder_of_its_name(repository, tmp_path, stack):
+    environment(tmp_path / "v1", "exit 1")
+    assert checkout.side("base", "v1", "--against", stack, tmp_path).source != str(repository)
+    assert "cannot be used" in complaint("./v1", tmp_path, stack)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 3 9", "is Python 3.9; 3.11 or newer is needed"),
+        ("echo Oh >&2; echo No module named numpy >&2; exit 1", "NumPy is the least it needs: No module named numpy"),
+        ("exit 1", "NumPy is the least it needs: no message"),
+        ("echo hello", "does not answer as Python does: 'hello'"),
+    ],
+)
+def test_an_interpreter_that_cannot_be_used_says_why(tmp_path, stack, script, said):
+    environment(tmp_path / "env", script)
+    told = complaint("./env", tmp_path, stack)
+    assert told.startswith("./env ")
+    assert told.endswith(said)
+
+
+def test_a_missing_interpreter_and_a_folder_that_is_no_environment_are_named(tmp_path, stack):
+    assert "No such file or directory" in complaint(str(tmp_path / "bin" / "python"), tmp_path, stack)
+    (tmp_path / "empty").mkdir()
+    told = complaint("./empty", tmp_path, stack)
+    assert told == "./empty is a folder without bin/python or bin/python3: not an environment"
+    (tmp_path / "text").write_text("hello")
+    assert "Permission denied" in complaint("./text", tmp_path, stack)
+
+
+def test_a_grid_file_of_this_tree_is_looked_for_in_a_side_s_own(repository, tmp_path, stack):
+    side = checkout.side("base", "v1", "--against", stack, tmp_path)
+    mine = tmp_path / "mine.toml"
+    assert checkout.grid_file(side, repository / "grids" / "a.toml") == checkout.Path(side.source) / "grids" / "a.toml"
+    assert checkout.grid_file(side, mine) == mine
+
+
+def test_which_devices_an_implementation_knows_is_read_from_a_side_s_own_file(repository, tmp_path, stack):
+    side = checkout.side("base", "v1", "--against", stack, tmp_path)
+    assert checkout.device_kinds(side, "numpy", ()) == ("cpu", "cuda")
+    assert checkout.device_kinds(side, "old", ()) == ("cpu", "cuda")
+    with pytest.raises(LookupError, match="there is no implementation 'other'"):
+        checkout.device_kinds(side, "other", ())

@@ -1,0 +1,225 @@
+"""Against asv itself, where it is installed."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.report.exports import asv
+from bench.report.exports.commits import Commit, find
+from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, settled, story, write_journal
+from tests.bench.report.exports.exported import exported
+
+BASE = Commit("a" * 40, 1_700_000_000_000)
+MACHINE = "Model-Processor-2"
+STEP = "two_layer_net.time_step"
+
+
+def results_of(texts: dict[str, str]) -> dict:
+    return json.loads(next(text for name, text in texts.items() if name.startswith(f"{MACHINE}/a")))
+
+
+def column(texts: dict[str, str], name: str, benchmark: str = STEP) -> list:
+    told = results_of(texts)
+    return dict(zip(told["result_columns"], told["results"][benchmark], strict=True))[name]
+
+
+def test_the_tree_has_the_files_that_asv_looks_for():
+    environment = "relubench-py3.11-numpy1.2.3-torch1.2.3"
+    assert {*asv.files(exported(), BASE, {})} == {
+        "benchmarks.json",
+        f"{MACHINE}/machine.json",
+        f"{MACHINE}/aaaaaaaa-{environment}.json",
+    }
+
+
+def test_a_long_environment_is_named_by_its_hash():
+    many = {f"backend{number}": "1.2.3" for number in range(12)}
+    named = asv._shortened(asv._environment("3.11", many))
+    assert named.startswith("env-")
+    assert len(named) == 4 + 32
+
+
+def test_a_failed_cell_is_null_and_a_skipped_one_nan():
+    times = dict(
+        zip(product(*column(texts := asv.files(exported(), BASE, {}), "params")), column(texts, "result"), strict=True)
+    )
+    for one in exported().cells:
+        if one.cell.phase == "step":
+            seconds = times[repr(one.cell.contender.label), repr(str(one.cell.shape))]
+            told = "wrong" if seconds is None else "unavailable" if math.isnan(seconds) else "ok"
+            assert told == one.row["status"]
+    assert len(times) == 6
+
+
+def test_a_sample_is_a_pass_and_the_interval_is_wider_than_the_table_s():
+    run = exported(Story(plan_of_cells([NUMPY])))
+    texts, row = asv.files(run, BASE, {}), run.cells[0].row
+    assert column(texts, "samples") == [run.cells[0].per_pass()]
+    assert column(texts, "stats_repeat") == [5]
+    assert column(texts, "result") == [row["seconds"]]
+    assert column(texts, "stats_ci_99_a")[0] < row["seconds_low"]
+    assert column(texts, "stats_ci_99_b")[0] > row["seconds_high"]
+
+
+def test_a_run_that_was_looked_at_more_than_once_has_wider_intervals():
+    fixed = asv.files(exported(Story(plan_of_cells([NUMPY]))), BASE, {})
+    adaptive = asv.files(exported(Story(plan_of_cells([NUMPY], time_budget=60.0))), BASE, {})
+    assert column(adaptive, "stats_ci_99_b")[0] > column(fixed, "stats_ci_99_b")[0]
+
+
+def test_a_single_pass_has_asv_s_interval_of_too_few_samples():
+    texts = asv.files(exported(Story(plan_of_cells([NUMPY], passes=1))), BASE, {})
+    assert column(texts, "stats_ci_99_a") == [-math.inf]
+    assert column(texts, "stats_ci_99_b") == [math.inf]
+
+
+def test_what_the_tree_s_list_has_beyond_the_run_stays():
+    first = asv.files(exported(Story(plan_of_cells([NUMPY, TORCH], [SMALL]))), BASE, {})
+    known = asv.read_benchmarks(first["benchmarks.json"], "benchmarks.json")
+    known["mine.time_other"] = {"name": "mine.time_other", "params": [], "param_names": []}
+    again = json.loads(
+        asv.files(exported(Story(plan_of_cells([NUMPY], [LARGE], ["forward"]))), BASE, known)["benchmarks.json"]
+    )
+    assert {*again} == {"mine.time_other", STEP, "two_layer_net.time_forward", "version"}
+    assert again[STEP]["params"] == [
+        ["'numpy-cpu-float32'", "'torch-cpu-float32'"],
+        ["'N64-D1000-H100'"],
+    ]
+    wider = json.loads(asv.files(exported(Story(plan_of_cells([NUMPY], [LARGE]))), BASE, known)["benchmarks.json"])
+    assert wider[STEP]["params"][1] == ["'N64-D1000-H100'", "'N512-D1000-H100'"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"version": 1}', f'{{"version": 2, "{STEP}": {{"params": [["x"]]}}}}']
+)
+def test_another_list_of_benchmarks_is_refused(text):
+    with pytest.raises(ValueError, match=r"^there/benchmarks\.json: "):
+        asv.read_benchmarks(text, "there/benchmarks.json")
+
+
+# With a repository of its own and asv's own commands.
+
+
+def git(repository: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", "-C", str(repository), *identity, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A repository with two commits, `base` and `head`, and asv's configuration beside it."""
+    repository = tmp_path / "project"
+    repository.mkdir()
+    git(repository, "init", "--quiet", "--initial-branch=main")
+    for name in ("base", "head"):
+        git(repository, "commit", "--quiet", "--allow-empty", "-m", name)
+        git(repository, "tag", name)
+    configuration = {
+        "version": 1,
+        "project": "made",
+        "project_url": "#",
+        "repo": str(repository),
+        "branches": ["main"],
+        "results_dir": str(tmp_path / "tree"),
+        "html_dir": str(tmp_path / "html"),
+    }
+    (tmp_path / "asv.conf.json").write_text(json.dumps(configuration))
+    monkeypatch.chdir(repository)
+    return tmp_path
+
+
+def export(project: Path, told: Story, commit: str) -> None:
+    folder = write_journal(project / "runs" / commit, told.records())
+    asked = ["export", str(folder), "--format", "asv", "--output", str(project / "tree"), "--commit", commit]
+    assert main(asked) == 0
+
+
+def run_asv(project: Path, *arguments: str) -> str:
+    pytest.importorskip("asv")
+    environment = {**os.environ, "HOME": str(project), "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "asv", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def twice_as_slow(cell, passage):
+    return settled(cell, passage) * (2 if cell.contender == TORCH else 1)
+
+
+def test_asv_compare_finds_what_got_slower_and_nothing_else(project):
+    export(project, story(), "base")
+    export(project, story(seconds=twice_as_slow), "head")
+    lines = run_asv(project, "compare", "base", "head").splitlines()
+    table = {line.rpartition("time_")[2].rstrip(" |"): line.split("|")[1:5] for line in lines if "time_" in line}
+    shape = "'N64-D1000-H100'"
+    assert table[f"step('torch-cpu-float32', {shape})"][0].strip() == "+"
+    assert float(table[f"step('torch-cpu-float32', {shape})"][3]) == 2.0
+    assert table[f"step('numpy-cpu-float32', {shape})"][0].strip() == ""
+    assert sum(cells[0].strip() == "+" for cells in table.values()) == 2
+    assert len(table) == len(story().plan.cells)
+
+
+def test_asv_compare_marks_a_cell_that_is_wrong_now(project):
+    plan = plan_of_cells([NUMPY, TORCH])
+    wrong = {cell: Outcome("wrong", "off") for cell in plan.cells if cell.contender == TORCH}
+    export(project, Story(plan), "base")
+    export(project, Story(plan, outcomes=wrong), "head")
+    marked = [line for line in run_asv(project, "compare", "base", "head").splitlines() if "torch" in line]
+    assert [line.split("|")[1].strip() for line in marked] == ["!"]
+    assert "failed" in marked[0]
+
+
+def test_asv_publish_makes_graphs_of_every_commit(project):
+    export(project, story(), "base")
+    export(project, story(seconds=twice_as_slow), "head")
+    told = run_asv(project, "publish", "--no-pull")
+    assert "Couldn't find" not in told
+    assert "Skipping" not in told
+    index = json.loads((project / "html" / "index.json").read_text())
+    assert {*index["benchmarks"]} == {STEP, "two_layer_net.time_forward"}
+    assert [*index["machines"]] == [MACHINE]
+    assert {*index["revision_to_hash"].values()} == {git(project / "project", "rev-parse", n) for n in ("base", "head")}
+    graph = json.loads(next((project / "html" / "graphs").rglob(f"machine-{MACHINE}/**/{STEP}.json")).read_text())
+    assert [len(point[1]) for point in graph] == [6, 6]
+
+
+def test_asv_show_tells_the_times_of_a_commit(project):
+    export(project, story(), "base")
+    assert "torch-cpu-float32" in run_asv(project, "show", "base", "--details")
+
+
+def test_a_commit_is_found_by_what_git_describe_says(project):
+    repository = project / "project"
+    full = git(repository, "rev-parse", "head")
+    for name in ("head", full, full[:10], f"base-1-g{full[:8]}"):
+        found = find(name, repository)
+        assert found.hash == full
+        assert found.milliseconds == int(git(repository, "log", "-1", "--format=%at")) * 1000
+
+
+def test_a_full_hash_needs_no_repository(tmp_path):
+    assert find("b" * 40, tmp_path) == Commit("b" * 40)
+
+
+@pytest.mark.parametrize("name", ["", "nothing", "--all", "b" * 39, "a\0b"])
+def test_what_is_no_commit_is_refused(project, name):
+    with pytest.raises(ValueError, match=r"^--commit: .* is no commit"):
+        find(name, project / "project")

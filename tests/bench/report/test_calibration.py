@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse import calibration
+from bench.measure import calibrate
+from bench.report import calibration as shown
+from tests.bench.made import Story
+
+
+def found(passes: int = 8, back_to_back: bool = True, threads=(1, 2)):
+    """Of a machine on which every slowdown is exact."""
+    plan = replace(calibrate.plan_of("numpy", threads, 7), cpus=2, passes=8, rounds=6)
+    told = Story(
+        plan,
+        seconds=lambda cell, passage: (
+            1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * passage * len(cell.key))
+        ),
+        passes=passes,
+    )
+    return calibration.analyse(told.records(), replace(told, passes=int(back_to_back)).records())
+
+
+def test_there_is_a_table_for_each_limit_on_threads_with_a_line_for_each_slowdown():
+    text = shown.text(found())
+    assert text.startswith("numpy step at N=64 D_in=1000 H=100 against itself, slowed by so much, on Model Processor.")
+    assert "A trial is 8 passes × 6 rounds × 6 samples; found means a verdict of slower by more than 2 %" in (
+        text.replace("2%", "2 %")
+    )
+    one, two = text.split("\n1 thread: ")[1].split("\n2 threads: ")
+    for part in (one, two):
+        lines = [line.split()[:2] for line in part.splitlines()]
+        assert [line[0] for line in lines if line[1:] == ["%"]] == ["0", "1", "2", "3", "5", "10"]
+        assert "Resolution: 3 %, the smallest found in 95 % of trials. By passes × rounds: 5 × 6: 3 %." in part
+
+
+def test_what_nothing_can_be_told_of_is_a_dash():
+    text = shown.text(found(passes=4, threads=(1,)))
+    assert "1 thread: 4 passes" in text
+    assert text.count("—") == 3 * 6
+    assert "Back to back: 1 trials" in text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(0.03, "3 %"), (0.025, "2.5 %"), (0.0, "0 %"), (0.1, "10 %"), (1 / 3, "33.3 %")]
+)
+def test_a_fraction_is_shown_as_a_percentage(fraction, text):
+    assert shown.percent(fraction) == text
+
+
+def test_a_resolution_that_is_enough_needs_no_warning():
+    assert shown.sentence(0.02, 1, 8, 18, 0.02) == "on this machine, 8 passes of 18 rounds on 1 thread resolve 2 %"
+    assert shown.sentence(0.01, 4, 5, 4, 0.02) == "on this machine, 5 passes of 4 rounds on 4 threads resolve 1 %"
+
+
+def test_a_resolution_that_is_not_enough_says_what_to_do():
+    line = shown.sentence(0.05, 1, 5, 4, 0.02)
+    assert line.startswith("on this machine, 5 passes of 4 rounds on 1 thread resolve 5 %; 2 % is asked for")
+    assert line.endswith("add passes")
+    assert shown.sentence(None, 1, 5, 4, 0.02).startswith(
+        "on this machine, 5 passes of 4 rounds on 1 thread do not resolve even 10 %; 2 % is asked for"
+    )

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import pytest
+
+from bench.measure.adaptive import DECIDED, OUT_OF_TIME
+from bench.measure.records import PassChosen, Record, RunEnded, RunStarted
+from bench.plan.cells import Contender
+from bench.report import trust
+from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records
+
+WILD = (1.0, 1.3, 0.8, 1.1, 0.9, 1.05, 0.95)
+CALIBRATION = {
+    "started": "2026-01-01T00:00:00+00:00",
+    "settings": [
+        {
+            "threads": 2,
+            "designs": [
+                {"passes": 5, "rounds": 2, "resolution": 0.03},
+                {"passes": 8, "rounds": 2, "resolution": 0.02},
+                {"passes": 12, "rounds": 2, "resolution": None},
+            ],
+        }
+    ],
+}
+
+
+def calibrated(told: Story, calibration=CALIBRATION) -> list[Record]:
+    first, *rest = told.records()
+    assert isinstance(first, RunStarted)
+    return [replace(first, calibration=calibration), *rest]
+
+
+def test_a_machine_that_was_not_calibrated_is_told_how_to():
+    [line] = trust.lines(records())
+    assert line == trust.UNCALIBRATED
+    assert "`python -m bench calibrate`" in line
+
+
+def test_a_machine_that_was_calibrated_is_told_what_the_run_resolves():
+    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=8))))
+    assert line == "on this machine, 8 passes of 2 rounds on 2 threads resolve 2 %"
+    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5))))
+    assert line.startswith("on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %; 2 % is asked for")
+    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=12))))
+    assert "do not resolve even 10 %" in line
+
+
+def test_a_minimum_effect_that_is_asked_for_is_compared_with_what_is_resolved():
+    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5, min_effect=0.05))))
+    assert line == "on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %"
+
+
+@pytest.mark.parametrize("asked", [{"passes": 4}, {"rounds": 1}])
+def test_a_design_that_was_not_calibrated_is_told(asked):
+    [line] = trust.lines(calibrated(Story(plan_of_cells(**asked))))
+    assert line.startswith("the calibration of 2026-01-01T00:00:00+00:00 does not tell what ")
+
+
+def test_each_limit_on_threads_has_its_own_line():
+    contenders = [Contender(name, "cpu", "float32", threads) for name in ("numpy", "torch") for threads in (2, 1)]
+    first, second = trust.lines(calibrated(Story(plan_of_cells(contenders))))
+    assert "on 2 threads resolve 3 %" in first
+    assert "does not tell what 5 passes of 2 rounds on 1 threads resolve" in second
+
+
+def adaptive(passes: int = 5, reason: str | None = DECIDED, few: int = 0, **others) -> list[Record]:
+    """A run of as many passes as it takes, of which the last `few` visited torch alone."""
+    plan = plan_of_cells(time_budget=60.0)
+    told = Story(plan, passes=passes, complete=False, **others).records()
+    keys = [cell.key for cell in plan.cells]
+    chosen = [PassChosen(p, keys[1:] if p > passes - few else keys, 2) for p in range(1, passes + 1)]
+    ended = [] if reason is None else [RunEnded(True, 60.0, reason)]
+    return [told[0], *chosen, *told[1:], *ended]
+
+
+def wild(cell, passage: int) -> float:
+    return 1e-3 * (WILD[(passage - 1) % len(WILD)] if cell.contender == TORCH else 1.0)
+
+
+def test_a_run_that_decided_everything_says_after_how_many_passes():
+    assert trust.lines(adaptive())[1:] == [f"5 passes, then {DECIDED} (± 1 % would be precise enough)"]
+
+
+def test_a_run_of_which_cells_had_different_numbers_of_passes_says_so():
+    [_, line] = trust.lines(adaptive(passes=7, few=2))
+    assert line.startswith(f"5 to 7 passes a cell, then {DECIDED}")
+
+
+def test_a_run_that_ran_out_of_time_says_what_is_still_open():
+    [_, line] = trust.lines(adaptive(passes=7, reason=OUT_OF_TIME, seconds=wild))
+    assert line.startswith(f"7 passes, then {OUT_OF_TIME}; 2 of 2 cells are still undecided (")
+
+
+def test_a_run_that_did_not_get_to_its_first_look_has_decided_nothing():
+    [_, line] = trust.lines(adaptive(passes=2, reason=OUT_OF_TIME, seconds=wild))
+    assert "; fewer than five passes decide nothing (" in line
+
+
+def test_a_run_that_was_cut_off_has_no_reason_of_its_own():
+    [_, line] = trust.lines(adaptive(passes=6, reason=None))
+    assert line.startswith("6 passes, then the run was cut off")
+
+
+def test_a_run_that_was_resumed_ended_for_its_last_reason():
+    told = adaptive(passes=6, reason=OUT_OF_TIME)
+    interrupted = [told[0], RunEnded(False, 1.0), *told[1:]]
+    assert f"6 passes, then {OUT_OF_TIME}" in trust.lines(interrupted)[1]
+
+
+def test_a_run_that_chose_no_pass_has_nothing_to_say_of_its_end():
+    plan = plan_of_cells((NUMPY,), time_budget=60.0)
+    assert trust.lines(Story(plan, passes=0, complete=False).records()) == [trust.UNCALIBRATED]

@@ -1,0 +1,73 @@
+"""Made-up sides, and journals of runs that compared them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.measure.records import PassChosen, Record
+from bench.plan.cells import Cell, Shape, Side
+from bench.plan.looks import FIRST
+from bench.plan.sides import BASE, HEAD, doubled
+from tests.bench.made import NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, settled
+
+LABELS = {BASE: "9bd0a46 (origin/main)", HEAD: "this tree"}
+JITTER = (1.0, 1.002, 0.998, 1.001, 0.999)
+"""Of a ratio, by pass, repeated."""
+
+
+def side(name: str, *implementations: str, **others: Any) -> Side:
+    known = implementations or ("numpy", "torch")
+    return Side(
+        **{"name": name, "label": LABELS[name], "interpreter": "/bin/python", "source": "/tree", **others},
+        implementations=known,
+    )
+
+
+SIDES = side(BASE), side(HEAD)
+
+
+def compared(
+    factor: Callable[[Cell, int], float] = lambda cell, passage: 1.0,
+    sides: Sequence[Side] = SIDES,
+    outcomes: dict[tuple[str, str], Outcome] | None = None,
+    confirmed: int = 0,
+    shapes: Sequence[Shape] = (SMALL,),
+    gone: Callable[[Cell], bool] = lambda cell: False,
+    passes: int | None = None,
+    **plan: Any,
+) -> list[Record]:
+    """The journal of NumPy and PyTorch on both sides; head takes `factor(cell, pass)` times as long as base.
+
+    `outcomes` are by side and implementation. The last `confirmed` passes were made to confirm.
+    """
+    asked = plan_of_cells((NUMPY, TORCH), shapes, **plan)
+    told = doubled(asked, tuple(sides), [cell for cell in asked.cells if gone(cell)])
+    least = told.passes
+
+    def seconds(cell: Cell, passage: int) -> float:
+        once = settled(cell, passage)
+        mine = cell.contender.variant == HEAD
+        return once * (factor(cell, passage) * JITTER[(passage - 1) % len(JITTER)] if mine else 1.0)
+
+    found = {
+        cell: outcome
+        for cell in told.cells
+        for (name, implementation), outcome in (outcomes or {}).items()
+        if (cell.contender.variant, cell.contender.implementation) == (name, implementation)
+    }
+    story = Story(told, seconds, found, passes=passes or least + confirmed)
+    first, *rest = story.records()
+    keys = [cell.key for cell in told.cells]
+    afresh = [PassChosen(passage, keys, told.rounds, True) for passage in range(least + 1, least + confirmed + 1)]
+    return [first, *afresh, *rest]
+
+
+def slower(implementation: str, by: float) -> Callable[[Cell, int], float]:
+    """Head's, in every pass."""
+    return lambda cell, passage: 1 + by * (cell.contender.implementation == implementation)
+
+
+def at_first(implementation: str, by: float) -> Callable[[Cell, int], float]:
+    """Only in the passes that were planned."""
+    return lambda cell, passage: 1 + by * (cell.contender.implementation == implementation and passage <= FIRST)

@@ -1,0 +1,225 @@
+"""Base against head as people run it: revisions of a repository, and environments, in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+from bench.measure.client import ROOT
+
+TINY = """
+N = [4]
+D_in = [5]
+H = [3]
+phase = ["step"]
+threads = [1]
+rounds = 4
+samples = 5
+min_effect = "20%"
+"""
+STEP = """
+    def step(self):
+        from time import perf_counter
+
+        started = perf_counter()
+        super().step()
+        end = started + 1.5 * (perf_counter() - started)
+        while perf_counter() < end:
+            pass
+"""
+"""Of a net that takes half as long again."""
+CRASHING = "\n    def step(self):\n        raise ValueError('not yet')\n"
+NEEDING = '"""NumPy, if something else is there as well."""\nimport backend_of_ours\nfrom .numpy_ import Net\n'
+ENV = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
+
+
+class Repository:
+    """This tree with NumPy alone, in a repository of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        for folder in ("bench", "implementations"):
+            shutil.copytree(ROOT / folder, path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for other in (path / "implementations").iterdir():
+            if other.name not in ("__init__.py", "interface.py", "numpy_.py"):
+                other.unlink()
+        shutil.copy(ROOT / "pyproject.toml", path)
+        (path / ".gitignore").write_text("results/\n__pycache__/\n")
+        (path / "tiny.toml").write_text(TINY)
+        self.git("init", "--quiet")
+        self.commit("good")
+
+    def git(self, *arguments: str) -> str:
+        command = ["git", "-c", "user.name=me", "-c", "user.email=me@here", *arguments]
+        return subprocess.run(command, cwd=self.path, env=ENV, check=True, capture_output=True, text=True).stdout
+
+    def commit(self, tag: str) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", tag)
+        self.git("tag", "--force", tag)
+
+    def net(self, step: str) -> None:
+        """Head's NumPy, with another step."""
+        path = self.path / "implementations" / "numpy_.py"
+        self.git("checkout", "--quiet", "good", "--", str(path))
+        path.write_text(f"{path.read_text()}\n\nNumpy = Net\n\n\nclass Net(Numpy):{step}" if step else path.read_text())
+
+    def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", *options)
+
+    def ab(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "bench", "ab", "--grid", "tiny.toml", *options)
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=self.path, env=ENV, capture_output=True, text=True)
+
+    def told(self) -> dict:
+        """The newest comparison."""
+        return json.loads(max(self.path.glob("results/runs/*/comparison.json")).read_text())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return Repository(tmp_path_factory.mktemp("against") / "tree")
+
+
+@pytest.fixture
+def repository(made):
+    """As it was committed, and without a worktree left behind."""
+    yield made
+    assert len(made.git("worktree", "list").splitlines()) == 1
+    made.git("reset", "--quiet", "--hard", "good")
+    made.git("clean", "--quiet", "--force", "-d")
+
+
+def test_a_tree_like_its_base_passes(repository):
+    done = repository.pytest("--against", "good")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 of 1 cell slower" in done.stdout
+    assert ", against " in done.stdout
+    told = repository.told()
+    assert (told["base"].endswith("(good)"), told["head"]) == (True, "this tree")
+    assert [cell["base_passes"] for cell in told["cells"]] == [cell["head_passes"] for cell in told["cells"]] == [5]
+    assert "What changed" in (repository.path / "results" / "report.md").read_text()
+
+
+def test_a_slower_step_is_a_regression_that_names_its_cell(repository):
+    repository.net(STEP)
+    page = repository.path / "page.md"
+    done = repository.ab("--base", "good", "--markdown", str(page), "--json", str(repository.path / "ab.json"))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 of 1 cell slower, worst +" in done.stdout
+    assert page.read_text().startswith("### ❌ 1 of 1 cell slower")
+    told = json.loads((repository.path / "ab.json").read_text())
+    assert told["failing"] == ["step[numpy-cpu-float32-N4-D5-H3-T1]"]
+    assert told["cells"][0]["reason"].startswith("again slower, +")
+    assert told["confirming_passes"] == 5
+    assert told["cells"][0]["ratio"] == pytest.approx(1.5, abs=0.25)
+
+
+def test_what_head_lost_is_missing_and_fails_the_tests_of_those_cells(repository):
+    implementations = repository.path / "implementations"
+    (implementations / "old_.py").write_text("from .numpy_ import Net\n")
+    (repository.path / "tiny.toml").write_text(TINY.replace("[4]", "[4, 8]"))
+    repository.commit("more")
+    (implementations / "old_.py").rename(implementations / "new_.py")
+    (repository.path / "tiny.toml").write_text(TINY)
+    done = repository.pytest("--against", "more", "--fail-on", "missing")
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdicts = {cell["cell"]: (cell["verdict"], cell["reason"]) for cell in repository.told()["cells"]}
+    assert verdicts.pop("step[numpy-cpu-float32-N4-D5-H3-T1]")[0] not in ("missing", "wrong")
+    assert verdicts == {
+        "step[new-cpu-float32-N4-D5-H3-T1]": ("missing", "only in head"),
+        "step[old-cpu-float32-N4-D5-H3-T1]": ("missing", "only in base"),
+        "step[old-cpu-float32-N8-D5-H3-T1]": ("missing", "only in base"),
+        "step[numpy-cpu-float32-N8-D5-H3-T1]": ("missing", "only in base"),
+    }
+    for key in verdicts:
+        assert f"FAILED bench/test_two_layer_net.py::test_{key}" in done.stdout
+    assert "1 passed" in done.stdout
+    assert "4 failed" in done.stdout
+
+
+def test_a_base_that_crashes_leaves_nothing_to_compare(repository):
+    repository.net(CRASHING)
+    repository.commit("broken")
+    repository.net("")
+    done = repository.pytest("--against", "broken")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "No cell has a time on both sides: nothing could be compared." in done.stdout
+    [cell] = repository.told()["cells"]
+    assert cell["verdict"] == "fixed"
+    assert cell["reason"].startswith("in base crashed: ValueError: not yet (")
+    assert repository.told()["exit_code"] == 3
+
+
+def environment(path: Path, *modules: str) -> Path:
+    """One with NumPy, and modules of these names."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(path)], check=True)
+    [packages] = path.glob("lib/python*/site-packages")
+    for found in Path(numpy.__file__).parent.parent.glob("numpy*"):
+        (packages / found.name).symlink_to(found)
+    for module in modules:
+        (packages / f"{module}.py").write_text("")
+    return path
+
+
+def test_an_environment_without_a_backend_has_no_time_of_it(repository, tmp_path):
+    (repository.path / "implementations" / "needing_.py").write_text(NEEDING)
+    base, head = environment(tmp_path / "base"), environment(tmp_path / "head", "backend_of_ours")
+    done = repository.ab("--base", str(head), "--head", str(base))
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdicts = {cell["implementation"]: (cell["verdict"], cell["reason"]) for cell in repository.told()["cells"]}
+    verdict, reason = verdicts["needing"]
+    assert verdict == "missing"
+    assert reason == "in head unavailable: needing needs the module 'backend_of_ours', which is not installed"
+    assert verdicts["numpy"][0] not in ("missing", "wrong", "fixed")
+
+
+MISTAKES = [
+    ("nowhere", "'nowhere' is neither a Python environment nor a git revision of this repository"),
+    ("empty", "(empty) has no implementations/"),
+    ("./nowhere/bin/python", "./nowhere/bin/python is no Python interpreter or environment"),
+]
+
+
+@pytest.mark.parametrize(("asked", "said"), MISTAKES)
+def test_a_base_that_is_none_is_a_usage_error(repository, asked, said):
+    if asked == "empty":
+        tree = repository.git("hash-object", "-t", "tree", "-w", "/dev/null").strip()
+        repository.git("tag", "--force", "empty", repository.git("commit-tree", tree, "-m", "empty").strip())
+    done = repository.pytest("--against", asked)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
+    assert line.startswith("ERROR: --against: ")
+    assert said in line
+    done = repository.ab("--base", asked)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("python -m bench ab: --base: ")
+    assert said in line
+    assert not (repository.path / "results").exists() or not list(repository.path.glob("results/runs/*-tiny-*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--against", "good", "--fail-on", "sadness"], "--fail-on: 'sadness' is nothing to fail on; list some of"),
+        (["--fail-on", "slower"], "--fail-on: there is nothing to fail on without --against"),
+        (["--against", "good", "--implementations", "nope"], "--implementations: neither side has 'nope'"),
+        (["--against", "good", "--resume", "x"], "--against: a run that is resumed goes on as it was asked for"),
+    ],
+)
+def test_a_mistake_in_an_option_is_a_usage_error_and_leaves_nothing_behind(repository, options, said):
+    done = repository.pytest(*options)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
+    assert line.startswith(f"ERROR: {said}")

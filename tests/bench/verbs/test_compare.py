@@ -1,0 +1,149 @@
+"""`python -m bench compare BASE HEAD`, of runs that are made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import USAGE_ERROR, main
+from bench.measure import journal
+from bench.report import files
+from tests.bench.made import MACHINE, TORCH, Outcome, Story, plan_of_cells, settled, write_journal
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Writes a run of which torch takes `factor` times as long as it usually does."""
+
+    def write(name: str, factor: float = 1.0, **others) -> str:
+        def seconds(cell, passage):
+            return settled(cell, passage) * (factor if cell.contender == TORCH else 1.0)
+
+        told = Story(**{"plan": plan_of_cells(), "seconds": seconds, "name": name, **others})
+        return str(write_journal(tmp_path / "runs" / name, told.records()))
+
+    return write
+
+
+def test_a_run_like_the_earlier_one_is_clean(run, capsys):
+    assert main(["compare", run("a"), run("b", 1.001)]) == 0
+    assert capsys.readouterr().out.endswith("0 of 2 cells slower, 2 same\n")
+
+
+def test_a_slower_one_is_a_regression_and_is_written_where_asked(run, tmp_path, capsys):
+    page, data = tmp_path / "c.md", tmp_path / "c.json"
+    assert main(["compare", run("a"), run("b", 1.1), "--markdown", str(page), "--json", str(data)]) == 1
+    summary = capsys.readouterr().out.splitlines()[-1]
+    assert summary.startswith("1 of 2 cells slower, worst +10.0 % [")
+    assert page.read_text().startswith(f"### ❌ {summary}\n")
+    told = json.loads(data.read_text())
+    assert (told["base"], told["head"], told["summary"], told["exit_code"]) == ("a", "b", summary, 1)
+    assert (told["fail_on"], told["min_effect"]) == (["slower", "wrong", "missing"], 0.02)
+
+
+def test_a_faster_one_is_clean(run):
+    assert main(["compare", run("a"), run("b", 0.9)]) == 0
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--min-effect", "20%"], 0), (["--fail-on", "wrong"], 0)])
+def test_what_passes_can_be_chosen(run, options, code):
+    assert main(["compare", run("a"), run("b", 1.1), *options]) == code
+
+
+def test_the_minimum_effect_is_head_s_where_none_is_asked_for(run):
+    assert main(["compare", run("a"), run("b", 1.1, plan=plan_of_cells(min_effect=0.2))]) == 0
+
+
+def test_the_minimum_effect_may_differ_by_cell(run):
+    torch = plan_of_cells(min_effects=(("step*torch*-T2]", 0.2),))
+    assert main(["compare", run("a"), run("b", 1.1, plan=torch)]) == 0
+    assert main(["compare", run("a"), run("c", 1.1, plan=torch), "--min-effect", "1%"]) == 0
+    assert main(["compare", run("a"), run("d", 1.1, plan=plan_of_cells(min_effects=(("*numpy*", 0.2),)))]) == 1
+
+
+def test_a_cell_that_is_wrong_or_gone_is_a_regression(run):
+    plan = plan_of_cells()
+    wrong = run("wrong", plan=plan, outcomes={plan.cells[1]: Outcome("wrong", "off")})
+    assert main(["compare", run("a"), wrong]) == 1
+    assert main(["compare", run("a"), run("less", plan=plan_of_cells((TORCH,)))]) == 1
+
+
+def test_too_few_passes_could_not_be_judged(run, capsys):
+    assert main(["compare", run("a"), run("b", 1.1, passes=4)]) == 3
+    assert "4 passes, and fewer than 5 decide nothing" in capsys.readouterr().out
+
+
+def test_unclear_cells_fail_where_asked_to(run):
+    noisy = run("noisy", seconds=lambda cell, passage: settled(cell, passage) * (1 + passage % 2))
+    assert main(["compare", run("a"), noisy, "--fail-on", "unclear"]) == 3
+
+
+def test_another_machine_stops_it_with_a_list(run, tmp_path, capsys):
+    page = tmp_path / "c.md"
+    there = run("b", machine={**MACHINE, "cpu": "Other Processor"}, workers={TORCH: {"backend_version": "9.9"}})
+    assert main(["compare", run("a"), there, "--markdown", str(page)]) == 3
+    for text in (capsys.readouterr().out, page.read_text()):
+        assert "cpu: Model Processor → Other Processor (2 cells)" in text
+        assert "torch: 1.2.3 → 9.9 (1 cell)" in text
+        assert "--allow cpu,torch" in text
+    assert main(["compare", run("c"), there, "--allow", "cpu"]) == 3
+    assert main(["compare", run("d"), there, "--allow", "cpu, torch"]) == 0
+    assert "cpu: Model Processor → Other Processor" in capsys.readouterr().out
+    assert main(["compare", run("e"), there, "--allow", "all"]) == 0
+
+
+def test_a_difference_that_there_is_not_may_be_allowed(run):
+    assert main(["compare", run("a"), run("b"), "--allow", "gpu,jax,python"]) == 0
+
+
+def test_a_timings_csv_with_its_samples_will_do(run):
+    base, head = run("a"), run("b", 1.1)
+    for folder in (base, head):
+        files.write(Path(folder))
+    assert main(["compare", f"{base}/timings.csv", f"{head}/timings.csv"]) == 1
+    assert main(["compare", base, f"{head}/timings.csv"]) == 1
+
+
+def test_a_results_folder_is_its_newest_run(run, tmp_path):
+    base = run("2026-01-01", 1.0)
+    run("2026-01-02", 1.1)
+    assert main(["compare", base, str(tmp_path)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fail-on", "worse"], "--fail-on: 'worse' is nothing to fail on; list some of slower, unclear"),
+        (["--fail-on", ""], "--fail-on: '' is nothing to fail on"),
+        (["--min-effect", "lots"], "--min-effect: 'lots' is not a percentage like 2%"),
+        (["--allow", "cpu,weather"], "--allow: 'weather' is no difference that matters; those are all, blas, cpu"),
+        (["--markdown", "no/such/folder/c.md"], "no/such/folder/c.md"),
+    ],
+)
+def test_bad_options_are_named_in_one_line(run, options, said, capsys):
+    assert main(["compare", run("a"), run("b"), *options]) == USAGE_ERROR
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("python -m bench compare: ")
+    assert said in line
+
+
+def test_a_run_that_is_none_is_named_in_one_line(run, tmp_path, capsys):
+    (tmp_path / journal.FILE).write_text("nonsense\n")
+    for other in (tmp_path / "nothing", tmp_path / journal.FILE):
+        assert main(["compare", run("a"), str(other)]) == USAGE_ERROR
+        [line] = capsys.readouterr().err.splitlines()
+        assert str(other) in line
+
+
+def test_a_run_against_itself_is_a_mistake(run, tmp_path, capsys):
+    folder = run("a")
+    assert main(["compare", folder, str(tmp_path)]) == USAGE_ERROR
+    assert "are the same run, a; name two" in capsys.readouterr().err
+
+
+def test_both_runs_must_be_named(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["compare", "results"])
+    assert left.value.code == USAGE_ERROR
