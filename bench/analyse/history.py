@@ -18,7 +18,7 @@ from .changes import Change, judge
 from .sides import CellSide, RunSide
 from .statistics import CONFIDENCE, MIN_EFFECT, Estimate, estimate, kept_of
 
-WINDOW, BESIDE = 200, 25
+WINDOW, BESIDE = 128, 20
 """A longer series is cut into windows of so many values, in which changes are looked for; those that end in a window's
 last values are left to the next one, which has as many before them. As whole, ten thousand values would take hours."""
 MOST_BASE = WINDOW

@@ -111,7 +111,7 @@ def asked_for(
     options = {key: name for name, key, _ in (*AXES, *SCALARS)}
     given = {key: option(f"relubench_{key}") for key in options}
     if option("--resume"):
-        others = {name: option(name) for name in ("--grid", "--seed", "--against")}
+        others = {name: option(name) for name in ("--against", "--grid", "--seed")}
         asked_again = {options[key]: text for key, text in given.items()} | others
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")

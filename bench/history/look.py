@@ -70,9 +70,10 @@ def since(text: str, now: datetime | None = None) -> pd.Timestamp:
 
 
 def _like(keys: dict[int, str], pattern: str) -> list[int]:
-    """`*` and `?` stand for other characters; brackets for themselves, since every key has them."""
+    """`*` and `?` stand for other characters; brackets for themselves, since every key has them. The last may be left
+    out."""
     literal = pattern.replace("[", "[[]")
-    found = [number for number, key in keys.items() if any(fnmatchcase(name, literal) for name in (key, _id(key)))]
+    found = [number for number, key in keys.items() if any(fnmatchcase(name, literal) for name in _names(key))]
     if not found:
         near = difflib.get_close_matches(pattern, keys.values(), n=1, cutoff=0.0)
         hint = f"; there is {near[0]}" if near else ""
@@ -80,8 +81,9 @@ def _like(keys: dict[int, str], pattern: str) -> list[int]:
     return found
 
 
-def _id(key: str) -> str:
-    return key.partition("[")[2].removesuffix("]")
+def _names(key: str) -> tuple[str, str, str]:
+    """`step[x]`, `step[x` and `x`."""
+    return key, key.removesuffix("]"), key.partition("[")[2].removesuffix("]")
 
 
 def _shifts(series: Series) -> list[Shift]:

@@ -26,15 +26,13 @@ min_effect = "20%"
 """
 STEP = """
     def step(self):
-        from time import perf_counter
-
         started = perf_counter()
         super().step()
-        end = started + 1.5 * (perf_counter() - started)
+        end = started + 1.3 * (perf_counter() - started)
         while perf_counter() < end:
             pass
 """
-"""Of a net that takes half as long again."""
+"""Of a net that takes 30 % longer, and what it costs to tell."""
 CRASHING = "\n    def step(self):\n        raise ValueError('not yet')\n"
 NEEDING = '"""NumPy, if something else is there as well."""\nimport backend_of_ours\nfrom .numpy_ import Net\n'
 ENV = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
@@ -69,7 +67,8 @@ class Repository:
         """Head's NumPy, with another step."""
         path = self.path / "implementations" / "numpy_.py"
         self.git("checkout", "--quiet", "good", "--", str(path))
-        path.write_text(f"{path.read_text()}\n\nNumpy = Net\n\n\nclass Net(Numpy):{step}" if step else path.read_text())
+        slower = f"\nfrom time import perf_counter\n\nNumpy = Net\n\n\nclass Net(Numpy):{step}"
+        path.write_text(path.read_text() + (slower if step else ""))
 
     def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", *options)
@@ -122,7 +121,7 @@ def test_a_slower_step_is_a_regression_that_names_its_cell(repository):
     assert told["failing"] == ["step[numpy-cpu-float32-N4-D5-H3-T1]"]
     assert told["cells"][0]["reason"].startswith("again slower, +")
     assert told["confirming_passes"] == 5
-    assert told["cells"][0]["ratio"] == pytest.approx(1.5, abs=0.25)
+    assert told["cells"][0]["ratio_low"] > 1.2
 
 
 def test_what_head_lost_is_missing_and_fails_the_tests_of_those_cells(repository):
@@ -184,29 +183,26 @@ def test_an_environment_without_a_backend_has_no_time_of_it(repository, tmp_path
     assert verdicts["numpy"][0] not in ("missing", "wrong", "fixed")
 
 
-MISTAKES = [
-    ("nowhere", "'nowhere' is neither a Python environment nor a git revision of this repository"),
-    ("empty", "(empty) has no implementations/"),
-    ("./nowhere/bin/python", "./nowhere/bin/python is no Python interpreter or environment"),
-]
-
-
-@pytest.mark.parametrize(("asked", "said"), MISTAKES)
-def test_a_base_that_is_none_is_a_usage_error(repository, asked, said):
+@pytest.mark.parametrize(
+    ("asked", "said", "front"),
+    [
+        ("nowhere", "'nowhere' is neither a Python environment nor a git revision of this repository", "ab"),
+        ("empty", "(empty) has no implementations/", "pytest"),
+        ("./nowhere/bin/python", "./nowhere/bin/python is no Python interpreter or environment", "pytest"),
+        ("./nowhere/bin/python", "./nowhere/bin/python is no Python interpreter or environment", "ab"),
+    ],
+)
+def test_a_base_that_is_none_is_a_usage_error(repository, asked, said, front):
     if asked == "empty":
         tree = repository.git("hash-object", "-t", "tree", "-w", "/dev/null").strip()
         repository.git("tag", "--force", "empty", repository.git("commit-tree", tree, "-m", "empty").strip())
-    done = repository.pytest("--against", asked)
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    before = len(list(repository.path.glob("results/runs/*")))
+    done = repository.pytest("--against", asked) if front == "pytest" else repository.ab("--base", asked)
+    assert done.returncode == (pytest.ExitCode.USAGE_ERROR if front == "pytest" else 2)
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
-    assert line.startswith("ERROR: --against: ")
+    assert line.startswith("ERROR: --against: " if front == "pytest" else "python -m bench ab: --base: ")
     assert said in line
-    done = repository.ab("--base", asked)
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert line.startswith("python -m bench ab: --base: ")
-    assert said in line
-    assert not (repository.path / "results").exists() or not list(repository.path.glob("results/runs/*-tiny-*"))
+    assert len(list(repository.path.glob("results/runs/*"))) == before
 
 
 @pytest.mark.parametrize(
@@ -215,7 +211,6 @@ def test_a_base_that_is_none_is_a_usage_error(repository, asked, said):
         (["--against", "good", "--fail-on", "sadness"], "--fail-on: 'sadness' is nothing to fail on; list some of"),
         (["--fail-on", "slower"], "--fail-on: there is nothing to fail on without --against"),
         (["--against", "good", "--implementations", "nope"], "--implementations: neither side has 'nope'"),
-        (["--against", "good", "--resume", "x"], "--against: a run that is resumed goes on as it was asked for"),
     ],
 )
 def test_a_mistake_in_an_option_is_a_usage_error_and_leaves_nothing_behind(repository, options, said):

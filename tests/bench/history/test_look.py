@@ -62,6 +62,7 @@ def test_another_machine_is_a_series_of_its_own_even_if_runs_take_turns(tmp_path
         ("*torch*", [TORCH_KEY]),
         (TORCH_KEY, [TORCH_KEY]),
         ("step[torch-*]", [TORCH_KEY]),
+        ("step*torch*-H100", [TORCH_KEY]),
         ("torch-cpu-float32-N64-D1000-H100", [TORCH_KEY]),
         ("?orch-*", [TORCH_KEY]),
     ],
