@@ -20,14 +20,16 @@ def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_
     plan = plan_of(head)
     changes = ab.changes(records)
     base, other = plan.sides
+    fresh = len(ab.confirming(records))
+    again = f"; what seemed slower had up to {fresh} fresh ones to confirm it" if fresh else ""
     facts = {
         "run": head.run,
         "fail_on": [*fail_on],
         "min_effect": plan.min_effect,
         "min_effect_of": dict(plan.min_effects),
-        "confirming_passes": len(ab.confirming(records)),
+        "confirming_passes": fresh,
     }
-    return Comparison(base.label, other.label, gate.outcome(changes, fail_on), changes, how=HOW, facts=facts)
+    return Comparison(base.label, other.label, gate.outcome(changes, fail_on), changes, how=HOW + again, facts=facts)
 
 
 def section(records: Sequence[Record]) -> str:

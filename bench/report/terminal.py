@@ -11,15 +11,17 @@ from bench.analyse import tables
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import costs, crossovers, trust, units
+from . import ab, compare, costs, crossovers, trust, units
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 MOST_WARNINGS = 3
 
 
 def page(records: Sequence[Record]) -> str:
-    """What a run ends with: the tables, and below them what to make of them."""
+    """What a run ends with: the tables, and below them what to make of them; of two sides, what changed."""
     plan = plan_of(tables.started(records))
+    if plan.sides:
+        return compare.text(ab.comparison(records))
     timings = tables.timings(records)
     told = [
         *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline),

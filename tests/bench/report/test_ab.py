@@ -6,7 +6,7 @@ import pytest
 
 from bench.analyse import runs, sides, tables
 from bench.analyse.recommend import Question, recommend
-from bench.report import ab, files, markdown
+from bench.report import ab, files, markdown, terminal
 from bench.report.rows import contender_names
 from tests.bench.made import SMALL, records, write_journal
 from tests.bench.sides import compared, slower
@@ -36,6 +36,13 @@ def test_the_page_says_what_changed_and_ranks_nobody():
     for row in ("numpy, base", "numpy, head", "numpy-cpu-float32~base", "numpy-cpu-float32~head"):
         assert f"| {row} " in page
     assert "9bd0a46 (origin/main), by /bin/python" in page
+    assert "what seemed slower had up to 5 fresh ones to confirm it: 1 of 2 cells slower" in page
+
+
+def test_on_a_terminal_it_is_the_changes():
+    told = terminal.page(compared(slower("numpy", 0.3)))
+    assert told.startswith("9bd0a46 (origin/main) → this tree")
+    assert told.splitlines()[-1].startswith("1 of 2 cells slower, worst +30.0 % [")
 
 
 def test_a_run_that_was_cut_off_does_not_say_to_go_on_with_it():
