@@ -18,7 +18,7 @@ MIN_EFFECT = 0.02
 """A relative difference too small to matter, as a fraction."""
 NORMAL_QUARTILE = float(stats.norm.ppf(0.75))
 TRIM_FROM = 6
-"""Passes from which the smallest and the largest are set aside, so that one bad pass cannot decide."""
+"""Passes from which the smallest and the largest ones are set aside, so that one bad pass cannot decide."""
 TRIM_SHARE = 4
 """Of the passes, one in so many is set aside at each end."""
 
