@@ -53,7 +53,9 @@ def describe() -> dict[str, Any]:
         "megahertz": round(frequency.max or frequency.current) if frequency else None,
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
+        "load": round(psutil.getloadavg()[0], 2),
         "accelerators": list(accelerators()),
+        "driver": _driver(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "relubench": _version("relubench"),
         "measurement": MEASUREMENT,
@@ -78,6 +80,16 @@ def _cuda_devices() -> int:
         if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
             return count.value
     return 0
+
+
+def _driver() -> str | None:
+    """The version of NVIDIA's, by its own tool; None where there is none to tell it."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told[0] if told else None
 
 
 def _version(distribution: str) -> str:

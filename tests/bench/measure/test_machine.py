@@ -84,6 +84,21 @@ def test_the_description_is_plain_and_complete():
     assert described["usable_processors"] <= described["processors"]
     assert described["python"].endswith(".".join(map(str, sys.version_info[:3])))
     assert described.keys() >= {"host", "architecture", "system", "accelerators", "relubench", "source", "megahertz"}
+    assert described["load"] >= 0
+    assert "driver" in described
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [("echo 580.82.07; echo 580.82.07", "580.82.07"), ("echo no devices; exit 9", None), ("true", None), (None, None)],
+)
+def test_the_driver_s_version_is_told_by_its_own_tool(monkeypatch, tmp_path, script, found):
+    if script:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine._driver() == found
 
 
 def test_without_git_there_is_no_revision(monkeypatch, tmp_path):
