@@ -15,12 +15,10 @@ from bench.measure.records import Prepared, Record
 from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
-from . import tables
+from . import standing, tables
 from .statistics import CONFIDENCE, UNKNOWN, Estimate, estimate, kept_of, typical
 from .tables import CellRecords
 
-LIKE = ["dtype", "precision", "N", "D_in", "H", "D_out"]
-"""What a step must share with the baseline's, besides the threads where both are on the host."""
 SHORTEST = 1e-9
 """Seconds below which a clock shows nothing."""
 
@@ -193,9 +191,9 @@ def _baseline(key: str, timed: Mapping[str, dict[Any, Any]], implementation: str
     candidates = {
         other: base
         for other, base in timed.items()
-        if base["implementation"] == implementation and all(base[name] == row[name] for name in LIKE)
+        if base["implementation"] == implementation and all(base[name] == row[name] for name in standing.LIKE)
     }
-    base = tables.baseline_of(row, [*candidates.values()])
+    base = standing.baseline_of(row, [*candidates.values()])
     return next((other for other, candidate in candidates.items() if candidate is base), None)
 
 

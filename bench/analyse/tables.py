@@ -26,21 +26,10 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import ranking, resolution
+from . import resolution, standing
 from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
 from .memo import once
-from .statistics import (
-    Blocks,
-    Estimate,
-    confidence_after,
-    estimate,
-    floor,
-    high,
-    paired,
-    standard_error,
-    typical,
-    verdicts,
-)
+from .statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
 
 TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
 TIMINGS: dict[str, str] = {
@@ -211,8 +200,8 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
     head = started(records)
     plan = plan_of(head)
     rows = _rows(records, plan, head)
-    _compare(rows, plan)
-    _rank(rows, plan)
+    standing.compare(rows, plan)
+    standing.rank(rows, plan)
     _against_ceilings(rows, plan, limits(records))
     return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
 
@@ -352,57 +341,13 @@ def _peak_bytes(held: CellRecords) -> int | None:
     return max((peak for peak in peaks if peak is not None), default=None)
 
 
-def _compare(rows: list[dict[str, Any]], plan: Plan) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Speed-ups over the baseline and their verdicts, paired within passes: of typical times, which
-    tell who is faster, and of floors, which tell what changed. Returns the rows with their baselines."""
-    candidates = defaultdict(list)
-    for row in rows:
-        if row["implementation"] == plan.baseline and row["status"] == "ok":
-            candidates[_likeness(row)].append(row)
-    compared = []
-    for row in rows:
-        base = baseline_of(row, candidates[_likeness(row)]) if row["status"] == "ok" else None
-        if base is row:
-            row |= {name: 1.0 for name in TIMINGS if name.startswith("speedup")}
-        elif base:
-            compared.append((row, base))
-    for suffix, ratio in (("", speedup), ("_floor", floor_speedup)):
-        ratios = [ratio(base, row, plan.adaptive) for row, base in compared]
-        for (row, _), one, verdict in zip(compared, ratios, verdicts(ratios, plan.min_effect), strict=True):
-            if one.passes:
-                row[f"speedup{suffix}"], row[f"verdict{suffix}"] = one.value, verdict
-                row[f"speedup{suffix}_low"], row[f"speedup{suffix}_high"] = one.low, one.high
-    return compared
-
-
-def _rank(rows: list[dict[str, Any]], plan: Plan) -> None:
-    """Each row's place among those that were timed in turns with it."""
-    timed = _timed(rows, plan)
-    found = ranking.ranks(timed, ranking.compare(timed, plan.min_effect, plan.adaptive))
-    for row, cell in zip(rows, plan.cells, strict=True):
-        row["rank"], row["rank_worst"] = found.get(cell.key, (None, None))
-
-
-def _timed(rows: list[dict[str, Any]], plan: Plan) -> list[ranking.Timed]:
-    return [
-        ranking.Timed(cell.key, (_likeness(row), cell.contender.threads), row["_blocks"], row["_time"].half_width)
-        for row, cell in zip(rows, plan.cells, strict=True)
-        if row["status"] == "ok"
-    ]
-
-
 def undecided(records: Sequence[Record]) -> set[str]:
     """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`,
     and whose time is not precise enough to leave it at that; with them those they are compared with."""
     head = started(records)
     plan = plan_of(head)
     rows = _rows(records, plan, head)
-    timed = _timed(rows, plan)
-    found = ranking.undecided(ranking.compare(timed, plan.min_effect, plan.adaptive), plan.precision)
-    for one, other in _compare(rows, plan):
-        if one["verdict"] == "unclear" and max(one["_time"].half_width, other["_time"].half_width) > plan.precision:
-            found |= {cell.key for row, cell in zip(rows, plan.cells, strict=True) if row is one or row is other}
-    return found
+    return standing.undecided(rows, plan)
 
 
 def _against_ceilings(rows: list[dict[str, Any]], plan: Plan, found: Mapping[Place, Mapping[int, Limits]]) -> None:
@@ -412,33 +357,6 @@ def _against_ceilings(rows: list[dict[str, Any]], plan: Plan, found: Mapping[Pla
         if row["status"] == "ok" and here:
             close = closeness(cell, row["_per_pass"], row["_within"], here, plan.steps)
             row["ceiling_fraction"], row["bound"] = close.fraction.value, close.bound
-
-
-def speedup(base: dict[str, Any], row: dict[str, Any], adaptive: bool = False) -> Estimate:
-    """How many times faster a row is than another, from the passes and rounds that have both."""
-    return paired(base["_blocks"], row["_blocks"], adaptive)
-
-
-def floor_speedup(base: dict[str, Any], row: dict[str, Any], adaptive: bool = False) -> Estimate:
-    """The same of their floors, from the passes that have both."""
-    theirs, mine = base["_floors"], row["_floors"]
-    shared = [theirs[passage] / mine[passage] for passage in mine if passage in theirs]
-    return estimate(shared, confidence=confidence_after(len(shared), adaptive))
-
-
-def _likeness(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What two rows must share to share a ratio, besides their threads where both are on the host."""
-    sizes = tuple(row[axis] for axis in ("N", "D_in", "H", "D_out"))
-    return (row["dtype"], row.get("precision"), row["_variant"], *sizes, row["phase"])
-
-
-def baseline_of(row: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The baseline on the row's own device, else on the host; threads must agree on the host."""
-    same_device = [base for base in candidates if base["device"] == row["device"]]
-    if row["device"] == "cpu":
-        same_device = [base for base in same_device if base["threads"] == row["threads"]]
-        return same_device[0] if same_device else None
-    return next(iter(same_device + candidates), None)
 
 
 def _median(values: Iterable[float]) -> float:
