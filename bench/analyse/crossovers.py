@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, pairwise
-from math import exp, hypot, isnan, log, nan
+from math import exp, isnan, log, nan
 from typing import Any
 
 import pandas as pd
 
-from .statistics import Estimate, estimate, standard_error
+from .statistics import Blocks, Estimate, paired
 
 AXES = ("N", "D_in", "H")
 """Along which winners are looked for."""
@@ -19,14 +19,6 @@ SIZES = (*AXES, "D_out")
 KEY = ["implementation", "device", "dtype", "threads"]
 COLUMNS = ("contender", "other", "dtype", "axis", "phase", "fixed", "answer", "size", "size_low", "size_high")
 RANGE = ("measured_low", "measured_high")
-
-
-@dataclass(frozen=True)
-class Typical:
-    """A cell's passes: the median of each pass's samples, and its log's standard error."""
-
-    seconds: dict[int, float]
-    errors: dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class Runner:
         return alike and (not on_host or self.threads == other.threads)
 
 
-Cells = dict[tuple[Runner, str], dict[tuple[int, ...], Typical]]
+Cells = dict[tuple[Runner, str], dict[tuple[int, ...], Blocks]]
 
 
 def crossovers(
@@ -67,7 +59,7 @@ def crossovers(
     - `cannot tell`: neither of these is known.
 
     Which of two is faster is known at a size where the 95 % interval of their ratio, paired within
-    passes, excludes 1. `size_low` and `size_high` are where the band between these intervals stops to
+    rounds, excludes 1. `size_low` and `size_high` are where the band between these intervals stops to
     exclude 1 on either side, the inversion of an interval that is Fieller's (1954) for a straight line;
     between sizes, log ratio and band are linear in log size.
     """
@@ -78,24 +70,13 @@ def crossovers(
     return pd.DataFrame(rows, columns=[*COLUMNS, *RANGE])
 
 
-def typical_passes(samples: pd.DataFrame) -> dict[tuple[object, ...], Typical]:
+def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
     """By implementation, device, dtype, thread limit, N, D_in, H, D_out and phase."""
-    by = [*KEY, *SIZES, "phase", "pass"]
-    blocks = samples.groupby([*by, "round"], observed=True)["seconds"].median()
-    errors = blocks.groupby(level=by, observed=True).agg(standard_error)
-    medians = samples.groupby(by, observed=True)["seconds"].median()
-    told: dict[tuple[object, ...], Typical] = {}
-    for (*cell, passage), seconds, error in zip(medians.index.to_list(), medians, errors[medians.index], strict=True):
-        here = told.setdefault(tuple(cell), Typical({}, {}))
-        here.seconds[int(passage)], here.errors[int(passage)] = float(seconds), float(error)
-    return told
-
-
-def paired(one: Typical, other: Typical) -> Estimate:
-    """How many times faster `one` is than `other`, from the passes that have both."""
-    shared = [passage for passage in one.seconds if passage in other.seconds]
-    within = [hypot(one.errors[passage], other.errors[passage]) for passage in shared]
-    return estimate([other.seconds[passage] / one.seconds[passage] for passage in shared], within)
+    medians = samples.groupby([*KEY, *SIZES, "phase", "pass", "round"], observed=True)["seconds"].median()
+    told: dict[tuple[object, ...], dict[int, dict[int, float]]] = {}
+    for (*cell, passage, turn), seconds in zip(medians.index.to_list(), medians, strict=True):
+        told.setdefault(tuple(cell), {}).setdefault(int(passage), {})[int(turn)] = float(seconds)
+    return dict(told)
 
 
 def crossings(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[tuple[bool, float, float, float]]:
@@ -112,12 +93,12 @@ def crossings(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[tuple[bo
 def _cells(
     timings: pd.DataFrame, samples: pd.DataFrame, names: pd.Series | None, phases: Collection[str] | None
 ) -> tuple[Cells, dict[Runner, str]]:
-    passes = typical_passes(samples if phases is None else samples[samples["phase"].isin([*phases])])
+    blocks = blocks_of(samples if phases is None else samples[samples["phase"].isin([*phases])])
     cells: Cells = {}
     called: dict[Runner, str] = {}
     for index, row in timings[timings["status"] == "ok"].iterrows():
         # Where a limit did not hold, `threads` is not the limit and finds no samples: it is comparable to nobody.
-        found = passes.get((*(row[name] for name in KEY), *(int(row[name]) for name in SIZES), row["phase"]))
+        found = blocks.get((*(row[name] for name in KEY), *(int(row[name]) for name in SIZES), row["phase"]))
         if found is None:
             continue
         runner = Runner(row["implementation"], row["device"], row["dtype"], str(row["precision"]), int(row["threads"]))
@@ -138,7 +119,7 @@ def _pair_rows(cells: Cells, one: tuple[Runner, str], other: tuple[Runner, str])
 
     @cache
     def ratio(shape: tuple[int, ...]) -> Estimate:
-        return paired(mine[shape], theirs[shape])
+        return paired(theirs[shape], mine[shape])
 
     for axis, name in enumerate(AXES):
         for fixed, line in _lines(shared, axis).items():

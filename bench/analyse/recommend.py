@@ -15,7 +15,7 @@ from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 from . import costmodel, crossovers
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
 from .runs import Run
-from .statistics import CONFIDENCE
+from .statistics import CONFIDENCE, Blocks, paired
 
 UNSURE = 0.20
 """The relative half-width of an interval from which the cell is worth measuring."""
@@ -193,10 +193,10 @@ def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question) 
 
 def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
     table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
-    passes = crossovers.typical_passes(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
+    blocks = crossovers.blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
     table["tied"] = [
         False,
-        *(_tied(table.iloc[0], row, passes, question, scale) for _, row in table.iloc[1:].iterrows()),
+        *(_tied(table.iloc[0], row, blocks, question, scale) for _, row in table.iloc[1:].iterrows()),
     ]
     return table
 
@@ -204,18 +204,18 @@ def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.
 def _tied(
     best: pd.Series,
     row: pd.Series,
-    passes: dict[tuple[object, ...], crossovers.Typical],
+    blocks: dict[tuple[object, ...], Blocks],
     question: Question,
     scale: costmodel.Scale | None,
 ) -> bool:
-    """Whether a contender may be as fast as the best: by the ratio of two measured ones, paired within passes; else
+    """Whether a contender may be as fast as the best: by the ratio of two measured ones, paired within rounds; else
     by how far ratios of two predictions missed; else as if their intervals were independent."""
     value, low, high = _deciding(row.to_frame().T)
     if best["measured"] and row["measured"] and question.steps is None:
         sizes = tuple(getattr(question.shape, axis) for axis in AXES)
-        mine, theirs = (passes.get((*(one[name] for name in KEY), *sizes, question.phase)) for one in (best, row))
+        mine, theirs = (blocks.get((*(one[name] for name in KEY), *sizes, question.phase)) for one in (best, row))
         if mine and theirs:
-            return not crossovers.paired(mine, theirs).low > 1
+            return not paired(theirs, mine).low > 1
     reach = hypot(*(log(one[high] / one[low]) / 2 for one in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
         reach *= scale.ratio / scale.one
