@@ -15,13 +15,12 @@ from bench.measure.session import plan_of
 from bench.plan import looks
 
 from . import tables
+from .resolution import smallest_found
 from .statistics import CONFIDENCE, MIN_EFFECT, Estimate, confidence_after, estimate, floor, verdicts
 
 SETS = 400
 """Random sets of passes that stand for trials."""
-FOUND = 0.95
-"""A change is resolved if it is found in at least so many of the trials."""
-DESIGNS = ((3, 10), (5, 5), (5, 10), (8, 10), (10, 10), (14, 10), (20, 10))
+DESIGNS = tuple((passes, rounds) for rounds in (5, 10) for passes in (3, 5, 8, 10, 14, 20))
 """Passes and rounds of which the resolution is told."""
 MOST_PASSES = 27
 """At which the trials of runs of as many passes as it takes end."""
@@ -148,12 +147,7 @@ def back_to_back(reference: np.ndarray, slowed: np.ndarray, slowdown: float) -> 
 def resolution(effects: Sequence[Effect]) -> float | None:
     """The smallest slowdown that is found in at least 95 % of the trials, as are all above it; None if
     there is none."""
-    found = None
-    for one in sorted(effects, key=lambda one: -one.slowdown):
-        if one.slowdown == 0 or not one.detected >= FOUND:
-            break
-        found = one.slowdown
-    return found
+    return smallest_found([(one.slowdown, one.detected) for one in effects])
 
 
 def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Any, seed: int) -> dict[str, Any]:

@@ -217,17 +217,22 @@ def validate(cells: Sequence[Measured]) -> Validation:
 
 
 def refuse_beyond(cells: Sequence[Measured], shape: Shape, phase: str, command: str) -> None:
-    """Raises ValueError where a size, or the work, lies further than `REACH_FACTOR` times beyond what was measured,
-    with the `command` that measures it."""
+    """Raises ValueError where none of the cells reaches a size, or the work, with the `command` that measures it."""
+    if told := beyond(cells, shape, phase):
+        raise ValueError(f"{told}; measure it: {command}")
+
+
+def beyond(cells: Sequence[Measured], shape: Shape, phase: str) -> str:
+    """Which size, or the work, lies further than `REACH_FACTOR` times beyond what the cells measured; empty where
+    none does."""
     shapes = list(dict.fromkeys(known for one in cells for known in one.shapes))
     sizes = [(axis, getattr(shape, axis), [getattr(known, axis) for known in shapes]) for axis in AXES]
     sizes.append((f"flops of a {phase}", flops(shape, phase), [flops(known, phase) for known in shapes]))
     for name, asked, known in sizes:
         if not min(known) / REACH_FACTOR <= asked <= max(known) * REACH_FACTOR:
             extent = f"{min(known):,}" if min(known) == max(known) else f"{min(known):,} to {max(known):,}"
-            raise ValueError(
-                f"{name}={asked:,} lies over {REACH_FACTOR} times beyond the measured {extent}; measure it: {command}"
-            )
+            return f"{name}={asked:,} lies over {REACH_FACTOR} times beyond the measured {extent}"
+    return ""
 
 
 def _predictable(cells: Sequence[Measured]) -> list[Measured]:

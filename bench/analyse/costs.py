@@ -16,7 +16,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
 from . import standing, tables
-from .statistics import CONFIDENCE, UNKNOWN, Estimate, estimate, kept_of, typical
+from .statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, typical
 from .tables import CellRecords
 
 SHORTEST = 1e-9
@@ -53,6 +53,8 @@ class Costs:
     import_seconds: Estimate = UNKNOWN
     setup_seconds: Estimate = UNKNOWN
     first_step_seconds: Estimate = UNKNOWN
+    start_seconds: Estimate = UNKNOWN
+    """Import, set-up and first step, of the passes that have them all."""
     step_seconds: Estimate = UNKNOWN
     train_seconds: Estimate = UNKNOWN
     peak_bytes: Estimate = UNKNOWN
@@ -85,7 +87,7 @@ def costs(records: Sequence[Record]) -> list[Costs]:
     """Of each contender at each shape where any of its cells has a time, in the plan's order."""
     held = tables.by_cell(records)
     rows = dict(zip(held, tables.timings(records).to_dict("records"), strict=True))
-    baseline = plan_of(tables.started(records)).baseline
+    plan = plan_of(tables.started(records))
     groups: dict[tuple[Contender, Shape], dict[str, CellRecords]] = defaultdict(dict)
     for key, cell in held.items():
         if rows[key]["status"] == "ok":
@@ -97,7 +99,7 @@ def costs(records: Sequence[Record]) -> list[Costs]:
     told = []
     for (contender, shape), group in groups.items():
         step, cells = group.get("step"), [*group.values()]
-        base = _baseline(step.cell.key, timed, baseline) if step else None
+        base = _baseline(step.cell.key, timed, plan.baseline) if step else None
         told.append(
             Costs(
                 contender,
@@ -105,16 +107,17 @@ def costs(records: Sequence[Record]) -> list[Costs]:
                 import_seconds=_estimate(_imports(cells[0])),
                 setup_seconds=_estimate(_setups(visits[contender], shape)),
                 first_step_seconds=_estimate(_first_steps(visits[contender], shape)),
-                step_seconds=_time(step),
-                train_seconds=_time(group.get("train")),
+                start_seconds=_estimate({p: s.start_up for p, s in starts[step.cell.key].items()}) if step else UNKNOWN,
+                step_seconds=_time(step, plan.adaptive),
+                train_seconds=_time(group.get("train"), plan.adaptive),
                 peak_bytes=_estimate(_peaks(cells, visits[contender])),
-                break_even=break_even(starts[step.cell.key], starts[base]) if step and base else None,
+                break_even=break_even(starts[step.cell.key], starts[base], plan.adaptive) if step and base else None,
             )
         )
     return told
 
 
-def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start]) -> BreakEven:
+def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
     """From each one's passes, by number, that both have: n with start-up + n · step alike, n = D / G, where D is by how
     much more a start costs, G by how much less a step; its interval by Fieller's theorem (Fieller 1954) on the pairs'
     differences, and from six passes on of trimmed means and winsorised covariances (Tukey & McLaughlin 1963)."""
@@ -127,7 +130,7 @@ def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start]) -> Brea
     (more, less), covariance = _means(np.array([dearer, gained]), kept)
     errors = [math.hypot(mine[passage].step_error, baseline[passage].step_error) for passage in shared]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, kept - 1))
+    quantile = float(stats.t.ppf((1 + confidence_after(len(shared), adaptive)) / 2, kept - 1))
     return _answer(float(more), float(less), covariance * quantile**2)
 
 
@@ -271,11 +274,11 @@ def _starts(step: CellRecords, visits: Sequence[_Visit]) -> dict[int, Start]:
     return starts
 
 
-def _time(cell: CellRecords | None) -> Estimate:
+def _time(cell: CellRecords | None, adaptive: bool) -> Estimate:
     if cell is None:
         return UNKNOWN
     medians = [typical(seconds) for seconds in cell.per_pass().values()]
-    return estimate(medians, [*cell.within().values()])
+    return estimate(medians, [*cell.within().values()], confidence_after(len(medians), adaptive))
 
 
 def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -46,8 +46,9 @@ def crossovers(
     samples: pd.DataFrame,
     names: pd.Series | None = None,
     phases: Collection[str] | None = None,
+    adaptive: bool = False,
 ) -> pd.DataFrame:
-    """What is known of every pair of comparable contenders along every axis.
+    """What is known of every pair of comparable contenders along every axis, of a run that may have been `adaptive`.
 
     `names` says what each row of `timings` calls its contender (its implementation, where None);
     `phases` restricts the phases. One row for each pair, axis, phase and setting of the other sizes
@@ -64,7 +65,7 @@ def crossovers(
     between sizes, log ratio and band are linear in log size.
     """
     cells, called = _cells(timings, samples, names, phases)
-    rows = [row for one, other in _pairs(cells) for row in _pair_rows(cells, one, other)]
+    rows = [row for one, other in _pairs(cells) for row in _pair_rows(cells, one, other, adaptive)]
     for row in rows:
         row["contender"], row["other"] = called[row["contender"]], called[row["other"]]
     return pd.DataFrame(rows, columns=[*COLUMNS, *RANGE])
@@ -113,13 +114,15 @@ def _pairs(cells: Cells) -> Iterator[tuple[tuple[Runner, str], tuple[Runner, str
             yield one, other
 
 
-def _pair_rows(cells: Cells, one: tuple[Runner, str], other: tuple[Runner, str]) -> Iterator[dict[str, Any]]:
+def _pair_rows(
+    cells: Cells, one: tuple[Runner, str], other: tuple[Runner, str], adaptive: bool
+) -> Iterator[dict[str, Any]]:
     mine, theirs = cells[one], cells[other]
     shared = [shape for shape in mine if shape in theirs]
 
     @cache
     def ratio(shape: tuple[int, ...]) -> Estimate:
-        return paired(theirs[shape], mine[shape])
+        return paired(theirs[shape], mine[shape], adaptive)
 
     for axis, name in enumerate(AXES):
         for fixed, line in _lines(shared, axis).items():

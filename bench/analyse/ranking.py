@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from .statistics import Blocks, Estimate, paired, verdicts
+from .statistics import MIN_EFFECT, Blocks, Estimate, paired, verdicts
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Timed:
     blocks: Blocks
     half_width: float
     """Of the interval of its time, as a fraction."""
+    min_effect: float = MIN_EFFECT
+    """The relative difference too small to matter; between two cells, the larger of theirs."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ class Pair:
     verdict: str
 
 
-def compare(timed: Sequence[Timed], min_effect: float, adaptive: bool = False) -> list[Pair]:
+def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
     """Every two of each group, with false-discovery control over all of them."""
     groups = defaultdict(list)
     for one in timed:
         groups[one.group].append(one)
     twos = [two for group in groups.values() for two in combinations(group, 2)]
     ratios = [paired(second.blocks, first.blocks, adaptive) for first, second in twos]
-    told = verdicts(ratios, min_effect)
+    told = verdicts(ratios, [max(first.min_effect, second.min_effect) for first, second in twos])
     return [Pair(*two, ratio, verdict) for two, ratio, verdict in zip(twos, ratios, told, strict=True)]
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, hypot, log, sqrt
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bench.measure.records import Record
+from bench.measure.session import plan_of
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 
-from . import costmodel, crossovers
+from . import costmodel, crossovers, tables
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
+from .costs import costs
 from .runs import Run
-from .statistics import CONFIDENCE, Blocks, paired
+from .statistics import CONFIDENCE, Blocks, Estimate, paired
 
+Starts = Mapping[tuple[Who, Shape], Estimate]
+"""Seconds from a process's import to the end of its first step, where nothing ran in it before."""
 UNSURE = 0.20
 """The relative half-width of an interval from which the cell is worth measuring."""
 
@@ -37,7 +43,7 @@ class Question:
 @dataclass(frozen=True)
 class Answer:
     """`table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
-    of one iteration with its 90 % interval; start_seconds (import, set-up and first call) and total_seconds,
+    of one iteration with its 90 % interval; start_seconds (import, set-up and first step) and total_seconds,
     total_low, total_high where steps were asked for; measured, whether this very cell was; tied, whether it is not
     told apart from the first."""
 
@@ -58,8 +64,22 @@ class Answer:
         return self.table.iloc[0]
 
 
-def recommend(run: Run, question: Question) -> Answer:
-    """What a run says of a size.
+def starts(records: Sequence[Record]) -> Starts:
+    """Of each contender at each shape whose step a run timed."""
+    plan = plan_of(tables.started(records))
+    return {
+        (
+            (each.contender.implementation, each.contender.device, each.contender.dtype, plan.threads(each.contender)),
+            each.shape,
+        ): each.start_seconds
+        for each in costs(records)
+        if each.start_seconds.passes
+    }
+
+
+def recommend(run: Run, question: Question, started: Starts | None = None) -> Answer:
+    """What a run says of a size. Where `started` lacks a contender, as where only a CSV is left of the run, its
+    start is the sum of the table's medians, which are of processes that had other sizes before.
 
     Raises ValueError, in a line, for what the run has nothing of, and for sizes too far beyond what it measured.
     """
@@ -72,6 +92,7 @@ def recommend(run: Run, question: Question) -> Answer:
     if not phase:
         raise ValueError(f"{run.name} has no time of such a cell: every one failed or was not run")
     names = list(dict.fromkeys(one.who[0] for one in phase))
+    steps = phase[0].steps
     here = _at(timings, question)
     timed = {one.who for one in phase}
     failed = {who: why for who, why in _failed_at(timings, question).items() if who in timed}
@@ -80,7 +101,9 @@ def recommend(run: Run, question: Question) -> Answer:
     predicted: dict[Who, costmodel.Prediction] = {}
     validation, scale = None, None
     if missing:
-        costmodel.refuse_beyond(phase, question.shape, question.phase, _command(question, names, timings))
+        costmodel.refuse_beyond(phase, question.shape, question.phase, _command(question, names, timings, steps))
+    beyond = {one.who: told for one in able if (told := costmodel.beyond([one], question.shape, question.phase))}
+    able = [one for one in able if one.who not in beyond]
     if able:
         fitted, validation = costmodel.model(cells), costmodel.validate(cells)
         predicted = {one.who: fitted.predict(one.who, one.phase, question.shape) for one in able}
@@ -88,16 +111,18 @@ def recommend(run: Run, question: Question) -> Answer:
     if not here and not predicted:
         raise ValueError(
             f"{run.name} timed {question.phase} at too few sizes to predict others "
-            f"(it takes {costmodel.MIN_SHAPES}); measure it: {_command(question, names, timings)}"
+            f"(it takes {costmodel.MIN_SHAPES}); measure it: {_command(question, names, timings, steps)}"
         )
     rows = [_measured_row(who, row) for who, row in here.items()]
     rows += [_predicted_row(who, one) for who, one in predicted.items()]
-    table = _ranked(pd.DataFrame([_with_total(row, timings, question) for row in rows]), run, question, scale)
+    table = _ranked(
+        pd.DataFrame([_with_total(row, timings, question, started or {}) for row in rows]), run, question, scale
+    )
     unsure = _unsure(table)
     again = [int(row["passes"]) for row in here.values() if row["implementation"] in unsure]
-    measure = _command(question, unsure, timings, 2 * max(again, default=0)) if unsure else None
-    iteration = question.phase if question.phase != "train" else f"train of {phase[0].steps} steps"
-    return Answer(question, iteration, run, table, validation, _left_out(missing, failed), measure)
+    measure = _command(question, unsure, timings, steps, 2 * max(again, default=0)) if unsure else None
+    iteration = question.phase if question.phase != "train" else f"train of {steps} steps"
+    return Answer(question, iteration, run, table, validation, _left_out(missing, {**beyond, **failed}), measure)
 
 
 def _check(question: Question) -> None:
@@ -176,7 +201,7 @@ def _predicted_row(who: Who, one: costmodel.Prediction) -> dict[str, Any]:
     }
 
 
-def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question) -> dict[str, Any]:
+def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question, started: Starts) -> dict[str, Any]:
     """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work."""
     if question.steps is None:
         return row
@@ -186,9 +211,16 @@ def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question) 
     work = [log(flops(Shape(*(int(size) for size in sizes)), question.phase)) for sizes in mine[AXES].to_numpy()]
     asked = log(flops(question.shape, question.phase))
     nearest = mine.iloc[min(range(len(work)), key=lambda index: abs(work[index] - asked))]
-    start = float(nearest["import_seconds"] + nearest["setup_seconds"] + nearest["first_call_seconds"])
-    totals = {f"total_{name}": start + question.steps * row[name] for name in ("seconds", "low", "high")}
-    return {**row, "start_seconds": start, **totals}
+    usual = float(nearest["import_seconds"] + nearest["setup_seconds"] + nearest["first_call_seconds"])
+    shape = Shape(*(int(nearest[axis]) for axis in AXES))
+    start = started.get((_who(nearest), shape), Estimate(usual, usual, usual, 1))
+    ends = (start.value, *np.nan_to_num([start.low, start.high], nan=start.value).tolist())
+    # The first step is in the start.
+    totals = {
+        f"total_{name}": begun + (question.steps - 1) * row[name]
+        for name, begun in zip(("seconds", "low", "high"), ends, strict=True)
+    }
+    return {**row, "start_seconds": start.value, **totals}
 
 
 def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
@@ -238,7 +270,9 @@ def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
     return ("total_seconds", "total_low", "total_high") if "total_seconds" in table else ("seconds", "low", "high")
 
 
-def _command(question: Question, implementations: Sequence[str], timings: pd.DataFrame, passes: int = 0) -> str:
+def _command(
+    question: Question, implementations: Sequence[str], timings: pd.DataFrame, steps: int | None, passes: int = 0
+) -> str:
     """The line that measures the cell, with a number of passes of its own where that is not 0."""
     shape = question.shape
     parts = ["pytest bench/ --benchmark-only", f"--N {shape.N} --D-in {shape.D_in} --H {shape.H}"]
@@ -250,8 +284,12 @@ def _command(question: Question, implementations: Sequence[str], timings: pd.Dat
         parts.append(f"--devices {','.join(devices)}")
     if timings["dtype"].iloc[0] != DTYPES[0]:
         parts.append(f"--dtypes {timings['dtype'].iloc[0]}")
-    if question.threads is not None:
-        parts.append(f"--threads {question.threads}")
+    mine = timings[timings["implementation"].isin([*implementations]) & (timings["device"] == "cpu")]
+    limits = [question.threads] if question.threads is not None else [*dict.fromkeys(mine["threads"].dropna())]
+    if limits:
+        parts.append(f"--threads {','.join(map(str, limits))}")
+    if question.phase == "train" and steps:
+        parts.append(f"--steps {steps}")
     if passes:
         parts.append(f"--passes {passes}")
     return " ".join(parts)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.measure.calibrate import SLOWDOWNS
 from bench.measure.records import RunStarted
 from bench.measure.session import plan_of
+from bench.plan.plan import Plan
+
+FOUND = 0.95
+"""A change is resolved if it is found in at least so many of the trials."""
 
 
 def resolves(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> float | None:
@@ -14,6 +19,29 @@ def resolves(calibration: Mapping[str, Any], threads: int, passes: int, rounds: 
     or it `covers` no such design."""
     best = _nearest(calibration, threads, passes, rounds)
     return best["resolution"] if best else None
+
+
+def of_as_many_as_it_takes(calibration: Mapping[str, Any], threads: int) -> float | None:
+    """The same of a run of as many passes as it takes, given the time; None also where none was tried."""
+    found = [one for setting in calibration["settings"] if setting["threads"] == threads for one in setting["auto"]]
+    return smallest_found([(one["slowdown"], one["detected"]) for one in found])
+
+
+def smallest_found(detected: Sequence[tuple[float, float]]) -> float | None:
+    """Of slowdowns and how often each was found: the smallest that was in at least 95 % of the trials, as were all
+    above it; None if there is none."""
+    best = None
+    for slowdown, rate in sorted(detected, reverse=True):
+        if slowdown == 0 or not rate >= FOUND:
+            break
+        best = slowdown
+    return best
+
+
+def is_enough(resolution: float | None, asked: float) -> bool:
+    """Whether a machine resolves what is asked of it: of the slowdowns that were tried, the smallest beyond a minimum
+    effect, which no change of that very size can be shown to exceed."""
+    return resolution is not None and resolution <= min((one for one in SLOWDOWNS if one > asked), default=asked)
 
 
 def covers(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> bool:
@@ -33,11 +61,18 @@ def _nearest(calibration: Mapping[str, Any], threads: int, passes: int, rounds: 
     return max(fitting, key=lambda design: (design["passes"] * design["rounds"], design["passes"]), default=None)
 
 
+def limits(plan: Plan) -> list[int]:
+    """The thread limits of a plan's contenders on the host, which is what calibrations are of."""
+    return [*dict.fromkeys(plan.threads(cell.contender) for cell in plan.cells if cell.contender.device == "cpu")]
+
+
 def of_run(head: RunStarted) -> float | None:
-    """The coarsest of the run's thread limits, as a fraction; None where none is told."""
+    """The coarsest of the run's thread limits, as a fraction, and the largest slowdown tried where one resolves
+    none; None where none is told."""
     if not head.calibration:
         return None
     plan = plan_of(head)
-    limits = {plan.threads(cell.contender) for cell in plan.cells}
-    known = [resolves(head.calibration, limit, plan.passes, plan.rounds) for limit in limits]
-    return max((one for one in known if one is not None), default=None)
+    design = (plan.passes, plan.rounds)
+    covered = [limit for limit in limits(plan) if covers(head.calibration, limit, *design)]
+    known = [resolves(head.calibration, limit, *design) for limit in covered]
+    return max((SLOWDOWNS[-1] if one is None else one for one in known), default=None)

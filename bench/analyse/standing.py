@@ -22,20 +22,21 @@ SPEEDUPS = [f"speedup{suffix}{end}" for suffix in ("", "_floor") for end in ("",
 def compare(rows: Sequence[Row], plan: Plan) -> list[tuple[Row, Row]]:
     """Speed-ups over the baseline and their verdicts, paired within passes: of typical times, which
     tell who is faster, and of floors, which tell what changed. Returns the rows with their baselines."""
-    candidates = defaultdict(list)
+    candidates: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         if row["implementation"] == plan.baseline and row["status"] == "ok":
             candidates[_likeness(row)].append(row)
-    compared = []
-    for row in rows:
+    compared, min_effects = [], []
+    for row, cell in zip(rows, plan.cells, strict=True):
         base = baseline_of(row, candidates[_likeness(row)]) if row["status"] == "ok" else None
         if base is row:
             row |= dict.fromkeys(SPEEDUPS, 1.0)
         elif base:
             compared.append((row, base))
+            min_effects.append(plan.min_effect_of(cell))
     for suffix, ratio in (("", _speedup), ("_floor", _floor_speedup)):
         ratios = [ratio(base, row, plan.adaptive) for row, base in compared]
-        for (row, _), one, verdict in zip(compared, ratios, verdicts(ratios, plan.min_effect), strict=True):
+        for (row, _), one, verdict in zip(compared, ratios, verdicts(ratios, min_effects), strict=True):
             if one.passes:
                 row[f"speedup{suffix}"], row[f"verdict{suffix}"] = one.value, verdict
                 row[f"speedup{suffix}_low"], row[f"speedup{suffix}_high"] = one.low, one.high
@@ -45,14 +46,20 @@ def compare(rows: Sequence[Row], plan: Plan) -> list[tuple[Row, Row]]:
 def rank(rows: Sequence[Row], plan: Plan) -> None:
     """Each row's place among those that were timed in turns with it."""
     timed = _timed(rows, plan)
-    found = ranking.ranks(timed, ranking.compare(timed, plan.min_effect, plan.adaptive))
+    found = ranking.ranks(timed, ranking.compare(timed, plan.adaptive))
     for row, cell in zip(rows, plan.cells, strict=True):
         row["rank"], row["rank_worst"] = found.get(cell.key, (None, None))
 
 
 def _timed(rows: Sequence[Row], plan: Plan) -> list[ranking.Timed]:
     return [
-        ranking.Timed(cell.key, (_likeness(row), cell.contender.threads), row["_blocks"], row["_time"].half_width)
+        ranking.Timed(
+            cell.key,
+            (_likeness(row), cell.contender.threads),
+            row["_blocks"],
+            row["_time"].half_width,
+            plan.min_effect_of(cell),
+        )
         for row, cell in zip(rows, plan.cells, strict=True)
         if row["status"] == "ok"
     ]
@@ -62,7 +69,7 @@ def undecided(rows: Sequence[Row], plan: Plan) -> set[str]:
     """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`,
     and whose time is not precise enough to leave it at that; with them those they are compared with."""
     timed = _timed(rows, plan)
-    found = ranking.undecided(ranking.compare(timed, plan.min_effect, plan.adaptive), plan.precision)
+    found = ranking.undecided(ranking.compare(timed, plan.adaptive), plan.precision)
     for one, other in compare(rows, plan):
         if one["verdict"] == "unclear" and max(one["_time"].half_width, other["_time"].half_width) > plan.precision:
             found |= {cell.key for row, cell in zip(rows, plan.cells, strict=True) if row is one or row is other}

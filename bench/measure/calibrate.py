@@ -105,9 +105,11 @@ def _passes(
     notify: Callable[[Progress], None],
     now: Callable[[], float],
 ) -> None:
-    """Of a plan until the end, and at least so many."""
+    """Of a plan until the end, and at least so many; none after a failure, of which nothing can be told."""
 
     def schedule(run: Run, passage: int) -> Plan | None:
+        if run.state.failed:
+            return None
         return plan if passage <= least or now() + run.cost(plan) <= end else None
 
     started, begun = datetime.now(UTC).isoformat(timespec="seconds"), now()

@@ -31,9 +31,10 @@ def store(results: Path, facts: dict[str, Any], found: dict[str, Any]) -> Path:
 def stored(results: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
     """What the last calibration of the machine with these facts found; None if there was none that can be read."""
     try:
-        return dict(json.loads(_file(results, facts).read_text(encoding="utf-8")))
+        found = dict(json.loads(_file(results, facts).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # TypeError: JSON that is no object
         return None
+    return found if isinstance(found.get("settings"), list) else None
 
 
 def _file(results: Path, facts: dict[str, Any]) -> Path:

@@ -17,7 +17,7 @@ GROWTH = 1.4
 
 
 def looks() -> Iterator[int]:
-    """The numbers of passes after which there is a look: 5, 7, 10, 14, 20, 28, …"""
+    """The numbers of passes after which there is a look: 5, 7, 10, 14, 19, 27, …"""
     passes = float(FIRST)
     while True:
         yield round(passes)

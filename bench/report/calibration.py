@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench.analyse.resolution import is_enough
 from bench.plan.cells import Shape
 
 from .rows import shape_name
@@ -18,19 +19,20 @@ def text(found: Mapping[str, Any]) -> str:
     parts = [
         f"{found['implementation']} step at {shape_name(Shape(**found['shape']))} against itself, slowed by so much, "
         f"on {cpu}.\nA trial is {found['passes']} passes × {found['rounds']} rounds × {found['samples']} samples; "
-        f"found means a verdict of slower by more than {found['min_effect']:.0%} (at 0 %: any verdict, a false alarm)."
+        f"found means "
+        f"that its floor is slower by more than {found['min_effect']:.0%} (at 0 %: any verdict, a false alarm)."
     ]
     return "\n\n".join(parts + [_setting(setting) for setting in found["settings"]])
 
 
-def sentence(resolution: float | None, threads: int, passes: int, rounds: int, asked: float) -> str:
-    """What a run of this design can tell on a machine that was calibrated, with a warning where it is
+def sentence(resolution: float | None, threads: int, design: str, asked: float) -> str:
+    """What a run of this `design`, in words, can tell on a machine that was calibrated, with a warning where it is
     `asked` to judge smaller differences."""
     told = f"resolve {percent(resolution)}" if resolution is not None else "do not resolve even 10 %"
-    line = f"on this machine, {passes} passes of {rounds} rounds on {_threads(threads)} {told}"
-    if resolution is not None and resolution <= asked:
+    line = f"on this machine, {design} on {_threads(threads)} {told}"
+    if is_enough(resolution, asked):
         return line
-    return f"{line}; {percent(asked)} is asked for, and such small changes are mostly missed: add passes"
+    return f"{line}; smaller changes, beyond the {percent(asked)} asked for, may be missed: add passes"
 
 
 def percent(fraction: float) -> str:

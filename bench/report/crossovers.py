@@ -21,15 +21,15 @@ MOST_LINES = 4
 """On a terminal."""
 
 
-def section(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str) -> str:
+def section(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str, adaptive: bool = False) -> str:
     """Markdown; empty where no axis has two sizes. Of `step`, or the first phase that was timed."""
-    found, phase = _found(timings, samples)
+    found, phase = _found(timings, samples, adaptive)
     if found.empty:
         return ""
     parts = [
         "## Where the winner changes",
         f"In `{phase}`, within the sizes measured: a contender overtakes another at the size where the ratio of their "
-        "times, paired within passes and interpolated in logs, is 1; the interval is where its 95 % band holds 1.",
+        "times, paired within rounds and interpolated in logs, is 1; the interval is where its 95 % band holds 1.",
     ]
     for axis, rows in _axes(found):
         parts.append(f"### Along {axis}, {rows['measured_low'].min():,} to {rows['measured_high'].max():,}")
@@ -43,9 +43,9 @@ def section(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def terminal_lines(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str) -> list[str]:
+def terminal_lines(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str, adaptive: bool = False) -> list[str]:
     """At most four lines, a sentence each: pairs with the baseline first."""
-    found, phase = _found(timings, samples)
+    found, phase = _found(timings, samples, adaptive)
     told = []
     for axis, rows in _axes(found):
         told += [
@@ -57,12 +57,12 @@ def terminal_lines(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str) 
     return told
 
 
-def _found(timings: pd.DataFrame, samples: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def _found(timings: pd.DataFrame, samples: pd.DataFrame, adaptive: bool) -> tuple[pd.DataFrame, str]:
     timed = timings[timings["status"] == "ok"]
     if timed.empty:
         return pd.DataFrame(), ""
     phase = "step" if "step" in set(timed["phase"]) else str(timed["phase"].iloc[0])
-    return crossovers(timings, samples, contender_names(timings), [phase]), phase
+    return crossovers(timings, samples, contender_names(timings), [phase], adaptive), phase
 
 
 def _axes(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -37,7 +37,7 @@ def report(records: Sequence[Record]) -> str:
         _speedups(timings, plan),
         _changed(timings),
         _trust(records),
-        crossovers.section(timings, tables.samples(records), plan.baseline),
+        crossovers.section(timings, tables.samples(records), plan.baseline, plan.adaptive),
         ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION),
         costs.section(records),
         _threads(records, plan),

@@ -24,7 +24,7 @@ def page(records: Sequence[Record]) -> str:
         return compare.text(ab.comparison(records))
     timings = tables.timings(records)
     told = [
-        *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline),
+        *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
         *trust.lines(records),
         *costs.warnings(records)[:MOST_WARNINGS],
     ]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from bench.analyse import ab, resolution, tables
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.measure.session import plan_of
+from bench.plan import looks
 
 from .calibration import percent, sentence
 
@@ -25,7 +26,11 @@ def _resolution(records: Sequence[Record]) -> list[str]:
     if not head.calibration:
         return [UNCALIBRATED]
     told = []
-    for threads in dict.fromkeys(plan.threads(cell.contender) for cell in plan.cells):
+    for threads in resolution.limits(plan):
+        if plan.adaptive and resolution.covers(head.calibration, threads, looks.FIRST, plan.rounds):
+            found = resolution.of_as_many_as_it_takes(head.calibration, threads)
+            told.append(sentence(found, threads, "as many passes as it takes", plan.min_effect))
+            continue
         found = resolution.resolves(head.calibration, threads, plan.passes, plan.rounds)
         if found is None and not resolution.covers(head.calibration, threads, plan.passes, plan.rounds):
             told.append(
@@ -33,7 +38,7 @@ def _resolution(records: Sequence[Record]) -> list[str]:
                 f"{plan.rounds} rounds on {threads} threads resolve"
             )
             continue
-        told.append(sentence(found, threads, plan.passes, plan.rounds, plan.min_effect))
+        told.append(sentence(found, threads, f"{plan.passes} passes of {plan.rounds} rounds", plan.min_effect))
     return told
 
 

@@ -31,6 +31,17 @@ def run(asked: argparse.Namespace) -> Any:
 
     shape = Shape(asked.N, asked.D_in, asked.H, asked.D_out)
     question = recommend.Question(shape, asked.phase, asked.steps, asked.device, asked.dtype, asked.threads)
-    answer = recommend.recommend(runs.load_run(asked.results), question)
+    answer = recommend.recommend(runs.load_run(asked.results), question, _starts(asked) if asked.steps else None)
     print(shown.text(answer))
     return shown.data(answer)
+
+
+def _starts(asked: argparse.Namespace) -> Any:
+    """None where there is no journal to tell them."""
+    from bench.analyse import recommend, runs
+    from bench.measure import journal
+
+    if asked.results.is_file() and asked.results.name != journal.FILE:
+        return None
+    folder = runs.find(asked.results)
+    return recommend.starts(journal.read(folder)) if (folder / journal.FILE).exists() else None

@@ -25,8 +25,8 @@ def run(asked: argparse.Namespace) -> Any:
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
     records = journal.read(folder)
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
-    written = files.write(folder, results, records)
     run = runs.load_run(folder)
+    written = files.write(folder, results, records)
     print(terminal.page(records), end="\n\n")
     print(*written, sep="\n")
     timings = json.loads(run.timings.to_json(orient="records"))

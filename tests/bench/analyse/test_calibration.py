@@ -14,8 +14,8 @@ import pytest
 from bench.analyse import calibration, resolution
 from bench.analyse.calibration import Effect
 from bench.measure import calibrate
-from bench.plan.cells import Cell
-from tests.bench.made import Outcome, Story
+from bench.plan.cells import Cell, Contender
+from tests.bench.made import Outcome, Story, plan_of_cells
 
 Noise = Callable[[np.random.Generator], float]
 """Of the log of one contender's time in one pass."""
@@ -188,6 +188,26 @@ CALIBRATED = {
         {"threads": 1, "designs": [dict(zip(("passes", "rounds", "resolution"), one, strict=True)) for one in DESIGNS]}
     ]
 }
+
+
+@pytest.mark.parametrize(
+    ("threads", "designs", "coarsest"),
+    [
+        ((1,), {1: 0.03}, 0.03),
+        ((1, 2), {1: 0.03, 2: 0.05}, 0.05),
+        ((1, 2), {1: 0.03, 2: None}, 0.1),  # not even 10 %, rather than what calm threads resolve
+        ((1, 2), {1: 0.03}, 0.03),
+        ((2,), {1: 0.03}, None),
+    ],
+)
+def test_a_run_resolves_what_the_least_steady_of_its_thread_limits_does(threads, designs, coarsest):
+    settings = [
+        {"threads": limit, "designs": [{"passes": 5, "rounds": 2, "resolution": found}]}
+        for limit, found in designs.items()
+    ]
+    plan = plan_of_cells([Contender("numpy", "cpu", "float32", limit) for limit in threads])
+    first = replace(Story(plan).records()[0], calibration={"settings": settings})
+    assert resolution.of_run(first) == coarsest
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,11 +20,11 @@ def timed(key: str, seconds: float, weather=CALM, group="g", half_width: float =
 
 
 def ranked(*some: Timed) -> dict[str, tuple[int, int]]:
-    return ranks(some, compare(some, min_effect=0.02))
+    return ranks(some, compare(some))
 
 
 def verdicts_of(*some: Timed) -> dict[tuple[str, str], str]:
-    return {(pair.first.key, pair.second.key): pair.verdict for pair in compare(some, min_effect=0.02)}
+    return {(pair.first.key, pair.second.key): pair.verdict for pair in compare(some)}
 
 
 def test_every_two_of_a_group_are_compared_and_of_different_groups_none():
@@ -37,7 +38,7 @@ def test_every_two_of_a_group_are_compared_and_of_different_groups_none():
 
 
 def test_a_pair_s_ratio_is_how_many_times_faster_the_first_is():
-    [pair] = compare([timed("a", 1.0), timed("b", 4.0)], min_effect=0.02)
+    [pair] = compare([timed("a", 1.0), timed("b", 4.0)])
     assert pair.ratio.value == pytest.approx(4.0)
     assert verdicts_of(timed("b", 4.0), timed("a", 1.0)) == {("b", "a"): "slower"}
 
@@ -48,13 +49,15 @@ def test_weather_that_both_have_does_not_hide_a_difference():
 
 
 def test_a_minimum_effect_that_is_asked_for_is_heeded():
-    two = [timed("a", 1.0), timed("b", 1.05)]
-    assert [compare(two, min_effect)[0].verdict for min_effect in (0.02, 0.1)] == ["faster", "same"]
+    one, other = timed("a", 1.0), timed("b", 1.05)
+    asked = [(0.02, 0.02), (0.1, 0.1), (0.02, 0.1), (0.1, 0.02)]
+    pairs = [[replace(one, min_effect=mine), replace(other, min_effect=theirs)] for mine, theirs in asked]
+    assert [compare(two)[0].verdict for two in pairs] == ["faster", "same", "same", "same"]
 
 
 def test_an_adaptive_run_s_ratios_have_more_confidence():
     two = [timed("a", 1.0, WILD), timed("b", 2.0)]
-    [once], [often] = compare(two, 0.02), compare(two, 0.02, adaptive=True)
+    [once], [often] = compare(two), compare(two, adaptive=True)
     assert often.ratio.confidence > once.ratio.confidence
 
 

@@ -235,6 +235,19 @@ def test_the_baseline_is_once_as_fast_as_itself_and_has_no_verdict():
     assert told[["verdict", "verdict_floor"]].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("effects", "verdict"), [((), "faster"), ((("step*torch*", 0.1),), "same"), ((("*", 0.1),), "same")]
+)
+def test_a_cell_of_a_pattern_has_its_own_minimum_effect(effects, verdict):
+    def seconds(cell: Cell, passage: int) -> float:
+        return 1e-3 * (1.05 if cell.contender == NUMPY else 1)
+
+    told = Story(plan_of_cells((NUMPY, TORCH), min_effects=effects), seconds)
+    fast, slow = row(told, TORCH), row(told, NUMPY)
+    assert (fast["verdict"], fast["verdict_floor"]) == (verdict, verdict)
+    assert (fast["rank"], slow["rank"]) == (1, 2 if verdict == "faster" else 1)
+
+
 def test_speed_ups_are_paired_within_passes():
     weather = {1: 1.0, 2: 3.0, 3: 0.4, 4: 2.0, 5: 0.7}
 

@@ -10,6 +10,7 @@ import pytest
 
 from bench.analyse import calibration, tables
 from bench.measure import calibrate, journal, machine
+from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, RunEnded
 from bench.measure.session import plan_of
 from bench.plan.cells import Shape
@@ -89,6 +90,14 @@ def test_however_short_the_time_there_is_one_trial_in_turns_and_one_pass_back_to
         assert first.machine == FACTS
         assert isinstance(last, RunEnded)
         assert last.complete
+
+
+def test_after_a_failure_there_is_nothing_more_to_time(tmp_path):
+    gone = WorkerFailed("unavailable", "it is not installed", alive=True)
+    office = Office(fault=lambda ask: gone if ask.verb == "start" else None)
+    calibrate.measure(small_plan(), tmp_path, 1e9, open_worker=office.open, now=office.clock)
+    assert {ask.passage for ask in office.asked} == {1}
+    assert office.clock() < 60
 
 
 def test_one_contender_after_the_other_is_timed_back_to_back(tmp_path):

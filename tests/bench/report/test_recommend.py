@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bench.__main__ import main
 from bench.analyse import recommend, runs, tables
 from bench.analyse.recommend import Question
+from bench.measure.records import Prepared
 from bench.plan.cells import Cell, Contender, Shape, flops
 from bench.plan.work import unavoidable_bytes
 from bench.report import files
@@ -82,7 +84,7 @@ def test_the_line_to_measure_names_those_that_may_be_the_fastest(results, capsys
     _, out, _ = ask(results, capsys, *UNSEEN)
     assert re.search(
         r"^pytest bench/ --benchmark-only --N 256 --D-in 2000 --H 300 --phases step --implementations "
-        r"(torch,jax|jax,torch)( --dtypes float32)?$",
+        r"(torch,jax|jax,torch)( --dtypes float32)? --threads 2$",
         out,
         re.MULTILINE,
     )
@@ -118,11 +120,14 @@ def test_who_failed_at_the_very_cell_is_not_predicted_there():
     assert told.left_out == ["jax: out_of_memory at this very cell, too large"]
 
 
-def test_a_training_counts_its_start():
-    told = answer(story(), steps=500).table.set_index("implementation")
+@pytest.mark.parametrize("cold", [True, False])
+def test_a_training_counts_its_start_whose_last_part_is_its_first_step(cold):
+    made, asked = story(), Question(UNSEEN_SHAPE, steps=500)
+    started = recommend.starts(made.records()) if cold else None
+    told = recommend.recommend(loaded(made), asked, started).table.set_index("implementation")
     for _, row in told.iterrows():
         assert row["start_seconds"] == pytest.approx(0.25 + 0.001 + 0.002)
-        assert row["total_seconds"] == pytest.approx(row["start_seconds"] + 500 * row["seconds"])
+        assert row["total_seconds"] == pytest.approx(row["start_seconds"] + 499 * row["seconds"])
         assert row["total_low"] < row["total_seconds"] < row["total_high"]
 
 
@@ -132,6 +137,44 @@ def test_a_short_training_is_won_by_who_starts_soonest():
     assert answer(made).winner["implementation"] == "torch"
     assert answer(made, steps=10).winner["implementation"] == "numpy"
     assert answer(made, steps=100_000).winner["implementation"] == "torch"
+
+
+def test_a_start_is_that_of_a_process_that_had_no_other_size_before():
+    contexts = 3.0
+    records = [
+        replace(one, setup_seconds=one.setup_seconds + contexts) if isinstance(one, Prepared) and cold else one
+        for one, cold in _with_firsts(story().records())
+    ]
+    made = story()
+    run = runs.Run(made.name, tables.timings(records), tables.samples(records), runs.info(records))
+    told = recommend.recommend(run, Question(UNSEEN_SHAPE, steps=500), recommend.starts(records)).table
+    assert told["start_seconds"].to_numpy() == pytest.approx(0.25 + 0.001 + 0.002 + contexts)
+    assert (told["total_low"] < told["total_high"]).all()
+
+
+def _with_firsts(records):
+    """Each, and whether it is the first that its process prepared."""
+    known = set()
+    for one in records:
+        cold = isinstance(one, Prepared) and one.number not in known
+        if isinstance(one, Prepared):
+            known.add(one.number)
+        yield one, cold
+
+
+def test_who_was_not_measured_that_far_is_left_out():
+    wide = [Shape(size, 1000, 100) for size in (4, 16, 64, 256, 1024, 4096)]
+    lost = {Cell(NUMPY, shape, "step"): Outcome("out_of_memory", "too large") for shape in wide if shape.N > 64}
+    told = answer(story(shapes=wide, phases=("step",), outcomes=lost), Shape(2048, 1000, 100))
+    assert set(told.table["implementation"]) == {"torch", "jax"}
+    assert told.left_out == ["numpy: N=2,048 lies over 4 times beyond the measured 4 to 64"]
+
+
+@pytest.mark.parametrize(("asked", "line"), [({"threads": 1}, "--threads 1"), ({"phase": "train"}, "--steps 50")])
+def test_the_line_to_measure_asks_for_what_the_run_had(asked, line):
+    one = [Contender(name, "cpu", "float32", 1) for name in ("numpy", "torch", "jax")]
+    told = answer(story(one, phases=("step", "train"), steps=50), phase=asked.get("phase", "step"))
+    assert line in told.measure
 
 
 def test_a_training_has_its_column(results, capsys):

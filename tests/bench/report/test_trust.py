@@ -40,7 +40,9 @@ def test_a_machine_that_was_calibrated_is_told_what_the_run_resolves():
     [line] = trust.lines(calibrated(Story(plan_of_cells(passes=8))))
     assert line == "on this machine, 8 passes of 2 rounds on 2 threads resolve 2 %"
     [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5))))
-    assert line.startswith("on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %; 2 % is asked for")
+    assert line == "on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %"  # the smallest tried beyond 2 %
+    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5, min_effect=0.01))))
+    assert line.startswith("on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %; smaller changes, beyond")
     [line] = trust.lines(calibrated(Story(plan_of_cells(passes=12))))
     assert "do not resolve even 10 %" in line
 
@@ -48,6 +50,19 @@ def test_a_machine_that_was_calibrated_is_told_what_the_run_resolves():
 def test_a_minimum_effect_that_is_asked_for_is_compared_with_what_is_resolved():
     [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5, min_effect=0.05))))
     assert line == "on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %"
+
+
+def test_a_calibration_is_of_the_host_alone():
+    gpu = Contender("torch", "cuda", "float32", 2)
+    assert trust.lines(calibrated(Story(plan_of_cells([gpu])))) == []
+    assert len(trust.lines(calibrated(Story(plan_of_cells([NUMPY, gpu]))))) == 1
+
+
+def test_a_run_of_as_many_passes_as_it_takes_is_told_what_such_runs_resolve():
+    effects = [{"slowdown": slowdown, "detected": rate} for slowdown, rate in ((0.02, 0.1), (0.05, 0.96), (0.1, 1.0))]
+    known = {**CALIBRATION, "settings": [{**CALIBRATION["settings"][0], "auto": effects}]}
+    line = trust.lines(calibrated(Story(plan_of_cells(time_budget=60.0)), known))[0]
+    assert line.startswith("on this machine, as many passes as it takes on 2 threads resolve 5 %; smaller changes, ")
 
 
 @pytest.mark.parametrize("asked", [{"passes": 4}, {"rounds": 1}])

@@ -175,7 +175,13 @@ def test_a_real_process_takes_every_backend_from_start_to_leave_on_one_thread(pr
         pytest.skip(f"{name}: {failure.reason}")
     assert start["backend_version"] != "unknown"
     prepared = worker.ask("prepare", shape=[4, 5, 3, 2], phases=[*PHASES], steps=3)
-    assert prepared["first_calls"].keys() == set(PHASES)
+    assert [*prepared["first_calls"]] == [
+        "step",
+        "forward",
+        "backward",
+        "update",
+        "train",
+    ]  # the step in a cold process
     assert prepared["error"] <= prepared["tolerance"]
     for phase in PHASES:
         entered = worker.ask("enter", phase=phase, samples=2, inner=None)
