@@ -16,21 +16,25 @@ FACTS = {
 }
 
 
+def found(resolution):
+    return {"resolution": resolution, "settings": []}
+
+
 def test_what_a_calibration_found_is_kept_for_its_machine(tmp_path):
     assert calibrations.stored(tmp_path, FACTS) is None
     folder = calibrations.new_folder(tmp_path)
     assert folder.is_dir()
     assert folder.parent == tmp_path / calibrations.FOLDER
-    kept = calibrations.store(tmp_path, FACTS, {"resolution": 0.03})
-    assert json.loads(kept.read_text()) == {"resolution": 0.03}
-    assert calibrations.stored(tmp_path, FACTS) == {"resolution": 0.03}
+    kept = calibrations.store(tmp_path, FACTS, found(0.03))
+    assert json.loads(kept.read_text()) == found(0.03)
+    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
 
 
 def test_the_last_one_counts(tmp_path):
     calibrations.new_folder(tmp_path)
     for resolution in (0.05, 0.03):
-        calibrations.store(tmp_path, FACTS, {"resolution": resolution})
-    assert calibrations.stored(tmp_path, FACTS) == {"resolution": 0.03}
+        calibrations.store(tmp_path, FACTS, found(resolution))
+    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
     assert len(list((tmp_path / calibrations.FOLDER).glob("*.json"))) == 1
 
 
@@ -40,7 +44,7 @@ def test_the_last_one_counts(tmp_path):
 )
 def test_another_machine_has_not_been_calibrated(tmp_path, name, value):
     calibrations.new_folder(tmp_path)
-    calibrations.store(tmp_path, FACTS, {"resolution": 0.03})
+    calibrations.store(tmp_path, FACTS, found(0.03))
     assert calibrations.stored(tmp_path, {**FACTS, name: value}) is None
 
 
@@ -51,7 +55,9 @@ def test_what_does_not_change_what_the_machine_can_tell_is_not_in_its_fingerprin
     assert len(machine.fingerprint({})) == 12
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"words"', "[[1]]"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", '"words"', "[[1]]", "{}", '{"resolution": 0.03}', '{"settings": 1}']
+)
 def test_a_file_that_is_no_calibration_is_as_good_as_none(tmp_path, text):
     calibrations.new_folder(tmp_path)
     calibrations.store(tmp_path, FACTS, {}).write_text(text)

@@ -307,10 +307,10 @@ def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_e
 def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     (tmp_path / calibrations.FOLDER).mkdir()
-    calibrations.store(tmp_path, FACTS, {"resolution": 0.03})
+    calibrations.store(tmp_path, FACTS, {"resolution": 0.03, "settings": []})
     session.measure(plan_of(), tmp_path / "runs" / "two", open_worker=Office().open)
     found = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
-    assert found == {"one": None, "two": {"resolution": 0.03}}
+    assert found == {"one": None, "two": {"resolution": 0.03, "settings": []}}
 
 
 def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
