@@ -42,7 +42,8 @@ def section(records: Sequence[Record], resolution: float = RESOLUTION) -> str:
         "adding in place; the median of the passes stands here. A cell's limit is the longer of its operations at the "
         "first and its unavoidable bytes at the second (each array that a phase is given read once, each that it "
         "leaves written once), at the bandwidth of the caches that they fit in. What takes at least half of the time "
-        "binds: `compute` or `bandwidth`; else it is `overhead`, of calls, temporaries, and small or oblong products.",
+        "binds: `compute` or `bandwidth`; else it is `overhead`, of calls, temporaries, small or oblong "
+        "products, or a slower library.",
     ]
     return "\n\n".join(part for part in parts if part)
 
