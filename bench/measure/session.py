@@ -19,7 +19,8 @@ from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
 from .progress import Progress
 from .records import Failed, RunEnded, RunResumed, RunStarted
-from .run import Open, Run, State
+from .run import Open, Run
+from .state import State
 
 
 def new_run(results: Path, grid: str) -> Path:

@@ -13,8 +13,9 @@ from bench.measure import journal
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME, Adaptive
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, PassChosen, RunStarted
-from bench.measure.run import Run, State
+from bench.measure.run import Run
 from bench.measure.session import plan_to_dict
+from bench.measure.state import State
 from bench.plan import looks
 from bench.plan.cells import Shape
 from tests.bench.fakes import Office, plan_of, records_of
