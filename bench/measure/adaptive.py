@@ -15,6 +15,7 @@ from .records import PassChosen, Record
 
 DECIDED = "all cells are decided or precise enough"
 OUT_OF_TIME = "the time budget was used up"
+ALL_FAILED = "every cell had failed"
 
 
 class Going(Protocol):
@@ -24,8 +25,12 @@ class Going(Protocol):
     def chosen(self) -> dict[int, PassChosen]:
         """By pass, what was chosen before, in a run that is resumed as well."""
 
-    def cost(self, plan: Plan) -> float:
-        """Seconds that one pass of a plan is expected to take."""
+    @property
+    def failed(self) -> Collection[str]:
+        """Keys of cells that will not be visited again."""
+
+    def cost(self, plan: Plan, passes: int = 1) -> float:
+        """Seconds that the next passes of a plan are expected to take."""
 
     def record(self, record: Record) -> None: ...
 
@@ -73,15 +78,21 @@ class Adaptive:
     """At least five passes of all cells, with fewer rounds where the budget is short; from then on
     those cells that the last look found undecided, until there are none or the time is up.
 
-    `undecided()` gives the keys of the cells that are, by the journal as it stands.
+    `undecided()` gives the keys of the cells that are, by the journal as it stands; `spent` is how many seconds
+    of the budget a run that is resumed had used before.
     """
 
     def __init__(
-        self, plan: Plan, undecided: Callable[[], Collection[str]], now: Callable[[], float] = time.perf_counter
+        self,
+        plan: Plan,
+        undecided: Callable[[], Collection[str]],
+        now: Callable[[], float] = time.perf_counter,
+        spent: float = 0.0,
     ) -> None:
         assert plan.time_budget is not None
         self.plan, self.undecided, self.now = plan, undecided, now
-        self.end = now() + plan.time_budget
+        self.begun = now() - spent
+        self.end = self.begun + plan.time_budget
         self.reason = ""
         """Why it came to an end, once it has."""
 
@@ -90,6 +101,9 @@ class Adaptive:
 
     def __call__(self, going: Going, passage: int) -> Plan | None:
         """The plan of this pass, or None when no more are to be made."""
+        if all(cell.key in going.failed for cell in self.plan.cells):
+            self.reason = ALL_FAILED
+            return None
         if passage in going.chosen:
             return self._plan(going.chosen[passage], passage)
         keys = [cell.key for cell in self._cells(going, passage).cells]
@@ -101,7 +115,7 @@ class Adaptive:
         )
         plan = self._plan(chosen, passage)
         if passage > 1 and going.cost(plan) > self.seconds_left():
-            self.reason = OUT_OF_TIME
+            self.reason = OUT_OF_TIME + (self._too_little(going, passage) if passage <= looks.FIRST else "")
             return None
         going.record(chosen)
         return plan
@@ -113,11 +127,18 @@ class Adaptive:
         return self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
 
     def _affordable(self, going: Going, passage: int) -> int:
-        """Rounds in this pass, if it and the others up to the first look are to share the time left."""
-        share = self.seconds_left() / (looks.FIRST - passage + 1)
-        none, one = (going.cost(replace(self.plan, rounds=rounds)) for rounds in (0, 1))
-        most = math.floor((share - none) / (one - none)) if one > none else self.plan.rounds
-        return max(1, min(self.plan.rounds, most))
+        """Rounds in this pass, if it and the others up to the first look are to have as many."""
+        passes = looks.FIRST - passage + 1
+        one, two = (going.cost(replace(self.plan, rounds=rounds), passes) for rounds in (1, 2))
+        more = math.floor((self.seconds_left() - one) / (two - one)) if two > one else self.plan.rounds
+        return max(1, min(self.plan.rounds, 1 + more))
+
+    def _too_little(self, going: Going, passage: int) -> str:
+        """What it would take to get to the first look."""
+        so_far = self.now() - self.begun
+        rest = going.cost(replace(self.plan, rounds=1), looks.FIRST - passage + 1)
+        enough = math.ceil(1.1 * (so_far + rest) / 10) * 10
+        return f" before {looks.FIRST} passes: here they need about --time-budget {enough}s"
 
     def _plan(self, chosen: PassChosen, passage: int) -> Plan:
         keys = set(chosen.cells)

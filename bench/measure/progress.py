@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.plan.cells import Cell, Place
+from bench.plan.cells import without_variant
 from bench.plan.plan import Plan
 
-KINDS = ("start", "prepare", "block", "ceiling")
-GUESS = {"start": 1.0, "prepare": 0.3, "block": 0.06, "ceiling": 2.0}
-"""Seconds of each until one has been timed."""
+from .state import State
+from .worker.timing import BLOCK_SECONDS, REWARM_SECONDS, SAMPLE_SECONDS
+
+FIRST = {"start": "first start", "prepare": "first prepare", "enter": "first enter"}
+"""What is slower the first time: files are read, kernels compiled, results verified, iterations calibrated."""
+GUESS = {
+    "first start": 0.75,
+    "start": 0.55,
+    "first prepare": 0.45,
+    "prepare": 0.2,
+    "first enter": 0.055,
+    "enter": 0.01,
+    "block": REWARM_SECONDS,
+    "train": REWARM_SECONDS + BLOCK_SECONDS,
+    "ceiling": 1.7,
+}
+"""Seconds of each kind of request, until one has been timed; a `block` has its samples on top. A block of `train`
+is a kind of its own: its samples are as long as the training is."""
 
 
 @dataclass(frozen=True)
@@ -32,73 +48,97 @@ class Progress:
 class Tally:
     """What is left to do of each kind of request, and what each has cost on average so far."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        blocks_done: Mapping[tuple[int, str], int],
-        failed: Iterable[str],
-        without_ceilings: Collection[str] = (),
-    ) -> None:
-        """`without_ceilings` has the labels of contenders that cannot measure any; more may come to it."""
-        self.plan, self.without_ceilings = plan, without_ceilings
-        self.count = dict.fromkeys(KINDS, 0)
-        self.spent = dict.fromkeys(KINDS, 0.0)
-        self.begin(1, blocks_done, failed)
+    def __init__(self, plan: Plan, state: State, now: Callable[[], float] = time.perf_counter) -> None:
+        self.plan, self.state, self.now = plan, state, now
+        self.begun = now()
+        self.guess = GUESS | {"block": GUESS["block"] + min(BLOCK_SECONDS, 1.3 * plan.samples * SAMPLE_SECONDS)}
+        self.count: Counter[str] = Counter()
+        self.spent = dict.fromkeys(GUESS, 0.0)
+        self.begin(1)
 
-    def begin(self, passage: int, blocks_done: Mapping[tuple[int, str], int], failed: Iterable[str]) -> None:
+    def begin(self, passage: int) -> None:
         """A pass begins: count anew what it and the later ones will ask for."""
-        lost = set(failed)
-        self.left = dict.fromkeys(KINDS, 0)
-        for number in range(passage, self.plan.passes + 1):
-            pending = {
-                cell: self.plan.rounds - blocks_done.get((number, cell.key), 0)
-                for cell in self.plan.cells
-                if cell.key not in lost and blocks_done.get((number, cell.key), 0) < self.plan.rounds
-            }
-            self.left["start"] += len({cell.contender for cell in pending})
-            self.left["prepare"] += len({(cell.contender, cell.shape) for cell in pending})
-            self.left["block"] += sum(pending.values())
-            places = Counter(cell.contender.place for cell in pending)
-            if number == passage:
-                self.cells_at = places
-            self.left["ceiling"] += sum(map(self._ceilings_at, places))
+        self.passage = passage
+        self.here = self._asked(self.plan, passage)
+        self._count_later()
 
-    def did(self, kind: str, seconds: float) -> float:
-        """One request is answered; returns its seconds."""
-        self.left[kind] = max(0, self.left[kind] - 1)
+    @property
+    def left(self) -> dict[str, int]:
+        """Requests by kind, in this pass and in all later ones."""
+        return {kind: self.here[kind] + self.later[kind] for kind in GUESS}
+
+    def did(self, kind: str, seconds: float) -> None:
+        """One request is answered."""
+        self.here[kind] = max(0, self.here[kind] - 1)
         self.count[kind] += 1
         self.spent[kind] += seconds
-        return seconds
 
-    def drop(self, cells: list[Cell], passage: int) -> None:
-        """Cells that failed will not be visited in this pass or a later one."""
-        passes = self.plan.passes - passage + 1
-        self.left["block"] = max(0, self.left["block"] - len(cells) * passes * self.plan.rounds)
-        self.left["prepare"] = max(0, self.left["prepare"] - len({cell.shape for cell in cells}) * (passes - 1))
-        for place, count in Counter(cell.contender.place for cell in cells).items():
-            self.cells_at[place] -= count
-            if self.cells_at[place] == 0:  # no one is left there whose limit it would be
-                self.left["ceiling"] = max(0, self.left["ceiling"] - self._ceilings_at(place) * passes)
+    def drop(self) -> None:
+        """Cells have failed, as the state tells, and will not be visited again."""
+        again = self._asked(self.plan, self.passage)
+        self.here = {kind: min(self.here[kind], again[kind]) for kind in GUESS}
+        self._count_later()
 
-    def cost(self, plan: Plan, failed: Collection[str]) -> float:
-        """Seconds that the requests of one pass of a plan are expected to take."""
-        pending = [cell for cell in plan.cells if cell.key not in failed]
-        asked = {
-            "start": len({cell.contender for cell in pending}),
-            "prepare": len({(cell.contender, cell.shape) for cell in pending}),
-            "block": len(pending) * plan.rounds,
-            "ceiling": sum(self._ceilings_at(place) for place in {cell.contender.place for cell in pending}),
-        }
-        return sum(asked[kind] * self._mean(kind) for kind in KINDS)
-
-    def _mean(self, kind: str) -> float:
-        return self.spent[kind] / self.count[kind] if self.count[kind] else GUESS[kind]
+    def cost(self, plan: Plan, passes: int = 1) -> float:
+        """Seconds that the next passes of a plan are expected to take."""
+        one = self._asked(plan, None)
+        return self._seconds(one) + (passes - 1) * self._seconds(_again(one))
 
     def progress(self, passage: int, phase: str, shape: str, contender: str) -> Progress:
-        seconds_left = sum(self.left[kind] * self._mean(kind) for kind in KINDS)
-        total = seconds_left + sum(self.spent.values())
+        seconds_left, spent = self._seconds(self.left), self.now() - self.begun
+        total = seconds_left + spent
         done = 1 - seconds_left / total if total else 0.0
         return Progress(passage, self.plan.passes, phase, shape, contender, done, seconds_left)
 
-    def _ceilings_at(self, place: Place) -> int:
-        return sum(one.place == place and one.label not in self.without_ceilings for one in self.plan.ceilings)
+    def _count_later(self) -> None:
+        self.later = dict.fromkeys(GUESS, 0)
+        for passage in range(self.passage + 1, self.plan.passes + 1):
+            for kind, count in _again(self._asked(self.plan, passage)).items():
+                self.later[kind] += count
+
+    def _asked(self, plan: Plan, passage: int | None) -> dict[str, int]:
+        """The requests of a pass that are not yet answered; of one without a number, all."""
+        state = self.state
+        rounds_left = {
+            cell: plan.rounds - (state.blocks.get((passage, cell.key), 0) if passage else 0)
+            for cell in plan.cells
+            if cell.key not in state.failed
+        }
+        pending = [cell for cell, rounds in rounds_left.items() if rounds > 0]
+        contenders = {cell.contender for cell in pending}
+        known = {cell.contender for cell in plan.cells if cell.key in state.verified}
+        problems = {(cell.contender, cell.shape) for cell in pending}
+        unverified = {(cell.contender, cell.shape) for cell in pending if cell.key not in state.verified}
+        uncalibrated = {without_variant(cell.key) for cell in pending} - state.calibrated.keys()
+        places = {contender.place for contender in contenders}
+        measured = state.without_ceilings | {label for number, label in state.ceilings if number == passage}
+        return {
+            "first start": len(contenders - known),
+            "start": len(contenders & known),
+            "first prepare": len(unverified),
+            "prepare": len(problems - unverified),
+            "first enter": len(uncalibrated),
+            "enter": len(pending) - len(uncalibrated),
+            "block": sum(rounds_left[cell] for cell in pending if cell.phase != "train"),
+            "train": sum(rounds_left[cell] for cell in pending if cell.phase == "train"),
+            "ceiling": sum(one.place in places and one.label not in measured for one in plan.ceilings),
+        }
+
+    def _seconds(self, asked: dict[str, int]) -> float:
+        told = sum(self.spent.values())
+        untold = (self.now() - self.begun) / told if told else 1.0  # what stands between the requests
+        return untold * sum(count * self._mean(kind) for kind, count in asked.items())
+
+    def _mean(self, kind: str) -> float:
+        if self.count[kind]:
+            return self.spent[kind] / self.count[kind]
+        first = FIRST.get(kind, "")
+        alike = [first] if self.count[first] else [*self.count]
+        guessed = sum(self.count[one] * self.guess[one] for one in alike)
+        return self.guess[kind] * (sum(self.spent[one] for one in alike) / guessed if guessed else 1.0)
+
+
+def _again(asked: Mapping[str, int]) -> dict[str, int]:
+    """The same requests in a later pass, when nothing is asked for the first time."""
+    repeated = {kind: asked[kind] + asked[first] for kind, first in FIRST.items()}
+    return {**asked, **dict.fromkeys(FIRST.values(), 0), **repeated}

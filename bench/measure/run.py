@@ -50,9 +50,8 @@ class Run:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
         self.state = state or State()
         self.notify = notify
-        self.tally = Tally(plan, self.state.blocks, self.state.failed, self.state.without_ceilings)
+        self.tally = Tally(plan, self.state, now)
         self.live: dict[Contender, _Live] = {}
-        self.begun = now()
 
     def measure(self, schedule: Schedule | None = None) -> None:
         """Every pass to its end: those of the plan, or those that a schedule gives."""
@@ -62,7 +61,7 @@ class Run:
             if plan is None:
                 return
             self.plan = self.tally.plan = plan
-            self.tally.begin(passage, self.state.blocks, self.state.failed)
+            self.tally.begin(passage)
             for group in self._shuffled(_groups(self.plan.cells), passage):
                 self._visit(group, passage, self._time, self._ceilings)
 
@@ -71,11 +70,14 @@ class Run:
         """What a schedule has chosen for each pass so far."""
         return self.state.chosen
 
-    def cost(self, plan: Plan) -> float:
-        """Seconds that one pass of a plan is expected to take."""
-        told = sum(self.tally.spent.values())
-        untold = (self.now() - self.begun) / told if told else 1.0  # what stands between the requests, and calibration
-        return self.tally.cost(plan, self.state.failed) * untold
+    @property
+    def failed(self) -> dict[str, Failed]:
+        """By key, the cells that will not be visited again."""
+        return self.state.failed
+
+    def cost(self, plan: Plan, passes: int = 1) -> float:
+        """Seconds that the next passes of a plan are expected to take."""
+        return self.tally.cost(plan, passes)
 
     def verify(self) -> None:
         """Each cell called once and verified, and nothing timed."""
@@ -183,7 +185,8 @@ class Run:
         started = self.now()
         with self._failing(cells, contender, passage, started):
             self._open(contender, passage)
-            self.tally.did("start", self.now() - started)
+            known = any(cell.key in self.state.verified for cell in cells)
+            self.tally.did("start" if known else "first start", self.now() - started)
 
     def _open(self, contender: Contender, passage: int) -> None:
         """A process that has its backend. Raises WorkerFailed."""
@@ -221,7 +224,8 @@ class Run:
             answer = live.worker.ask("prepare", shape=sizes, phases=phases, steps=self.plan.steps, check=check)
             live.shape = shape
             first_calls = answer.pop("first_calls")
-            wall = self.tally.did("prepare", self.now() - started)
+            wall = self.now() - started
+            self.tally.did("first prepare" if check else "prepare", wall)
             calls = {cell.key: first_calls[cell.phase] for cell in mine}
             self.record(Prepared(live.number, passage, calls, **answer, wall_seconds=wall))
 
@@ -238,7 +242,9 @@ class Run:
             # Variants of one contender get the same places in memory, so that these cancel in their ratio.
             seed = self._random(passage, without_variant(cell.key), "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
-            self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=self.now() - started))
+            wall = self.now() - started
+            self.tally.did("enter" if inner else "first enter", wall)
+            self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=wall))
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
         live = self.live.get(cell.contender)
@@ -249,7 +255,8 @@ class Run:
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
             answer = live.worker.ask("block")
             inner, _ = self.state.calibrated[without_variant(cell.key)]
-            wall = self.tally.did("block", self.now() - started)
+            wall = self.now() - started
+            self.tally.did("train" if cell.phase == "train" else "block", wall)
             self.record(
                 Block(live.number, passage, turn, position, cell.key, inner, **answer, wall_seconds=wall),
             )
@@ -282,11 +289,11 @@ class Run:
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             keys = [cell.key for cell in cells]
-            self.tally.drop(cells, passage)
             wall = self.now() - started
             self.record(
                 Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall),
             )
+            self.tally.drop()
 
     def _put_aside(self, contender: Contender, failure: WorkerFailed) -> None:
         """Stop a process that failed a request; end it where it can be asked nothing more."""

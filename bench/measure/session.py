@@ -65,7 +65,7 @@ def measure(
             book.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known))
         begun = time.perf_counter()
         complete = False
-        adaptive = Adaptive(plan, undecided) if plan.adaptive else None
+        adaptive = Adaptive(plan, undecided, spent=state.seconds) if plan.adaptive else None
         if adaptive:
             notify = _by_budget(notify, adaptive)
         schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.plan.cells import without_variant
 
-from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, WorkerStarted
+from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, RunEnded, WorkerStarted
 
 
 @dataclass
@@ -30,6 +30,8 @@ class State:
     without_ceilings: set[str] = field(default_factory=set)
     """Labels of contenders that could not measure any."""
     processes: int = 0
+    seconds: float = 0.0
+    """That its requests have taken."""
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> State:
@@ -39,6 +41,8 @@ class State:
         return state
 
     def take(self, record: Record) -> None:
+        if not isinstance(record, RunEnded):
+            self.seconds += getattr(record, "wall_seconds", 0.0)
         match record:
             case WorkerStarted():
                 self.processes = max(self.processes, record.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.measure import journal
-from bench.measure.adaptive import DECIDED, OUT_OF_TIME, Adaptive
+from bench.measure.adaptive import ALL_FAILED, DECIDED, OUT_OF_TIME, Adaptive
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, PassChosen, RunStarted
 from bench.measure.run import Run
@@ -41,7 +42,9 @@ def priced(**others) -> Office:
 
 
 def adaptive_plan(budget: float = PLENTY, **others):
-    return plan_of(shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "time_budget": budget, **others})
+    return plan_of(
+        shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "samples": 20, "time_budget": budget, **others}
+    )
 
 
 @dataclass
@@ -66,7 +69,7 @@ def adaptively(plan, folder, judge, office=None, resumed=False):
     with journal.Journal(folder) as book:
         if not resumed:
             book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", plan_to_dict(plan), {}, []))
-        schedule = Adaptive(plan, judge, office.clock)
+        schedule = Adaptive(plan, judge, office.clock, state.seconds)
         Run(plan, book, office.open, state, now=office.clock).measure(schedule)
     return schedule, office
 
@@ -135,7 +138,7 @@ def test_a_run_that_never_decides_stops_in_time_but_no_more_than_a_pass_early(tm
     one = pass_seconds(plan)
     plan = adaptive_plan(budget := passes * one)
     schedule, office = adaptively(plan, tmp_path, Judge([{cell.key for cell in plan.cells}]))
-    assert schedule.reason == OUT_OF_TIME
+    assert schedule.reason.startswith(OUT_OF_TIME)
     assert budget - 1.01 * one <= office.clock() <= budget
     assert max(visited(tmp_path)) == int(passes)
 
@@ -154,7 +157,7 @@ def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(t
         passage: {few} for passage, few in enumerate(rounds, 1)
     }
     assert 0.8 * budget <= office.clock() <= 1.1 * budget
-    assert schedule.reason == OUT_OF_TIME
+    assert schedule.reason.startswith(OUT_OF_TIME)
 
 
 def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp_path):
@@ -164,14 +167,20 @@ def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp
     schedule, office = adaptively(adaptive_plan(3.5 * least), tmp_path, judge)
     assert max(visited(tmp_path)) == 3
     assert {record.rounds for record in records_of(tmp_path, PassChosen)} == {1}
-    assert (schedule.reason, judge.asked_after) == (OUT_OF_TIME, [])
+    assert judge.asked_after == []
     assert office.clock() <= 3.5 * least
+    told = re.fullmatch(OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason)
+    assert told is not None
+    enough = float(told[1])
+    assert 5 * least <= enough <= 6 * least + 10
+    again, _ = adaptively(adaptive_plan(enough), tmp_path / "again", Judge([set()]))
+    assert again.reason == DECIDED, "what it asks for is enough"
 
 
 def test_there_is_always_one_pass(tmp_path):
     schedule, _ = adaptively(adaptive_plan(1e-3), tmp_path, Judge([set()]))
     assert {passage: set(cells.values()) for passage, cells in visited(tmp_path).items()} == {1: {1}}
-    assert schedule.reason == OUT_OF_TIME
+    assert schedule.reason.startswith(OUT_OF_TIME)
 
 
 @settings(steady, max_examples=30)
@@ -183,7 +192,7 @@ def test_whatever_the_budget_it_is_kept_and_used(tmp_path_factory, passes, round
     judge = Judge([{cell.key for cell in plan.cells[few:]}])
     schedule, office = adaptively(plan, tmp_path_factory.mktemp("run"), judge)
     assert office.clock() <= 1.1 * budget
-    assert schedule.reason == OUT_OF_TIME
+    assert schedule.reason.startswith(OUT_OF_TIME)
     assert schedule.seconds_left() <= 1.01 * one
 
 
@@ -216,7 +225,19 @@ def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path
     schedule, _ = adaptively(plan, tmp_path, Judge([set()]), resumed=True)
     assert set(visited(tmp_path)) == {1}
     assert set(visited(tmp_path)[1]) == {cell.key for cell in plan.cells}
-    assert schedule.reason == OUT_OF_TIME
+    assert schedule.reason.startswith(OUT_OF_TIME)
+
+
+def test_a_run_that_goes_on_has_what_is_left_of_its_budget(tmp_path):
+    one = pass_seconds(adaptive_plan())
+    plan = adaptive_plan(9.5 * one)
+    judge = Judge([{cell.key for cell in plan.cells}])
+    requests = len(adaptively(plan, tmp_path / "whole", judge)[1].asked)
+    before = priced(interrupt_at=requests // 2)
+    with pytest.raises(KeyboardInterrupt):
+        adaptively(plan, tmp_path / "cut", judge, before)
+    _, after = adaptively(plan, tmp_path / "cut", judge, resumed=True)
+    assert 7 * one < before.clock() + after.clock() < 10 * one
 
 
 def test_cells_that_fail_are_not_waited_for(tmp_path):
@@ -224,14 +245,11 @@ def test_cells_that_fail_are_not_waited_for(tmp_path):
         return WorkerFailed("unavailable", "why", alive=True) if ask.verb == "start" else None
 
     plan = adaptive_plan()
-    with pytest.raises(ValueError, match="max"):  # the judge finds no block to look at
-        adaptively(plan, tmp_path / "judged", Judge([set()]), priced(fault=fault))
-    office = priced(fault=fault)
-    with journal.Journal(tmp_path) as book:
-        schedule = Adaptive(plan, lambda: set(), office.clock)
-        Run(plan, book, office.open, now=office.clock).measure(schedule)
-    assert schedule.reason == DECIDED
+    judge, office = Judge([set()]), priced(fault=fault)
+    schedule, _ = adaptively(plan, tmp_path, judge, office)
+    assert (schedule.reason, judge.asked_after) == (ALL_FAILED, [])
     assert len(office.opened) == 3
+    assert [record.passage for record in records_of(tmp_path, PassChosen)] == [1]
 
 
 def test_the_time_left_is_never_negative():

@@ -1,14 +1,49 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.progress import GUESS, KINDS, Tally
+from bench.measure.progress import FIRST, Tally
+from bench.measure.records import Ceiling, Failed
+from bench.measure.state import State
+from tests.bench.fakes import FakeClock
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, plan_of_cells, steady
 
-PLAN = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("forward", "step"), passes=3, rounds=4)
-NOTHING: dict[tuple[int, str], int] = {}
+PLAN = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("forward", "train"), passes=3, rounds=4)
+WITH_CEILINGS = replace(PLAN, ceilings=(NUMPY, TORCH, CUPY))
+NEW = {
+    "first start": 2,
+    "first prepare": 2 * 2,
+    "first enter": 8,
+    "start": 2 * 2,
+    "prepare": 2 * 2 * 2,
+    "enter": 8 * 2,
+    "block": 4 * 4 * 3,
+    "train": 4 * 4 * 3,
+}
+"""What is before a new run of the plan: in its first pass, and again in the two others."""
+
+
+def had(*cells, blocks=(), ceilings=()) -> State:
+    """What there is after each of the cells was prepared and entered, and of blocks by pass and cell."""
+    keys = [cell.key for cell in cells]
+    return State(Counter(dict(blocks)), dict.fromkeys(keys, (1, 1)), verified=set(keys), ceilings=set(ceilings))
+
+
+def whole(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
+    return {(passage, cell.key): plan.rounds for passage in passes for cell in plan.cells}
+
+
+def lose(tally: Tally, cells, passage=1) -> None:
+    tally.state.take(Failed(passage, [cell.key for cell in cells], "crashed", "why"))
+    tally.drop()
+
+
+def left(tally: Tally) -> dict[str, int]:
+    """By kind, of those of which there is any."""
+    return {kind: count for kind, count in tally.left.items() if count}
 
 
 def moment(tally: Tally):
@@ -16,109 +51,175 @@ def moment(tally: Tally):
 
 
 def test_a_new_run_has_every_request_before_it():
-    assert Tally(PLAN, NOTHING, []).left == {"start": 2 * 3, "prepare": 2 * 2 * 3, "block": 8 * 3 * 4, "ceiling": 0}
+    assert left(Tally(PLAN, State())) == NEW
 
 
 def test_before_the_first_answer_it_is_a_guess():
-    told = moment(Tally(PLAN, NOTHING, []))
+    tally = Tally(PLAN, State(), FakeClock())
+    told = moment(tally)
     assert told.done == 0.0
-    assert told.seconds_left == pytest.approx(6 * GUESS["start"] + 12 * GUESS["prepare"] + 96 * GUESS["block"])
+    assert told.seconds_left == pytest.approx(sum(count * tally.guess[kind] for kind, count in NEW.items()))
+
+
+def test_the_guess_of_a_block_grows_with_its_samples_to_where_they_become_fewer():
+    blocks = [Tally(replace(PLAN, samples=samples), State()).guess["block"] for samples in (1, 6, 12, 20, 100)]
+    assert blocks[0] < blocks[1] < blocks[2] < blocks[3] == blocks[4]
 
 
 def test_a_moment_says_where_the_run_is():
-    told = Tally(PLAN, NOTHING, []).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
+    told = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
     assert (told.passage, told.passes) == (2, 3)
     assert (told.phase, told.shape, told.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
 
 
+SECONDS = {kind: 2.0**-position for position, kind in enumerate(NEW)}
+"""What each request of a kind takes."""
+
+
+def did(tally: Tally, clock: FakeClock, kind: str, seconds: float) -> None:
+    clock.spend(seconds)
+    tally.did(kind, seconds)
+
+
 def test_what_is_left_costs_what_its_kind_has_cost_so_far():
-    tally = Tally(PLAN, NOTHING, [])
-    assert tally.did("start", 2.0) == 2.0
-    tally.did("prepare", 1.0)
-    tally.did("block", 0.25)
-    tally.did("block", 0.75)
+    clock = FakeClock()
+    tally = Tally(PLAN, State(), clock)
+    for kind, seconds in SECONDS.items():
+        did(tally, clock, kind, 0.5 * seconds)
+        did(tally, clock, kind, 1.5 * seconds)
     told = moment(tally)
-    assert told.seconds_left == pytest.approx(5 * 2.0 + 11 * 1.0 + 94 * 0.5)
-    assert told.done == pytest.approx(4.0 / (4.0 + told.seconds_left))
+    assert tally.left["block"] == NEW["block"] - 2
+    expected = sum(count * SECONDS[kind] for kind, count in left(tally).items())
+    assert told.seconds_left == pytest.approx(expected)
+    assert told.done == pytest.approx(clock() / (clock() + expected))
+
+
+def test_what_was_timed_for_the_first_time_alone_is_guessed_by_how_far_off_that_guess_was():
+    for again, first in FIRST.items():
+        clock = FakeClock()
+        tally = Tally(PLAN, State(), clock)
+        did(tally, clock, first, 3 * tally.guess[first])
+        did(tally, clock, "block", 100.0)
+        few = dict.fromkeys(tally.left, 0) | {again: 10}
+        assert tally._seconds(few) == pytest.approx(10 * 3 * tally.guess[again])
+
+
+def test_what_stands_between_the_requests_is_expected_to_stand_there_again():
+    clock = FakeClock()
+    tally = Tally(PLAN, State(), clock)
+    for kind, seconds in SECONDS.items():
+        did(tally, clock, kind, seconds)
+    without = moment(tally).seconds_left
+    clock.spend(clock() / 2)
+    assert moment(tally).seconds_left == pytest.approx(1.5 * without)
 
 
 def test_a_run_ends_with_nothing_left():
-    tally = Tally(PLAN, NOTHING, [])
-    for kind in KINDS:
-        for _ in range(tally.left[kind]):
-            tally.did(kind, 0.5)
+    clock = FakeClock()
+    tally = Tally(PLAN, State(), clock)
+    for passage in (1, 2, 3):
+        tally.begin(passage)
+        for kind, count in tally.here.items():
+            for _ in range(count):
+                did(tally, clock, kind, 0.5)
+        tally.state.blocks.update(whole(passage))
+        tally.state.verified.update(cell.key for cell in PLAN.cells)
+        tally.state.calibrated.update({cell.key: (1, 1) for cell in PLAN.cells})
     told = moment(tally)
     assert (told.done, told.seconds_left) == (1.0, 0.0)
 
 
 def test_a_resumed_run_has_only_its_rest_before_it():
-    half = {(passage, cell.key): 4 for passage in (1, 2, 3) for cell in PLAN.cells[:4]}
-    assert Tally(PLAN, half, []).left == {"start": 6, "prepare": 12, "block": 4 * 3 * 4, "ceiling": 0}
+    half = {(passage, cell.key): 4 for passage in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
+    rest = Tally(PLAN, had(*PLAN.cells[:4], blocks=half))
+    assert left(rest) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
+    assert left(Tally(PLAN, had(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}
 
 
 def test_a_resumed_run_that_has_everything_has_nothing_left():
-    every = {(passage, cell.key): 4 for passage in (1, 2, 3) for cell in PLAN.cells}
-    assert Tally(PLAN, every, []).left == dict.fromkeys(KINDS, 0)
+    assert left(Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2, 3)))) == {}
 
 
 def test_cells_that_failed_in_an_earlier_part_are_not_before_a_resumed_run():
     torch = [cell.key for cell in PLAN.cells if cell.contender == TORCH]
-    blocks = {(1, torch[0]): 2}
-    assert Tally(PLAN, blocks, torch).left == {"start": 3, "prepare": 6, "block": 4 * 3 * 4, "ceiling": 0}
+    state = State(Counter({(1, torch[0]): 2}), failed=dict.fromkeys(torch))
+    assert left(Tally(PLAN, state)) == {kind: count // 2 for kind, count in NEW.items()}
 
 
 def test_a_run_of_which_every_cell_failed_has_nothing_left():
-    assert Tally(PLAN, NOTHING, [cell.key for cell in PLAN.cells]).left == dict.fromkeys(KINDS, 0)
+    assert left(Tally(PLAN, State(failed=dict.fromkeys(cell.key for cell in PLAN.cells)))) == {}
+
+
+def test_both_sides_of_a_cell_are_calibrated_by_the_first():
+    sides = [replace(NUMPY, variant=side) for side in ("base", "head")]
+    assert left(Tally(plan_of_cells(sides, passes=1), State()))["first enter"] == 1
 
 
 def test_cells_that_fail_are_not_visited_in_this_pass_or_a_later_one():
-    tally = Tally(PLAN, NOTHING, [])
-    torch = [cell for cell in PLAN.cells if cell.contender == TORCH]
-    tally.drop(torch, 1)
-    assert tally.left["block"] == 4 * 3 * 4
-    tally = Tally(PLAN, NOTHING, [])
-    tally.drop(torch[:1], 3)
-    assert tally.left["block"] == 8 * 3 * 4 - 4
+    tally = Tally(PLAN, State())
+    lose(tally, [cell for cell in PLAN.cells if cell.contender == TORCH])
+    assert left(tally) == {kind: count // 2 for kind, count in NEW.items()}
+    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2)))
+    tally.begin(3)
+    lose(tally, PLAN.cells[:1], 3)
+    assert left(tally) == {"start": 2, "prepare": 4, "enter": 7, "block": 4 * 4 - 4, "train": 16}
 
 
-WITH_CEILINGS = replace(PLAN, ceilings=(NUMPY, TORCH, CUPY))
+def test_a_cell_that_fails_does_not_take_with_it_what_others_need():
+    tally = Tally(PLAN, State())
+    lose(tally, PLAN.cells[:1])
+    cell = {"first enter": 1, "enter": 2, "block": 4 * 3}
+    assert left(tally) == {kind: count - cell.get(kind, 0) for kind, count in NEW.items()}
 
 
 def test_every_pass_with_cells_left_measures_the_ceilings_of_their_places():
-    assert Tally(WITH_CEILINGS, NOTHING, []).left["ceiling"] == 2 * 3
-    first = {(1, cell.key): 4 for cell in PLAN.cells}
-    assert Tally(WITH_CEILINGS, first, []).left["ceiling"] == 2 * 2
-    assert Tally(WITH_CEILINGS, NOTHING, [], {TORCH.label}).left["ceiling"] == 3
+    assert left(Tally(WITH_CEILINGS, State()))["ceiling"] == 2 * 3
+    done = [(1, NUMPY.label), (1, TORCH.label)]
+    assert left(Tally(WITH_CEILINGS, had(blocks=whole(1), ceilings=done)))["ceiling"] == 2 * 2
+    assert left(Tally(WITH_CEILINGS, State(without_ceilings={TORCH.label})))["ceiling"] == 3
 
 
 def test_ceilings_of_a_place_where_every_cell_failed_are_not_awaited():
-    tally = Tally(WITH_CEILINGS, NOTHING, [])
-    tally.drop(list(PLAN.cells[1:]), 2)
-    assert tally.left["ceiling"] == 2 * 3
-    tally.drop(list(PLAN.cells[:1]), 2)
-    assert tally.left["ceiling"] == 2 * 1
+    tally = Tally(WITH_CEILINGS, State())
+    tally.state.take(Ceiling(1, 1, NUMPY.label))
+    tally.did("ceiling", 1.0)
+    assert tally.left["ceiling"] == 5
+    lose(tally, PLAN.cells[1:])
+    assert tally.left["ceiling"] == 5
+    lose(tally, PLAN.cells[:1])
+    assert tally.left["ceiling"] == 0
 
 
 def test_the_cost_of_a_pass_is_what_its_requests_have_cost_on_average():
-    tally = Tally(WITH_CEILINGS, NOTHING, [])
-    for kind, seconds in {"start": 2.0, "prepare": 0.5, "block": 0.25, "ceiling": 3.0}.items():
-        tally.did(kind, seconds)
-    assert tally.cost(WITH_CEILINGS, []) == 2 * 2.0 + 4 * 0.5 + 8 * 4 * 0.25 + 2 * 3.0
-    few = WITH_CEILINGS.select(PLAN.cells[:1])
-    assert tally.cost(replace(few, rounds=2), []) == 2.0 + 0.5 + 2 * 0.25 + 2 * 3.0
+    clock = FakeClock()
+    tally = Tally(WITH_CEILINGS, State(), clock)
+    seconds = SECONDS | {"ceiling": 3.0}
+    for kind in seconds:
+        did(tally, clock, kind, seconds[kind])
+
+    def price(**asked) -> float:
+        return sum(count * seconds[kind.replace("_", " ")] for kind, count in asked.items())
+
+    first = price(first_start=2, first_prepare=4, first_enter=8, block=16, train=16, ceiling=2)
+    again = price(start=2, prepare=4, enter=8, block=16, train=16, ceiling=2)
+    assert tally.cost(WITH_CEILINGS) == pytest.approx(first)
+    assert tally.cost(WITH_CEILINGS, 3) == pytest.approx(first + 2 * again)
+    few = replace(WITH_CEILINGS.select(PLAN.cells[:1]), rounds=2)
+    assert tally.cost(few) == pytest.approx(price(first_start=1, first_prepare=1, first_enter=1, block=2, ceiling=2))
 
 
-def test_the_cost_of_a_pass_is_a_guess_before_the_first_answer():
-    guessed = 2 * GUESS["start"] + 4 * GUESS["prepare"] + 8 * 4 * GUESS["block"]
-    assert Tally(PLAN, NOTHING, []).cost(PLAN, []) == pytest.approx(guessed)
+def test_what_was_done_in_a_pass_does_not_make_the_next_one_cheaper():
+    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1)), FakeClock())
+    assert tally.cost(PLAN, 2) == pytest.approx(2 * tally.cost(PLAN))
 
 
 def test_a_pass_without_cells_that_did_not_fail_costs_nothing():
-    assert Tally(WITH_CEILINGS, NOTHING, []).cost(WITH_CEILINGS, {cell.key for cell in PLAN.cells}) == 0.0
+    failed = dict.fromkeys(cell.key for cell in PLAN.cells)
+    assert Tally(WITH_CEILINGS, State(failed=failed)).cost(WITH_CEILINGS) == 0.0
 
 
 events = st.one_of(
-    st.tuples(st.sampled_from(KINDS), st.floats(0, 1e3)),
+    st.tuples(st.sampled_from([*NEW, "ceiling"]), st.floats(0, 1e3)),
     st.tuples(st.integers(1, PLAN.passes), st.integers(0, len(PLAN.cells))),
 )
 
@@ -126,12 +227,13 @@ events = st.one_of(
 @steady
 @given(st.lists(events, max_size=150))
 def test_whatever_happens_the_share_done_is_a_share_and_nothing_is_owed(happened):
-    tally = Tally(PLAN, NOTHING, [])
+    clock = FakeClock()
+    tally = Tally(PLAN, State(), clock)
     for kind, amount in happened:
         if isinstance(kind, str):
-            tally.did(kind, amount)
+            did(tally, clock, kind, amount)
         else:
-            tally.drop(list(PLAN.cells[:amount]), kind)
+            lose(tally, PLAN.cells[:amount], kind)
         told = moment(tally)
         assert 0.0 <= told.done <= 1.0
         assert told.seconds_left >= 0.0

@@ -294,7 +294,8 @@ def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adapt
         undecided=lambda: keys,
     )
     [end] = records_of(tmp_path, RunEnded)
-    assert (end.complete, end.reason) == (True, OUT_OF_TIME)
+    assert end.complete
+    assert end.reason.startswith(OUT_OF_TIME)
     assert {(record.passage, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
 
 
