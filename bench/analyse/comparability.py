@@ -81,7 +81,7 @@ def _machine(side: RunSide) -> dict[str, str]:
     told = {
         "processors": _joined(facts.get("usable_processors"), "of", facts.get("processors")),
         "os": f"{system} {facts.get('architecture') or ''}".strip(),
-        "driver": facts.get("driver"),
+        "driver": facts.get("driver") if any(one.cell.contender.device != "cpu" for one in side.cells) else None,
         "relubench": facts.get("relubench"),
         "source": facts.get("source"),
         "kernel": release,

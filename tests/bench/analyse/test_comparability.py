@@ -41,10 +41,12 @@ def test_another_machine_matters(machine, name, base, head):
     assert (one.base, one.head, one.matters) == (base, head, True)
 
 
-def test_the_gpu_s_driver_matters():
-    old, new = run({"driver": "570.1"}), run({"driver": "580.2"})
+def test_the_gpu_s_driver_matters_where_the_gpu_was_timed():
+    plan = plan_of_cells((NUMPY, GPU))
+    old, new = run({"driver": "570.1"}, plan=plan), run({"driver": "580.2"}, plan=plan)
     assert told(old, new)["driver"].matters
-    assert not told(run(), new)["driver"].matters
+    assert not told(run(plan=plan), new)["driver"].matters
+    assert "driver" not in told(run({"driver": "570.1"}), run({"driver": "580.2"}))
 
 
 def test_the_system_matters_but_not_its_release():
