@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import implementations
@@ -102,6 +104,7 @@ def _worktree(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
     prefix = _git("rev-parse", "--show-prefix").stdout.strip()
     if _git("cat-file", "-e", f"{revision}:{prefix}implementations/__init__.py").returncode:
         raise PlanError(f"{option}: revision {revision[:9]} ({asked}) has no implementations/")
+    stack.enter_context(_interrupted_by(signal.SIGTERM, signal.SIGHUP))  # or it would stay
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relubench-")))
     tree = folder / "tree"
     # Hooks are for people's own checkouts.
@@ -110,6 +113,28 @@ def _worktree(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
         raise PlanError(f"{option}: git cannot check out {revision[:9]} ({asked}): {_last(added.stderr)}")
     stack.callback(_git, "worktree", "remove", "--force", str(tree))
     return tree / prefix
+
+
+@contextmanager
+def _interrupted_by(*signals: signal.Signals) -> Iterator[None]:
+    """As by Ctrl-C, so that whatever is open is closed. Not by a signal that is ignored, as nohup has it, and
+    not outside Python's main thread, which alone can ask for that."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in signals}
+    heeded = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,46 @@ def stack():
 
 def worktrees(folder):
     return git(folder, "worktree", "list").splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_run_that_is_told_to_end_leaves_no_checkout_behind(history, number):
+    code = f"""
+import pathlib, time
+from contextlib import ExitStack
+from bench.measure import checkout
+checkout.ROOT = pathlib.Path({str(history)!r})
+with ExitStack() as stack:
+    print(checkout.side("base", "v1", "--against", stack, checkout.ROOT).source, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        tree = Path(process.stdout.readline().strip())
+        assert (tree / "implementations").is_dir()
+        process.send_signal(number)
+    assert process.returncode != 0
+    assert not tree.exists()
+    assert len(worktrees(history)) == 1
+
+
+def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with ExitStack() as stack:
+        checkout.side("base", "v1", "--against", stack, tmp_path)
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored(repository, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ExitStack() as stack:
+            checkout.side("base", "v1", "--against", stack, tmp_path)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def complaint(asked, tmp_path, stack):
