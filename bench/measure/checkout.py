@@ -107,11 +107,11 @@ def _worktree(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
     stack.enter_context(_interrupted_by(signal.SIGTERM, signal.SIGHUP))  # or it would stay
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relubench-")))
     tree = folder / "tree"
+    stack.callback(_git, "worktree", "remove", "--force", str(tree))
     # Hooks are for people's own checkouts.
     added = _git("-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), revision)
     if added.returncode:
         raise PlanError(f"{option}: git cannot check out {revision[:9]} ({asked}): {_last(added.stderr)}")
-    stack.callback(_git, "worktree", "remove", "--force", str(tree))
     return tree / prefix
 
 
