@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bench.measure import journal
-from bench.measure.records import Record
+from bench.measure.records import STATUSES, Record
 
 from . import tables
 
@@ -72,13 +74,13 @@ def info(records: list[Record]) -> dict[str, Any]:
 
 
 def _from_csv(path: Path) -> Run:
-    try:
-        timings = pd.read_csv(path, keep_default_na=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a CSV file: {error}") from error
+    timings = _read(path)
     missing = [name for name in tables.TIMINGS if name not in timings]
     if needed := [name for name in missing if name not in tables.LATER]:
         raise ValueError(f"{path}:1: not a timings.csv: it has no column {needed[0]!r}")
+    for place in timings.index[~timings["status"].isin(STATUSES)][:1]:
+        status = timings["status"][place]
+        raise ValueError(f"{path}:{place + 2}: {status!r} is no status; those are {', '.join(STATUSES)}")
     timings[missing] = None
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
@@ -90,8 +92,15 @@ def _from_csv(path: Path) -> Run:
 
 def _samples_beside(path: Path) -> pd.DataFrame:
     beside = path.parent / "samples.csv.gz"
-    samples = pd.read_csv(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
+    samples = _read(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
     return _typed(beside, samples, tables.SAMPLES)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not a CSV file: {error}") from error
 
 
 def _info_beside(path: Path) -> dict[str, Any]:

@@ -146,6 +146,30 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, content):
         bench.load(path)
 
 
+@pytest.mark.parametrize("kept", [0.9, 0.01])
+def test_samples_that_are_cut_off_are_named(written, kept):
+    path = written / "samples.csv.gz"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
+        bench.load(written / "timings.csv")
+
+
+def test_samples_that_are_not_compressed_are_named(written):
+    path = written / "samples.csv.gz"
+    path.write_bytes(b"run,seconds\n")
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
+        bench.load(written / "timings.csv")
+
+
+def test_a_row_that_is_cut_off_is_named_with_its_line(written):
+    path = written / "timings.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(lines[:3]) + "\n" + lines[3][:60], encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:4: nan is no status; those are ok, "):
+        bench.load(path)
+
+
 def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, written):
     earlier = pd.read_csv(written / "timings.csv").drop(columns=sorted(tables.LATER))
     earlier.to_csv(tmp_path / "earlier.csv", index=False)
