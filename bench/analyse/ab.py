@@ -12,7 +12,7 @@ from bench.plan.plan import Plan
 from bench.plan.sides import BASE, HEAD, off
 
 from . import tables
-from .changes import ABSENT, Change, Held, judge
+from .changes import ABSENT, Change, Held, judge, pool
 from .gate import percent
 from .statistics import UNKNOWN, Estimate, confidence_after, estimate, floor, paired
 from .tables import CellRecords
@@ -23,11 +23,11 @@ def changes(records: Sequence[Record]) -> list[Change]:
     were planned, and was then measured afresh to confirm it, is so only if the fresh passes alone say so too."""
     plan = plan_of(tables.started(records))
     afresh = confirming(records)
-    first = judge(_changes(records, plan, lambda passage: passage not in afresh), plan.min_effect_of)
+    first = judge(pool(_changes(records, plan, lambda passage: passage not in afresh)), plan.min_effect_of)
     suspected = {change.cell for change in first if change.verdict == "slower"}
     if not afresh or not suspected:
         return first
-    fresh = _changes(records, plan, lambda passage: passage in afresh)
+    fresh = pool(_changes(records, plan, lambda passage: passage in afresh))
     again = judge([change for change in fresh if change.cell in suspected], plan.min_effect_of)
     found = {change.cell: change for change in again}
     return [_confirmed(change, found.get(change.cell)) for change in first]

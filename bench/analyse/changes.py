@@ -10,6 +10,7 @@ from statistics import median
 from bench.plan.cells import Cell
 from bench.plan.looks import FIRST as FEWEST
 
+from .pooling import pooled
 from .statistics import MIN_EFFECT, UNKNOWN, Estimate, verdicts
 
 VERDICTS = ("slower", "wrong", "missing", "unclear", "faster", "fixed", "same", "untimed")
@@ -18,6 +19,8 @@ run. `fixed`: a row of both, timed on head only. `untimed`: a row of both, timed
 LACKING = ("unavailable", "unsupported", "not_run")
 """What a cell comes to that was never run, whatever its code is like."""
 DECIDED = ("slower", "faster", "same")
+RATIOS = ("ratio", "typical", "relative")
+"""The fields of a change that are estimates of a ratio."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,15 @@ class Change:
         return self.verdict in ("slower", "faster") and self.relative_verdict == "same"
 
 
+def pool(changes: Sequence[Change]) -> list[Change]:
+    """Each with ratios whose standard errors are drawn towards what is usual among all of them."""
+    result = [*changes]
+    for name in RATIOS:
+        ratios = pooled([getattr(change, name) for change in changes])
+        result = [replace(change, **{name: ratio}) for change, ratio in zip(result, ratios, strict=True)]
+    return result
+
+
 def judge(changes: Sequence[Change], min_effect: float | Callable[[Cell], float] = MIN_EFFECT) -> list[Change]:
     """Each with its verdicts, under false-discovery control over all of them.
 
@@ -78,10 +90,10 @@ def judge(changes: Sequence[Change], min_effect: float | Callable[[Cell], float]
         for change in changes
     ]
     outcomes = [_without_ratio(change) for change in asked]
-    told = [*zip(asked, outcomes, strict=True)]
+    judged = [*zip(asked, outcomes, strict=True)]
     floors, typicals, relatives = (
-        _verdicts([getattr(change, name) if outcome is None else UNKNOWN for change, outcome in told], asked)
-        for name in ("ratio", "typical", "relative")
+        _verdicts([getattr(change, name) if outcome is None else UNKNOWN for change, outcome in judged], asked)
+        for name in RATIOS
     )
     return [
         replace(
@@ -91,7 +103,7 @@ def judge(changes: Sequence[Change], min_effect: float | Callable[[Cell], float]
             typical_verdict=typicals[place],
             relative_verdict=relatives[place],
         )
-        for place, (change, outcome) in enumerate(told)
+        for place, (change, outcome) in enumerate(judged)
     ]
 
 

@@ -7,7 +7,7 @@ from math import nan
 
 from bench.plan.cells import Cell
 
-from .changes import ABSENT, Change, Held, judge
+from .changes import ABSENT, Change, Held, judge, pool
 from .sides import CellSide, RunSide, matched
 from .statistics import MIN_EFFECT, UNKNOWN, Estimate, estimate, unpaired
 
@@ -17,7 +17,12 @@ def compare(base: RunSide, head: RunSide, min_effect: float | Callable[[Cell], f
 
     `min_effect` is the fraction too small to matter, for all or by cell.
     """
-    return judge([_change(base, head, *pair) for pair in matched(base, head)], min_effect)
+    return judge(pool(changes(base, head)), min_effect)
+
+
+def changes(base: RunSide, head: RunSide) -> list[Change]:
+    """The same, of which each ratio is known by its own cell alone, before they are judged."""
+    return [_change(base, head, *pair) for pair in matched(base, head)]
 
 
 def _change(base: RunSide, head: RunSide, before: CellSide | None, after: CellSide | None) -> Change:

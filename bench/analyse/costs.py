@@ -16,7 +16,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
 from . import standing, tables
-from .statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, typical
+from .statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed, typical
 from .tables import CellRecords
 
 SHORTEST = 1e-9
@@ -127,7 +127,7 @@ def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptiv
     kept = kept_of(len(shared))
     if kept < 2:
         return BreakEven("unclear")
-    (more, less), covariance = _means(np.array([dearer, gained]), kept)
+    (more, less), covariance = trimmed(np.array([dearer, gained]))
     errors = [math.hypot(mine[passage].step_error, baseline[passage].step_error) for passage in shared]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
     quantile = float(stats.t.ppf((1 + confidence_after(len(shared), adaptive)) / 2, kept - 1))
@@ -169,16 +169,6 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
     if square > 0:
         return (max(roots[0], 0.0), roots[1]) if roots[1] > 0 else (math.inf, math.inf)
     return (roots[1], math.inf) if roots[1] > 0 else (math.inf, math.inf)
-
-
-def _means(pairs: np.ndarray, kept: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of two rows of differences (2, passes): their means (2,), and the covariance (2, 2) of these."""
-    cut = (pairs.shape[1] - kept) // 2
-    ordered = np.sort(pairs, axis=1)
-    means = ordered[:, cut : pairs.shape[1] - cut].mean(axis=1)
-    winsorised = np.clip(pairs, ordered[:, cut, None], ordered[:, -cut - 1, None])
-    about = winsorised - winsorised.mean(axis=1, keepdims=True)
-    return means, about @ about.T / (kept * (kept - 1))
 
 
 def _sign(value: float, reach: float) -> int:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from . import compare
 from .changepoints import FACTOR, FINEST, MIN_SIZE, REACH, noise_of, segment
-from .changes import Change, judge
+from .changes import Change, judge, pool
 from .sides import CellSide, RunSide
 from .statistics import CONFIDENCE, MIN_EFFECT, Estimate, estimate, kept_of
 
@@ -201,9 +201,8 @@ def newest(cells: Sequence[Newest], adaptive: bool) -> list[Change]:
     head = RunSide("newest", [one.side for one in cells], adaptive=adaptive)
     base = RunSide("last level", [_pooled(one) for one in cells if one.floors])
     known = {one.side.cell: one for one in cells}
-    changes = compare.compare(base, head)
     widened = []
-    for change in changes:
+    for change in pool(compare.changes(base, head)):
         one = known[change.cell]
         confidence = head.confidence(len(one.side.floors))
         ratio = _widened(change.ratio, one.floors, confidence)

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from .pooling import pooled
 from .statistics import MIN_EFFECT, Blocks, Estimate, paired, verdicts
 
 
@@ -36,12 +37,12 @@ class Pair:
 
 
 def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
-    """Every two of each group, with false-discovery control over all of them."""
+    """Every two of each group, with their variances pooled and false-discovery control over all of them."""
     groups = defaultdict(list)
     for one in timed:
         groups[one.group].append(one)
     twos = [two for group in groups.values() for two in combinations(group, 2)]
-    ratios = [paired(second.blocks, first.blocks, adaptive) for first, second in twos]
+    ratios = pooled([paired(second.blocks, first.blocks, adaptive) for first, second in twos])
     told = verdicts(ratios, [max(first.min_effect, second.min_effect) for first, second in twos])
     return [Pair(*two, ratio, verdict) for two, ratio, verdict in zip(twos, ratios, told, strict=True)]
 

@@ -10,6 +10,7 @@ from typing import Any
 from bench.plan.plan import Plan
 
 from . import ranking
+from .pooling import pooled
 from .statistics import Estimate, confidence_after, estimate, paired, verdicts
 
 Row = dict[str, Any]
@@ -20,8 +21,8 @@ SPEEDUPS = [f"speedup{suffix}{end}" for suffix in ("", "_floor") for end in ("",
 
 
 def compare(rows: Sequence[Row], plan: Plan) -> list[tuple[Row, Row]]:
-    """Speed-ups over the baseline and their verdicts, paired within passes: of typical times, which
-    tell who is faster, and of floors, which tell what changed. Returns the rows with their baselines."""
+    """Speed-ups over the baseline and their verdicts, paired within passes, their variances pooled: of typical
+    times, which tell who is faster, and of floors, which tell what changed. Returns the rows with their baselines."""
     candidates: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         if row["implementation"] == plan.baseline and row["status"] == "ok":
@@ -35,7 +36,7 @@ def compare(rows: Sequence[Row], plan: Plan) -> list[tuple[Row, Row]]:
             compared.append((row, base))
             min_effects.append(plan.min_effect_of(cell))
     for suffix, ratio in (("", _speedup), ("_floor", _floor_speedup)):
-        ratios = [ratio(base, row, plan.adaptive) for row, base in compared]
+        ratios = pooled([ratio(base, row, plan.adaptive) for row, base in compared])
         for (row, _), one, verdict in zip(compared, ratios, verdicts(ratios, min_effects), strict=True):
             if one.passes:
                 row[f"speedup{suffix}"], row[f"verdict{suffix}"] = one.value, verdict

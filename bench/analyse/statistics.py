@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,9 +18,11 @@ MIN_EFFECT = 0.02
 """A relative difference too small to matter, as a fraction."""
 NORMAL_QUARTILE = float(stats.norm.ppf(0.75))
 TRIM_FROM = 6
-"""Passes from which the smallest and the largest ones are set aside, so that one bad pass cannot decide."""
-TRIM_SHARE = 4
-"""Of the passes, one in so many is set aside at each end."""
+"""Passes from which the smallest and the largest one are set aside, so that one bad pass cannot decide."""
+TRIM_SHARE = 5
+"""Of further passes, one in so many is set aside at each end."""
+TRIM_OF_FIVE = 0.4
+"""Of one of five passes, at each end: the least with which a sixth pass does not widen the interval."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class Estimate:
     """Of the interval; more than 95 % where the run was looked at more than once."""
     degrees: float | None = None
     """Of freedom of the interval's Student's t, where the number of passes does not tell them."""
+    error: float = field(default=np.nan, compare=False)
+    """Standard error of the value's log; NaN where it is not known."""
+    least: float = field(default=0.0, compare=False)
+    """Half of the least width that the interval's log may have, whatever the error."""
+    deviations: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    """Of the passes' logs from their mean, in the order of the passes."""
 
     @property
     def inverse(self) -> Estimate:
@@ -54,7 +62,7 @@ class Estimate:
         Comparable with other estimates' however often each was looked at: it is the p-value at 95 %
         over this estimate's share of the error rate.
         """
-        degrees = kept_of(self.passes) - 1 if self.degrees is None else self.degrees
+        degrees = self.freedom
         width = np.log(self.high) - np.log(self.low)
         if degrees < 1 or not np.isfinite(width):
             return 1.0
@@ -65,6 +73,18 @@ class Estimate:
         share = (1 - self.confidence) / (1 - CONFIDENCE)
         return float(min(1.0, stats.t.sf(away / error, degrees) / share))
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom, told by the passes that are not set aside where nothing else tells them."""
+        return kept_of(self.passes) - 1 if self.degrees is None else self.degrees
+
+    def known_by(self, error: float, degrees: float) -> Estimate:
+        """The same value, with the interval of another standard error of its log and its degrees of freedom."""
+        reach = max(_t((1 + self.confidence) / 2, degrees) * error, self.least)
+        centre = np.log(self.value)
+        low, high = float(np.exp(centre - reach)), float(np.exp(centre + reach))
+        return replace(self, low=low, high=high, error=error, degrees=degrees)
+
 
 Blocks = Mapping[int, Mapping[int, float]]
 """Typical seconds of each block, by pass and round."""
@@ -74,27 +94,25 @@ UNKNOWN = Estimate(np.nan, np.nan, np.nan, 0)
 def estimate(
     per_pass: Sequence[float] | np.ndarray, within: Sequence[float] = (), confidence: float = CONFIDENCE
 ) -> Estimate:
-    """Of one positive value a pass: the mean of logs with Student's t interval, and from six passes
-    on the mean of their middle half, a quarter trimmed at each end, with its winsorised standard error
-    (Tukey & McLaughlin 1963; Yuen 1974).
+    """Of one positive value a pass: the mean of logs with Student's t interval, and from five passes
+    on their trimmed mean, with its winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974).
 
     `within` has each log's standard error as its own blocks tell it. The interval is no narrower than
     these alone would make it: a few passes may agree by chance, better than any of them is known.
     """
-    logs = np.sort(np.log(np.asarray(per_pass, float)))
+    logs = np.log(np.asarray(per_pass, float))
     count = len(logs)
     if count == 0:
         return UNKNOWN
-    kept = kept_of(count)
     centre, error = _trimmed(logs)
-    if kept < 2:
-        return Estimate(float(np.exp(centre)), np.nan, np.nan, count, confidence)
-    reach = _t((1 + confidence) / 2, kept - 1) * error
-    if len(within):
-        known = np.sqrt(np.mean(np.square(within)) / kept)
-        reach = max(reach, stats.norm.ppf((1 + confidence) / 2) * known)
-    low, high = float(np.exp(centre - reach)), float(np.exp(centre + reach))
-    return Estimate(float(np.exp(centre)), low, high, count, confidence)
+    told = Estimate(float(np.exp(centre)), np.nan, np.nan, count, confidence)
+    if count < 2:
+        return told
+    known = np.sqrt(np.mean(np.square(within)) / kept_of(count)) if len(within) else 0.0
+    least = float(stats.norm.ppf((1 + confidence) / 2) * known)
+    deviations = tuple((logs - logs.mean()).tolist())
+    shown = replace(told, least=least, deviations=deviations).known_by(error, kept_of(count) - 1)
+    return replace(shown, degrees=None)
 
 
 def unpaired(
@@ -106,17 +124,16 @@ def unpaired(
     counts = len(bases), len(others)
     if min(counts) == 0:
         return UNKNOWN
-    logs = [np.sort(np.log(np.asarray(side, float))) for side in (bases, others)]
+    logs = [np.log(np.asarray(side, float)) for side in (bases, others)]
     (base, base_error), (other, other_error) = map(_trimmed, logs)
+    told = Estimate(float(np.exp(base - other)), np.nan, np.nan, min(counts), confidence)
     free = np.array([kept_of(count) - 1 for count in counts])
-    value = float(np.exp(base - other))
     if free.min() < 1:
-        return Estimate(value, np.nan, np.nan, min(counts), confidence)
+        return told
     squares = np.square([base_error, other_error])
     degrees = float(squares.sum() ** 2 / (squares**2 / free).sum()) if squares.any() else float(free.sum())
-    reach = _t((1 + confidence) / 2, degrees) * np.sqrt(squares.sum())
-    low, high = float(np.exp(base - other - reach)), float(np.exp(base - other + reach))
-    return Estimate(value, low, high, min(counts), confidence, degrees)
+    deviations = tuple(np.concatenate([side - side.mean() for side in logs]).tolist())
+    return replace(told, deviations=deviations).known_by(float(np.sqrt(squares.sum())), degrees)
 
 
 def confidence_after(passes: int, adaptive: bool) -> float:
@@ -180,16 +197,31 @@ def high(samples: np.ndarray) -> float:
     return float(np.quantile(samples, HIGH_QUANTILE))
 
 
+def trimmed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The trimmed means (rows,) of values (rows, n), of which `kept_of(n)` count, and their covariance (rows, rows),
+    NaN from a single value, by winsorised values (Tukey & McLaughlin 1963; Yuen 1974).
+
+    Where a fraction of a value is set aside, the rest of it counts, and values are winsorised to between two of them.
+    """
+    count = values.shape[1]
+    kept = kept_of(count)
+    cut = (count - kept) / 2
+    ordered = np.sort(values, axis=1)
+    places = np.arange(count)
+    weights = np.clip(np.minimum(places + 1, count - places) - cut, 0, 1)
+    means = ordered @ weights / kept
+    if count < 2:
+        return means, np.full((len(values), len(values)), np.nan)
+    ends = np.array([np.interp([cut, count - 1 - cut], places, row) for row in ordered])
+    winsorised = np.clip(values, ends[:, :1], ends[:, 1:])
+    apart = winsorised - winsorised.mean(axis=1, keepdims=True)
+    return means, apart @ apart.T / (kept * (kept - 1))
+
+
 def _trimmed(logs: np.ndarray) -> tuple[float, float]:
-    """The mean and its standard error, NaN from a single value, of sorted logs (n,): trimmed by a quarter at
-    each end where there are TRIM_FROM, and winsorised likewise (Tukey & McLaughlin 1963)."""
-    count, kept = len(logs), kept_of(len(logs))
-    cut = (count - kept) // 2
-    centre = float(logs[cut : count - cut].mean())
-    if kept < 2:
-        return centre, np.nan
-    winsorised = np.clip(logs, logs[cut], logs[count - cut - 1])
-    return centre, float(np.sqrt(((winsorised - winsorised.mean()) ** 2).sum() / (kept * (kept - 1))))
+    """The trimmed mean of logs (n,) and its standard error."""
+    means, covariance = trimmed(np.sort(logs)[None])
+    return float(means[0]), float(np.sqrt(covariance[0, 0]))
 
 
 @lru_cache
@@ -198,9 +230,11 @@ def _t(probability: float, degrees: float) -> float:
     return float(stats.t.ppf(probability, degrees))
 
 
-def kept_of(count: int) -> int:
-    """How many of so many passes are not set aside."""
-    return count - 2 * (count // TRIM_SHARE) if count >= TRIM_FROM else count
+def kept_of(count: int) -> float:
+    """How many of so many passes are not set aside; not a whole number where a part of one is."""
+    if count >= TRIM_FROM:
+        return count - 2 * (1 + (count - TRIM_FROM) / TRIM_SHARE)
+    return count - 2 * TRIM_OF_FIVE if count == TRIM_FROM - 1 else float(count)
 
 
 def _verdict(ratio: Estimate, p: float, above: float, below: float) -> str:
