@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from .statistics import Estimate
 
@@ -54,7 +54,7 @@ def pooled(estimates: Sequence[Estimate]) -> list[Estimate]:
     prior = usual(variances, own)
     if prior is None:
         return [*estimates]
-    expected = len(able) * stats.f.sf(variances / prior.variance, own, prior.degrees)
+    expected = len(able) * special.fdtrc(own, prior.degrees, variances / prior.variance)
     borrowed = prior.degrees * np.minimum(1.0, expected)
     drawn = (borrowed * prior.variance + own * variances) / (borrowed + own)
     most = own * max(1.0, independent([estimates[place].deviations for place in able]))
@@ -74,7 +74,7 @@ def usual(variances: np.ndarray, degrees: np.ndarray) -> Prior | None:
         return None
     logs = np.log(np.maximum(variances, 1e-5 * middle))
     own = float(np.median(degrees))
-    low, centre, high = np.log(stats.f.ppf(np.array(QUARTILES)[:, None], own, PRIOR_DEGREES))
+    low, centre, high = np.log(special.fdtri(own, PRIOR_DEGREES, np.array(QUARTILES)[:, None]))
     apart = float(np.subtract(*np.quantile(logs, [QUARTILES[2], QUARTILES[0]])))
     best = int(np.argmin(np.abs(high - low - apart)))
     return Prior(float(np.exp(np.median(logs) - centre[best])), float(PRIOR_DEGREES[best]))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from bench.plan import looks
 
@@ -71,7 +70,7 @@ class Estimate:
             return 0.0 if away > 0 else 1.0
         error = width / 2 / _t((1 + self.confidence) / 2, degrees)
         share = (1 - self.confidence) / (1 - CONFIDENCE)
-        return float(min(1.0, stats.t.sf(away / error, degrees) / share))
+        return float(min(1.0, special.stdtr(degrees, -away / error) / share))
 
     @property
     def freedom(self) -> float:
@@ -109,7 +108,7 @@ def estimate(
     if count < 2:
         return told
     known = np.sqrt(np.mean(np.square(within)) / kept_of(count)) if len(within) else 0.0
-    least = float(stats.norm.ppf((1 + confidence) / 2) * known)
+    least = float(special.ndtri((1 + confidence) / 2) * known)
     deviations = tuple((logs - logs.mean()).tolist())
     shown = replace(told, least=least, deviations=deviations).known_by(error, kept_of(count) - 1)
     return replace(shown, degrees=None)
@@ -224,10 +223,9 @@ def _trimmed(logs: np.ndarray) -> tuple[float, float]:
     return float(means[0]), float(np.sqrt(covariance[0, 0]))
 
 
-@lru_cache
 def _t(probability: float, degrees: float) -> float:
     """Student's t quantile."""
-    return float(stats.t.ppf(probability, degrees))
+    return float(special.stdtrit(degrees, probability))
 
 
 def kept_of(count: int) -> float:
