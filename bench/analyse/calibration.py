@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,27 @@ from bench.measure.calibrate import REFERENCE, VARIANTS
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 from bench.plan import looks
+from bench.plan.plan import Plan
 
-from . import tables
-from .resolution import smallest_found
-from .statistics import CONFIDENCE, MIN_EFFECT, Estimate, confidence_after, estimate, floor, verdicts
+from . import families, tables
+from .families import FAMILIES, MOST_PASSES, Series
+from .resolution import FLOOR, FOUND, TYPICAL, smallest_found
+from .statistics import (
+    CONFIDENCE,
+    MIN_EFFECT,
+    Estimate,
+    confidence_after,
+    estimate,
+    floor,
+    median_error,
+    typical,
+    verdicts,
+)
 
 SETS = 400
 """Random sets of passes that stand for trials."""
 DESIGNS = tuple((passes, rounds) for rounds in (5, 10) for passes in (3, 5, 8, 10, 14, 20))
 """Passes and rounds of which the resolution is told."""
-MOST_PASSES = 27
-"""At which the trials of runs of as many passes as it takes end."""
 Judged = tuple[str, bool, int]
 """Of one trial: the verdict, whether the interval has the truth, and the passes it took."""
 
@@ -43,6 +54,8 @@ class Effect:
     """Of the 95 % interval of the change: how often it has the slowdown."""
     passes: float
     """Of a trial, on average."""
+    false_alarms: float = 0.0
+    """Share of the other cells of the same run that were called faster or slower, though nothing had changed."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +65,20 @@ class Ratios:
     slowdown: float
     floors: Mapping[int, np.ndarray]
     """By the number of rounds that were used, each (passes,)."""
+    blocks: np.ndarray
+    """Of the blocks' medians, (passes, rounds)."""
     samples: Sequence[tuple[np.ndarray, np.ndarray]]
     """Of each pass, the reference's and the slowed one's."""
     seconds: float
     """Timed in a pass of the slowed one, on average."""
+
+    def series(self, measure: str, rounds: int) -> Series:
+        """The same by what is judged, from so many rounds of each pass."""
+        if measure == FLOOR:
+            return Series(self.slowdown, self.floors[rounds], np.zeros(len(self.floors[rounds])))
+        blocks = self.blocks[:, :rounds]
+        errors = np.array([median_error(row) for row in blocks])
+        return Series(self.slowdown, np.median(blocks, axis=1) if len(blocks) else np.array([]), errors)
 
 
 def analyse(in_turns: Sequence[Record], back_to_back: Sequence[Record], seed: int = 0) -> dict[str, Any]:
@@ -101,9 +124,11 @@ def ratios(records: Sequence[Record]) -> dict[int, list[Ratios]]:
         floors = {
             rounds: np.array([np.log(_floor(b, rounds) / _floor(a, rounds)) for a, b in pairs]) for rounds in designs
         }
+        medians = [[np.log(typical(b) / typical(a)) for a, b in zip(*pair, strict=True)] for pair in pairs]
+        blocks = np.array(medians).reshape(len(pairs), plan.rounds)
         samples = [(np.concatenate(a), np.concatenate(b)) for a, b in pairs]
         timed = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(mine))
-        theirs.append(Ratios(VARIANTS[contender.variant], floors, samples, timed))
+        theirs.append(Ratios(VARIANTS[contender.variant], floors, blocks, samples, timed))
     return found
 
 
@@ -150,7 +175,7 @@ def resolution(effects: Sequence[Effect]) -> float | None:
     return smallest_found([(one.slowdown, one.detected) for one in effects])
 
 
-def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Any, seed: int) -> dict[str, Any]:
+def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Plan, seed: int) -> dict[str, Any]:
     def effects(rounds: int, passes: int) -> list[Effect]:
         return [effect(ratio, rounds, passes, in_turns, seed) for ratio in turns]
 
@@ -176,17 +201,48 @@ def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: An
         "auto": [asdict(one) for one in as_needed],
         "back_to_back": [asdict(one) for one in naive],
         "designs": designs,
+        "families": _families(turns, plan, measured, seed),
     }
 
 
-def _effect(slowdown: float, judged: Sequence[Judged], independent: int) -> Effect:
+def _families(turns: Sequence[Ratios], plan: Plan, measured: int, seed: int) -> list[dict[str, Any]]:
+    """What is found in runs of many cells, by what is judged: of FIRST passes with every slowdown, of adaptive runs
+    likewise, and of the other designs what they resolve."""
+    usual = [(looks.FIRST, plan.rounds), (None, plan.rounds)]
+    tried = [(passes, rounds) for passes, rounds in product((5, 10, 20), (5, 10)) if (passes, rounds) not in usual]
+    found = []
+    for measure, (passes, rounds), cells in product((FLOOR, TYPICAL), [*usual, *tried], FAMILIES):
+        if (passes or looks.FIRST) <= measured and rounds <= plan.rounds:
+            in_full = (passes, rounds) in usual
+            series = [ratio.series(measure, rounds) for ratio in turns]
+            effects = _family(series, cells, passes, in_full, seed)
+            design = {"measure": measure, "cells": cells, "passes": passes, "rounds": rounds}
+            told = [asdict(one) for one in effects] if in_full else []
+            found.append({**design, "effects": told, "resolution": resolution(effects)})
+    return found
+
+
+def _family(series: Sequence[Series], cells: int, passes: int | None, in_full: bool, seed: int) -> list[Effect]:
+    """Of every slowdown, or from the largest on only those that may be the resolution."""
+    effects: list[Effect] = []
+    for slowed in sorted(series, key=lambda one: one.slowdown, reverse=True):
+        if not in_full and (slowed.slowdown <= MIN_EFFECT or (effects and effects[-1].detected < FOUND)):
+            break
+        count = families.TRIALS if in_full else families.TRIALS // 2
+        told = families.trials(series, slowed, cells, passes, seed, count)
+        judged = [(trial.verdict, trial.covered, trial.passes) for trial in told]
+        independent = len(slowed.logs) // (passes or looks.FIRST)
+        effects.append(_effect(slowed.slowdown, judged, independent, float(np.mean([t.false_alarms for t in told]))))
+    return effects[::-1]
+
+
+def _effect(slowdown: float, judged: Sequence[Judged], independent: int, false_alarms: float = 0.0) -> Effect:
     wanted = {"slower", "faster"} if slowdown == 0 else {"slower"}
     detected = float(np.mean([verdict in wanted for verdict, _, _ in judged]))
     low, high = _interval(detected, independent)
     covered = float(np.mean([covers for _, covers, _ in judged]))
-    return Effect(
-        slowdown, independent, detected, low, high, covered, float(np.mean([passes for _, _, passes in judged]))
-    )
+    passes = float(np.mean([passes for _, _, passes in judged]))
+    return Effect(slowdown, independent, detected, low, high, covered, passes, false_alarms)
 
 
 def _interval(rate: float, trials: int) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -74,10 +75,16 @@ def usual(variances: np.ndarray, degrees: np.ndarray) -> Prior | None:
         return None
     logs = np.log(np.maximum(variances, 1e-5 * middle))
     own = float(np.median(degrees))
-    low, centre, high = np.log(special.fdtri(own, PRIOR_DEGREES, np.array(QUARTILES)[:, None]))
+    low, centre, high = _quartiles(own)
     apart = float(np.subtract(*np.quantile(logs, [QUARTILES[2], QUARTILES[0]])))
     best = int(np.argmin(np.abs(high - low - apart)))
     return Prior(float(np.exp(np.median(logs) - centre[best])), float(PRIOR_DEGREES[best]))
+
+
+@lru_cache
+def _quartiles(degrees: float) -> np.ndarray:
+    """Of the logs of F with so many degrees of freedom over each of PRIOR_DEGREES: (quartile, prior)."""
+    return np.log(special.fdtri(degrees, PRIOR_DEGREES, np.array(QUARTILES)[:, None]))
 
 
 def independent(deviations: Sequence[Sequence[float]]) -> float:

@@ -10,21 +10,40 @@ from bench.measure.records import RunStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
+FLOOR, TYPICAL = "floor", "typical"
+"""What is judged: floors, of a change between two sides; medians paired by round, of who is faster."""
 FOUND = 0.95
 """A change is resolved if it is found in at least so many of the trials."""
 
 
-def resolves(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> float | None:
-    """What a calibration says that a run of this design resolves; None where that is nothing it tried,
-    or it `covers` no such design."""
-    best = _nearest(calibration, threads, passes, rounds)
+def resolves(
+    calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int = 1, measure: str = FLOOR
+) -> float | None:
+    """What a calibration says that a run of this design resolves in one of so many cells, by floors or by typical
+    times; None where that is nothing it tried, or it `covers` no such design."""
+    best = _nearest(calibration, threads, passes, rounds, cells, measure)
     return best["resolution"] if best else None
 
 
-def of_as_many_as_it_takes(calibration: Mapping[str, Any], threads: int) -> float | None:
-    """The same of a run of as many passes as it takes, given the time; None also where none was tried."""
+def of_adaptive(calibration: Mapping[str, Any], threads: int, cells: int = 1, measure: str = FLOOR) -> float | None:
+    """The same of an adaptive run, given the time; None also where none was tried."""
+    families = [one for one in _families(calibration, threads, cells, measure) if one["passes"] is None]
+    if families:
+        return max(families, key=lambda one: one["rounds"])["resolution"]
     found = [one for setting in calibration["settings"] if setting["threads"] == threads for one in setting["auto"]]
     return smallest_found([(one["slowdown"], one["detected"]) for one in found])
+
+
+def has_families(calibration: Mapping[str, Any]) -> bool:
+    """Whether a calibration tells of runs of many cells, as earlier versions' do not."""
+    return any(setting.get("families") for setting in calibration["settings"])
+
+
+def tried_cells(calibration: Mapping[str, Any], threads: int, cells: int) -> int:
+    """The number of cells in a run that a calibration tells of, if asked about so many: the least that it tried of no
+    fewer, or the most that it tried."""
+    tried = {one["cells"] for setting in _settings(calibration, threads) for one in setting.get("families", ())} | {1}
+    return min((count for count in tried if count >= cells), default=max(tried))
 
 
 def smallest_found(detected: Sequence[tuple[float, float]]) -> float | None:
@@ -44,21 +63,39 @@ def is_enough(resolution: float | None, asked: float) -> bool:
     return resolution is not None and resolution <= min((one for one in SLOWDOWNS if one > asked), default=asked)
 
 
-def covers(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> bool:
+def covers(
+    calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int = 1, measure: str = FLOOR
+) -> bool:
     """Whether a calibration can tell anything of a run of this design."""
-    return _nearest(calibration, threads, passes, rounds) is not None
+    return _nearest(calibration, threads, passes, rounds, cells, measure) is not None
 
 
-def _nearest(calibration: Mapping[str, Any], threads: int, passes: int, rounds: int) -> Mapping[str, Any] | None:
+def _nearest(
+    calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int, measure: str
+) -> Mapping[str, Any] | None:
     """The largest design that takes no more of anything."""
+    lone = [design for setting in _settings(calibration, threads) for design in setting["designs"]]
     fitting = [
         design
-        for setting in calibration["settings"]
-        if setting["threads"] == threads
-        for design in setting["designs"]
-        if design["passes"] <= passes and design["rounds"] <= rounds
+        for design in [*_families(calibration, threads, cells, measure), *(lone if measure == FLOOR else ())]
+        if design["passes"] is not None and design["passes"] <= passes and design["rounds"] <= rounds
+        if design.get("cells", 1) == tried_cells(calibration, threads, cells)
     ]
     return max(fitting, key=lambda design: (design["passes"] * design["rounds"], design["passes"]), default=None)
+
+
+def _families(calibration: Mapping[str, Any], threads: int, cells: int, measure: str) -> list[Mapping[str, Any]]:
+    tried = tried_cells(calibration, threads, cells)
+    return [
+        one
+        for setting in _settings(calibration, threads)
+        for one in setting.get("families", ())
+        if one["measure"] == measure and one["cells"] == tried
+    ]
+
+
+def _settings(calibration: Mapping[str, Any], threads: int) -> list[Mapping[str, Any]]:
+    return [setting for setting in calibration["settings"] if setting["threads"] == threads]
 
 
 def limits(plan: Plan) -> list[int]:

@@ -61,16 +61,7 @@ class Estimate:
         Comparable with other estimates' however often each was looked at: it is the p-value at 95 %
         over this estimate's share of the error rate.
         """
-        degrees = self.freedom
-        width = np.log(self.high) - np.log(self.low)
-        if degrees < 1 or not np.isfinite(width):
-            return 1.0
-        away = (np.log(self.value) - np.log(bound)) * (1 if bound > 1 or self.value > bound == 1 else -1)
-        if width == 0:
-            return 0.0 if away > 0 else 1.0
-        error = width / 2 / _t((1 + self.confidence) / 2, degrees)
-        share = (1 - self.confidence) / (1 - CONFIDENCE)
-        return float(min(1.0, special.stdtr(degrees, -away / error) / share))
+        return float(p_beyond([self], np.array([bound]))[0])
 
     @property
     def freedom(self) -> float:
@@ -170,9 +161,23 @@ def verdicts(ratios: Sequence[Estimate], min_effect: float | Sequence[float] = M
     all of them (Benjamini & Hochberg 1995); `same` only where the interval lies wholly within; else
     `unclear`."""
     above = 1 + np.broadcast_to(np.asarray(min_effect, float), len(ratios))
-    tested = [min(r.p_beyond(bound), r.p_beyond(1 / bound)) for r, bound in zip(ratios, above, strict=True)]
-    adjusted = stats.false_discovery_control(tested) if tested else np.array([])
+    tested = np.minimum(p_beyond(ratios, above), p_beyond(ratios, 1 / above))
+    adjusted = stats.false_discovery_control(tested) if len(tested) else tested
     return [_verdict(r, p, bound, 1 / bound) for r, p, bound in zip(ratios, adjusted, above, strict=True)]
+
+
+def p_beyond(ratios: Sequence[Estimate], bounds: np.ndarray) -> np.ndarray:
+    """`Estimate.p_beyond` of each ratio and its bound, (ratios,)."""
+    fields = [(r.value, r.low, r.high, r.confidence, r.freedom) for r in ratios]
+    value, low, high, confidence, degrees = np.array(fields, float).reshape(-1, 5).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = np.log(high) - np.log(low)
+        upward = (bounds > 1) | ((bounds == 1) & (value > 1))
+        away = np.log(value / bounds) * np.where(upward, 1, -1)
+        error = width / 2 / special.stdtrit(degrees, (1 + confidence) / 2)
+        tail = special.stdtr(degrees, -away / error) / ((1 - confidence) / (1 - CONFIDENCE))
+    tail = np.where(width == 0, np.where(away > 0, 0.0, 1.0), np.minimum(1.0, tail))
+    return np.where((degrees >= 1) & np.isfinite(width), tail, 1.0)
 
 
 def standard_error(block_values: Sequence[float] | np.ndarray) -> float:

@@ -7,10 +7,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.analyse.resolution import is_enough
+from bench.analyse.resolution import FLOOR, TYPICAL, is_enough
 from bench.plan.cells import Shape
 
 from .rows import shape_name
+
+MEASURES = {FLOOR: "floors", TYPICAL: "typical times"}
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -25,11 +27,11 @@ def text(found: Mapping[str, Any]) -> str:
     return "\n\n".join(parts + [_setting(setting) for setting in found["settings"]])
 
 
-def sentence(resolution: float | None, threads: int, design: str, asked: float) -> str:
-    """What a run of this `design`, in words, can tell on a machine that was calibrated, with a warning where it is
-    `asked` to judge smaller differences."""
+def sentence(resolution: float | None, threads: int, design: str, asked: float, among: str = "") -> str:
+    """What a run of this `design`, in words, can tell on a machine that was calibrated, `among` how many cells, with a
+    warning where it is `asked` to judge smaller differences."""
     told = f"resolve {percent(resolution)}" if resolution is not None else "do not resolve even 10 %"
-    line = f"on this machine, {design} on {_threads(threads)} {told}"
+    line = f"on this machine, {design} on {_threads(threads)} {told}{among}"
     if is_enough(resolution, asked):
         return line
     return f"{line}; smaller changes, beyond the {percent(asked)} asked for, may be missed: add passes"
@@ -78,6 +80,30 @@ def _setting(setting: Mapping[str, Any]) -> str:
         f"the intervals count the {independent} that share no pass.\n"
         f"{setting['seconds_timed']:.2f} s timed per contender in a trial. Back to back: {in_a_row} trials, of one "
         f"process a side.\n\n{table}\n\n{_resolution(setting)}"
+    ) + _families(setting)
+
+
+def _families(setting: Mapping[str, Any]) -> str:
+    """How often one slower cell is found among many, by the number of cells; empty for an earlier version's."""
+    found = [one for one in setting.get("families", ()) if one["effects"] and one["passes"] is not None]
+    if not found:
+        return ""
+    slowdowns = [one["slowdown"] for one in found[0]["effects"] if one["slowdown"] > 0]
+    headers = ["cells in the run", "judged by", *map(percent, slowdowns), "false alarms", "resolution"]
+    rows = []
+    for one in found:
+        by = {effect["slowdown"]: effect for effect in one["effects"]}
+        alarms = [by[0.0]["detected"] / one["cells"]]
+        alarms += [effect["false_alarms"] * (1 - 1 / one["cells"]) for effect in one["effects"]]
+        best = "> 10 %" if one["resolution"] is None else percent(one["resolution"])
+        rates = [f"{by[slowdown]['detected']:.0%}" for slowdown in slowdowns]
+        rows.append([one["cells"], MEASURES[one["measure"]], *rates, f"{max(alarms):.2%}", best])
+    align = ["right", "left", *["right"] * (len(headers) - 2)]
+    table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
+    passes, rounds = found[0]["passes"], found[0]["rounds"]
+    return (
+        f"\n\nOne cell slower among so many, found in {passes} passes × {rounds} rounds; false alarms are the share of "
+        f"cells called faster or slower that are not, in the worst column:\n\n{table}"
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.analyse import ab, resolution, tables
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.measure.session import plan_of
 from bench.plan import looks
+from bench.plan.plan import Plan
 
 from .calibration import percent, sentence
 
@@ -25,21 +27,40 @@ def _resolution(records: Sequence[Record]) -> list[str]:
     plan = plan_of(head)
     if not head.calibration:
         return [UNCALIBRATED]
-    told = []
-    for threads in resolution.limits(plan):
-        if plan.adaptive and resolution.covers(head.calibration, threads, looks.FIRST, plan.rounds):
-            found = resolution.of_as_many_as_it_takes(head.calibration, threads)
-            told.append(sentence(found, threads, "as many passes as it takes", plan.min_effect))
-            continue
-        found = resolution.resolves(head.calibration, threads, plan.passes, plan.rounds)
-        if found is None and not resolution.covers(head.calibration, threads, plan.passes, plan.rounds):
-            told.append(
-                f"the calibration of {head.calibration['started']} does not tell what {plan.passes} passes of "
-                f"{plan.rounds} rounds on {threads} threads resolve"
-            )
-            continue
-        told.append(sentence(found, threads, f"{plan.passes} passes of {plan.rounds} rounds", plan.min_effect))
-    return told
+    cells = _judged(records, plan)
+    return [_resolved(head.calibration, plan, threads, cells) for threads in resolution.limits(plan)]
+
+
+def _resolved(calibration: Mapping[str, Any], plan: Plan, threads: int, cells: int) -> str:
+    """Of changes' floors, and of typical times where contenders are compared."""
+    measure = resolution.TYPICAL if not plan.sides and resolution.has_families(calibration) else resolution.FLOOR
+    least = looks.FIRST if plan.adaptive else plan.passes
+    design = f"{plan.passes} passes of {plan.rounds} rounds"
+    if not resolution.covers(calibration, threads, least, plan.rounds, cells, measure):
+        return f"the calibration of {calibration['started']} does not tell what {design} on {threads} threads resolve"
+    tried = resolution.tried_cells(calibration, threads, cells)
+    among = _among(cells, tried)
+    if plan.adaptive:
+        found = resolution.of_adaptive(calibration, threads, cells, measure)
+        return sentence(found, threads, "as many passes as it takes", plan.min_effect, among)
+    found = resolution.resolves(calibration, threads, plan.passes, plan.rounds, cells, measure)
+    return sentence(found, threads, design, plan.min_effect, among)
+
+
+def _among(cells: int, tried: int) -> str:
+    """What else a run judges makes one cell's change harder to find; nothing where there is nothing else."""
+    if cells <= 1:
+        return ""
+    if tried == 1:
+        return f" in a run of one cell (this one judges {cells}: calibrate again)"
+    return f" in one of {min(cells, tried)} cells"
+
+
+def _judged(records: Sequence[Record], plan: Plan) -> int:
+    """How many cells share the run's false-discovery rate."""
+    if plan.sides:
+        return sum(change.ratio.passes > 0 for change in ab.changes(records))
+    return int(tables.timings(records)["verdict"].notna().sum())
 
 
 def _ending(records: Sequence[Record]) -> list[str]:

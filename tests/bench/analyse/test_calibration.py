@@ -19,7 +19,7 @@ from tests.bench.made import Outcome, Story, plan_of_cells
 
 Noise = Callable[[np.random.Generator], float]
 """Of the log of one contender's time in one pass."""
-KEYS = {"slowdown", "trials", "detected", "detected_low", "detected_high", "coverage", "passes"}
+KEYS = {"slowdown", "trials", "detected", "detected_low", "detected_high", "coverage", "passes", "false_alarms"}
 SECONDS, PASSES, ROUNDS = 1e-3, 8, 6
 
 
