@@ -218,3 +218,25 @@ def test_a_mistake_in_an_option_is_a_usage_error_and_leaves_nothing_behind(repos
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
     assert line.startswith(f"ERROR: {said}")
+
+
+def test_a_comparison_in_a_commit_hook_leaves_what_is_committed_as_it_was_staged(repository):
+    hook = repository.path / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    options = "--benchmark-only --grid tiny.toml --against good --fail-on wrong"
+    hook.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m pytest bench {options} > hook.log 2>&1\n")
+    hook.chmod(0o755)
+    (repository.path / "staged.txt").write_text("staged\n")
+    repository.git("add", "staged.txt")
+    (repository.path / "staged.txt").write_text("and then changed\n")
+    (repository.path / "implementations" / "interface.py").open("a").write("# not staged\n")
+    try:
+        repository.git("commit", "--quiet", "--message", "with a hook")
+    finally:
+        hook.unlink()
+    log = (repository.path / "hook.log").read_text()
+    assert ", against " in log, log
+    assert repository.git("diff", "--name-status", "good", "HEAD").splitlines() == ["A\tstaged.txt"]
+    assert repository.git("show", "HEAD:staged.txt") == "staged\n"
+    assert repository.git("diff", "--cached", "--name-only") == ""
+    assert repository.git("diff", "--name-only").splitlines() == ["implementations/interface.py", "staged.txt"]
