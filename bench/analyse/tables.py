@@ -26,7 +26,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import resolution, standing
+from . import csvfiles, resolution, standing
 from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
 from .memo import once
 from .statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
@@ -203,6 +203,8 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
     standing.compare(rows, plan)
     standing.rank(rows, plan)
     _against_ceilings(rows, plan, limits(records))
+    for row in rows:
+        row |= {name: csvfiles.storable(value) for name, value in row.items() if isinstance(value, str)}
     return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
 
 
