@@ -134,7 +134,7 @@ def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
         assert one["extra_info"]["run"] == made.name
         assert one["extra_info"]["seconds"] == pytest.approx(row["seconds"])
         assert row["samples"] == len(held) == 4
-    samples = pd.read_csv(made / "samples.csv.gz")
+    samples = pd.read_csv(made / "samples.csv.gz", float_precision="round_trip")
     assert samples["seconds"].tolist() == [second for block in blocks for second in block.seconds]
 
     node = f"{TESTS}::test_step[own:Net-{SHAPE}]"

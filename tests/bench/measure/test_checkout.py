@@ -64,10 +64,12 @@ def contents(folder):
 def test_a_run_that_is_told_to_end_leaves_no_checkout_behind(history, number):
     before = contents(history)
     code = f"""
-import pathlib, time
+import pathlib, signal, time
 from contextlib import ExitStack
 from bench.measure import checkout
 checkout.ROOT = pathlib.Path({str(history)!r})
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored by what nohup runs, as SIGINT by what a shell runs with &
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with ExitStack() as stack:
     print(checkout.side("base", "v1", "--against", stack, checkout.ROOT).source, flush=True)
     time.sleep(60)

@@ -76,7 +76,7 @@ def test_report_md_is_the_page(folder):
 
 def test_samples_are_exact(folder):
     files.write(folder)
-    samples = pd.read_csv(folder / "samples.csv.gz")
+    samples = pd.read_csv(folder / "samples.csv.gz", float_precision="round_trip")
     assert list(samples["seconds"]) == list(tables.samples(records())["seconds"])
 
 
