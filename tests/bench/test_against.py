@@ -76,9 +76,9 @@ class Repository:
     def ab(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "bench", "ab", "--grid", "tiny.toml", *options)
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=self.path, env=ENV, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.path, env=ENV | variables, capture_output=True, text=True)
 
     def told(self) -> dict:
         """The newest comparison."""
@@ -240,3 +240,17 @@ def test_a_comparison_in_a_commit_hook_leaves_what_is_committed_as_it_was_staged
     assert repository.git("show", "HEAD:staged.txt") == "staged\n"
     assert repository.git("diff", "--cached", "--name-only") == ""
     assert repository.git("diff", "--name-only").splitlines() == ["implementations/interface.py", "staged.txt"]
+
+
+def test_a_run_names_the_revision_of_its_own_repository_where_the_environment_names_another(repository, tmp_path):
+    other = tmp_path / "other"
+    repository.git("init", "--quiet", str(other))
+    repository.git("-C", str(other), "commit", "--quiet", "--allow-empty", "--message", "of another")
+    written = tmp_path / "benchmark.json"
+    asked = ("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", f"--benchmark-json={written}")
+    done = repository.python(*asked, GIT_DIR=str(other / ".git"), GIT_WORK_TREE=str(other))
+    assert done.returncode == 0, done.stdout + done.stderr
+    head = repository.git("rev-parse", "HEAD").strip()
+    assert json.loads(written.read_text())["commit_info"]["id"] == head
+    newest = max(repository.path.glob("results/runs/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    assert json.loads(newest.read_text())["machine"]["source"] == "good"
