@@ -41,7 +41,7 @@ def section(records: Sequence[Record]) -> str:
         f"At {shape_name(told[0].shape)}, with 95 % intervals:",
         page.table(_without_empty(pd.DataFrame(lines), overtakes)),
         _others(told, names, plan.baseline),
-        "Import is the framework's, NumPy included; the first pass's is told apart where there are more, since it may "
+        "Import is the framework's, NumPy included; the first pass has a column of its own, since it may "
         "have had to read the framework from the disk; set-up moves a problem's arrays to the device; a first step "
         "compiles where the backend does; both as the first things that a process does. `train` goes from host "
         "arrays to host arrays. Memory is the process's on the host, the framework's own count on an accelerator. A "

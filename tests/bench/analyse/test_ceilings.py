@@ -254,9 +254,9 @@ def test_an_interval_is_no_narrower_than_the_machine_s_pace_was_steady():
         return 0.8 if passage == 2 else 1.0
 
     steady_run, moved_run = (told(rates, passes=5) for rates in (None, slower_once))
-    held = next(iter(tables.by_cell(moved_run).values()))
-    medians = [float(np.median(seconds)) for seconds in held.per_pass().values()]
-    within = held.within()
+    cell_records = next(iter(tables.by_cell(moved_run).values()))
+    medians = [float(np.median(seconds)) for seconds in cell_records.per_pass().values()]
+    within = cell_records.within()
     expected = estimate(medians, [math.hypot(within[each], -math.log(0.8) * (each == 2)) for each in within])
     row, before = tables.timings(moved_run).iloc[0], tables.timings(steady_run).iloc[0]
     assert (row["seconds_low"], row["seconds_high"]) == pytest.approx((expected.low, expected.high), rel=1e-9)

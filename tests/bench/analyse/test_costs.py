@@ -224,7 +224,7 @@ def test_without_a_step_there_is_no_break_even_and_what_was_not_asked_for_is_unk
     assert (found.import_seconds.passes, found.train_seconds.passes) == (4, 5)
 
 
-def test_a_slow_first_import_is_told_apart_and_widens_no_interval():
+def test_a_slow_first_import_is_kept_apart_and_widens_no_interval():
     records = Story(plan_of_cells()).records()
     cold = changed(records, WorkerStarted, lambda record: record.passage == 1, import_seconds=lambda _: 20.0)
     found, usual = one(cold, TORCH), one(records, TORCH)

@@ -29,7 +29,7 @@ any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 any_seconds = st.floats(min_value=0, allow_infinity=False)
 
 
-def told_of(text, implementation="numpy"):
+def records_with_text(text, implementation="numpy"):
     """A run whose every text from outside is this one, with a cell that crashed for that reason."""
     timed = replace(NUMPY, implementation=implementation)
     failed = replace(NUMPY, implementation="torch")
@@ -39,10 +39,10 @@ def told_of(text, implementation="numpy"):
     return Story(plan, outcomes=outcomes, workers={timed: described}, machine={**MACHINE, "source": text}).records()
 
 
-def without_journal(folder, told):
+def without_journal(folder, made):
     """The run as its tables alone tell it."""
-    (folder / "timings.csv").write_text(files.timings_csv(tables.timings(told)), encoding="utf-8", newline="")
-    (folder / "samples.csv.gz").write_bytes(files._gzip(files._csv(tables.samples(told))))
+    (folder / "timings.csv").write_text(files.timings_csv(tables.timings(made)), encoding="utf-8", newline="")
+    (folder / "samples.csv.gz").write_bytes(files._gzip(files._csv(tables.samples(made))))
     return bench.load(folder)
 
 
@@ -56,22 +56,22 @@ def texts_of(timings):
 @given(text=any_text)
 @example(text="")
 def test_any_text_is_read_as_it_was_written(tmp_path_factory, text):
-    told = told_of(text)
-    run = without_journal(tmp_path_factory.mktemp("run"), told)
-    assert texts_of(run.timings) == texts_of(tables.timings(told))
+    made = records_with_text(text)
+    run = without_journal(tmp_path_factory.mktemp("run"), made)
+    assert texts_of(run.timings) == texts_of(tables.timings(made))
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_that_looks_like_something_else_is_read_as_text(tmp_path, text):
-    told = told_of(text)
-    read = texts_of(without_journal(tmp_path, told).timings)
-    assert read == texts_of(tables.timings(told))
+    made = records_with_text(text)
+    read = texts_of(without_journal(tmp_path, made).timings)
+    assert read == texts_of(tables.timings(made))
     assert (read[0]["source"], read[1]["reason"]) == (text, text)
 
 
 @pytest.mark.parametrize("text", ["21102e0", "nan", "007"])
 def test_an_implementation_may_be_called_like_a_number(tmp_path, text):
-    run = without_journal(tmp_path, told_of("", implementation=text))
+    run = without_journal(tmp_path, records_with_text("", implementation=text))
     assert [*run.timings["implementation"]] == [text, "torch"]
     assert {*run.samples["implementation"]} == {text}
     assert cells.of(run).sampled()
@@ -79,7 +79,7 @@ def test_an_implementation_may_be_called_like_a_number(tmp_path, text):
 
 @pytest.mark.parametrize(("text", "written"), [("a\0b", "a\\x00b"), ("caf\udce9", "caf\\udce9")])
 def test_what_a_file_cannot_hold_is_written_as_an_escape(tmp_path, text, written):
-    run = without_journal(tmp_path, told_of(text))
+    run = without_journal(tmp_path, records_with_text(text))
     assert [*run.timings["source"]] == [written, written]
     assert run.timings["reason"][1] == written
 
@@ -88,11 +88,11 @@ def test_what_a_file_cannot_hold_is_written_as_an_escape(tmp_path, text, written
 @given(seconds=st.lists(any_seconds, min_size=1, max_size=20))
 @example(seconds=[0.1 + 0.2, 5e-324, 1.7976931348623157e308, 3.0000000000000004e-05, 1 / 3])
 def test_any_sample_is_read_bit_for_bit(tmp_path_factory, seconds):
-    told = [
+    made = [
         replace(record, seconds=seconds) if isinstance(record, Block) else record
         for record in Story(plan_of_cells((NUMPY,), passes=1, rounds=1)).records()
     ]
-    table = tables.samples(told)
+    table = tables.samples(made)
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
     path.write_bytes(files._gzip(files._csv(table)))
     dtypes = {name: dtype == tables.WHOLE for name, dtype in tables.SAMPLES.items() if dtype != tables.TEXT}
@@ -132,14 +132,14 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("form", formats.TEXTS)
-def test_an_export_tells_the_same_without_the_journal(tmp_path, form):
-    told = [
+def test_an_export_says_the_same_without_the_journal(tmp_path, form):
+    made = [
         replace(record, backend_version="2.10") if isinstance(record, WorkerStarted) else record
         for record in records(machine={**MACHINE, "source": "21102e0"})
     ]
-    folder = write_journal(tmp_path, told)
+    folder = write_journal(tmp_path, made)
     files.write(folder)
-    with_journal = formats.TEXTS[form](cells.of(bench.load(folder), tables.by_cell(told)))
+    with_journal = formats.TEXTS[form](cells.of(bench.load(folder), tables.by_cell(made)))
     (folder / journal.FILE).unlink()
     without = formats.TEXTS[form](cells.of(bench.load(folder)))
     if form == "csv":
@@ -151,7 +151,7 @@ def test_an_export_tells_the_same_without_the_journal(tmp_path, form):
 
 
 def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
-    folder = write_journal(tmp_path, told_of("two\nlines"))
+    folder = write_journal(tmp_path, records_with_text("two\nlines"))
     files.write(folder)
     table = pd.read_csv(folder / "timings.csv", dtype=str, keep_default_na=False)
     table.loc[1, "N"] = "6.5"

@@ -65,7 +65,7 @@ def test_each_block_is_scattered_otherwise_and_the_seed_decides_how(story):
         asked.enter("step", samples=2, inner=1, seed=seed)
         for _ in range(3):
             asked.block()
-        return [found for name, found in story if name == "scattered"]
+        return [sizes for name, sizes in story if name == "scattered"]
 
     first = holes(7)
     assert len(first) == 3
