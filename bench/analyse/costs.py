@@ -51,6 +51,9 @@ class Costs:
     contender: Contender
     shape: Shape
     import_seconds: Estimate = UNKNOWN
+    """Of the passes after the first one; of that one where it is the only one."""
+    first_import_seconds: float = math.nan
+    """Of the first pass, which may have had to read the framework from the disk; NaN where it is the only one."""
     setup_seconds: Estimate = UNKNOWN
     first_step_seconds: Estimate = UNKNOWN
     start_seconds: Estimate = UNKNOWN
@@ -104,7 +107,8 @@ def costs(records: Sequence[Record]) -> list[Costs]:
             Costs(
                 contender,
                 shape,
-                import_seconds=_estimate(_imports(cells[0])),
+                import_seconds=_estimate(_later_imports(cells[0])),
+                first_import_seconds=_first_import(cells[0]),
                 setup_seconds=_estimate(_setups(visits[contender], shape)),
                 first_step_seconds=_estimate(_first_steps(visits[contender], shape)),
                 start_seconds=_estimate({p: s.start_up for p, s in starts[step.cell.key].items()}) if step else UNKNOWN,
@@ -213,6 +217,17 @@ def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Cont
 
 def _imports(cell: CellRecords) -> dict[int, float]:
     return _by_pass((worker.passage, worker.import_seconds) for worker in cell.workers)
+
+
+def _later_imports(cell: CellRecords) -> dict[int, float]:
+    imports = _imports(cell)
+    first = min(imports, default=None)
+    return {passage: seconds for passage, seconds in imports.items() if passage != first or len(imports) == 1}
+
+
+def _first_import(cell: CellRecords) -> float:
+    several = len(_imports(cell)) > 1
+    return cell.workers[0].import_seconds if several else math.nan
 
 
 def _setups(visits: Sequence[_Visit], shape: Shape) -> dict[int, float]:

@@ -94,6 +94,8 @@ class Look:
     """Whole runs that are not in the history."""
     since: pd.Timestamp | None = None
     """Nothing before it is of interest."""
+    dated_later: Sequence[str] = ()
+    """Runs whose start is later than now, by a clock that was wrong."""
 
 
 @dataclass(frozen=True)

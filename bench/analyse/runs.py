@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,7 +13,7 @@ import pandas as pd
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
 
-from . import tables
+from . import csvfiles, tables
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,15 @@ def info(records: list[Record]) -> dict[str, Any]:
 
 
 def _from_csv(path: Path) -> Run:
-    timings = _read(path)
+    timings = csvfiles.read(path)
     missing = [name for name in tables.TIMINGS if name not in timings]
     if needed := [name for name in missing if name not in tables.LATER]:
         raise ValueError(f"{path}:1: not a timings.csv: it has no column {needed[0]!r}")
-    for place in timings.index[~timings["status"].isin(STATUSES)][:1]:
-        status = timings["status"][place]
-        raise ValueError(f"{path}:{place + 2}: {status!r} is no status; those are {', '.join(STATUSES)}")
+    for place, status in enumerate(timings["status"]):
+        if status not in STATUSES:
+            line = csvfiles.line_of(timings, place)
+            what = f"{status!r} is no status" if status else "the row has no status"
+            raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
     timings[missing] = None
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
@@ -92,15 +92,12 @@ def _from_csv(path: Path) -> Run:
 
 def _samples_beside(path: Path) -> pd.DataFrame:
     beside = path.parent / "samples.csv.gz"
-    samples = _read(beside) if beside.exists() else pd.DataFrame(columns=[*tables.SAMPLES])
+    if not beside.exists():
+        return tables.typed(pd.DataFrame(columns=[*tables.SAMPLES]), tables.SAMPLES)
+    samples = csvfiles.read(beside)
+    if needed := [name for name in tables.SAMPLES if name not in samples]:
+        raise ValueError(f"{beside}:1: not a samples.csv.gz: it has no column {needed[0]!r}")
     return _typed(beside, samples, tables.SAMPLES)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: not a CSV file: {error}") from error
 
 
 def _info_beside(path: Path) -> dict[str, Any]:
@@ -112,7 +109,5 @@ def _info_beside(path: Path) -> dict[str, Any]:
 
 
 def _typed(path: Path, table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
-    try:
-        return tables.typed(table, dtypes)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: not a table of this version of relubench: {error}") from error
+    numeric = {name: dtype == tables.WHOLE for name, dtype in dtypes.items() if dtype in (tables.WHOLE, tables.REAL)}
+    return tables.typed(csvfiles.numbers(path, table, numeric), dtypes)

@@ -26,7 +26,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import resolution, standing
+from . import csvfiles, resolution, standing
 from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
 from .memo import once
 from .statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
@@ -75,6 +75,7 @@ TIMINGS: dict[str, str] = {
     "first_call_seconds": REAL,
     "setup_seconds": REAL,
     "import_seconds": REAL,
+    "import_seconds_first": REAL,
     "peak_bytes": WHOLE,
     "error": REAL,
     "tolerance": REAL,
@@ -88,6 +89,7 @@ LATER = {
     "rank",
     "rank_worst",
     "bound",
+    "import_seconds_first",
 }
 """Columns that a `timings.csv` of an earlier version may lack; empty then."""
 SAMPLES: dict[str, str] = {
@@ -203,6 +205,8 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
     standing.compare(rows, plan)
     standing.rank(rows, plan)
     _against_ceilings(rows, plan, limits(records))
+    for row in rows:
+        row |= {name: csvfiles.storable(value) for name, value in row.items() if isinstance(value, str)}
     return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
 
 
@@ -279,6 +283,7 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted, moved: Mapping[int, fl
             row[name] = getattr(worker, name)
         row["device_name"] = worker.device_name or head.machine.get("cpu", "")
         row["import_seconds"] = _median(worker.import_seconds for worker in held.workers)
+        row["import_seconds_first"] = held.workers[0].import_seconds  # its files may not be in memory yet
     if held.prepared:
         row["setup_seconds"] = _median(prepared.setup_seconds for prepared in held.prepared)
         row["first_call_seconds"] = _median(prepared.cells[cell.key] for prepared in held.prepared)

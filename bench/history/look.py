@@ -24,7 +24,7 @@ AGO = re.compile(r"(\d+)\s*([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-def look(kept: Reader, pattern: str = ALL, since: pd.Timestamp | None = None) -> Look:
+def look(kept: Reader, pattern: str = ALL, since: pd.Timestamp | None = None, now: datetime | None = None) -> Look:
     """At the cells whose key or id is like `pattern`, all runs of which are looked at; those that have none from
     `since` on are left out. Raises ValueError where there are no such cells."""
     runs = kept.runs()
@@ -53,7 +53,8 @@ def look(kept: Reader, pattern: str = ALL, since: pd.Timestamp | None = None) ->
     trends = [_trend(series, kept_shifts, told) for (series, _), kept_shifts in zip(found, shifts, strict=True)]
     changes = history.newest(held, bool(last["adaptive"])) if held else []
     shown = [trend for trend in _begins(trends) if since is None or trend.seconds.index[-1] >= since]
-    return Look(len(runs), last["name"], shown, changes, first, kept.missing(), since)
+    later = runs["name"][runs["started"] > pd.Timestamp(now or datetime.now(UTC))].tolist()
+    return Look(len(runs), last["name"], shown, changes, first, kept.missing(), since, later)
 
 
 def since(text: str, now: datetime | None = None) -> pd.Timestamp:

@@ -17,6 +17,7 @@ import implementations
 from bench.plan.grid import PlanError
 from bench.plan.sides import Side
 
+from . import git
 from .client import ROOT
 
 PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe")
@@ -33,7 +34,7 @@ def side(name: str, asked: str, option: str, stack: ExitStack, invoked_in: Path)
         return Side(name, "this tree", sys.executable, str(ROOT), tuple(implementations.names()))
     revision = "" if _is_path(asked) else _revision(asked)
     if revision:
-        tree = _worktree(revision, asked, option, stack)
+        tree = _checked_out(revision, asked, option, stack)
         names = tuple(implementations.names(tree / "implementations"))
         return Side(name, f"{revision[:9]} ({asked})", sys.executable, str(tree), names)
     path = invoked_in / Path(asked).expanduser()
@@ -74,7 +75,7 @@ def _interpreter(path: Path, asked: str, option: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise PlanError(f"{option}: {asked} is no Python interpreter or environment: {error}") from error
     if told.returncode:
-        raise PlanError(f"{option}: {asked} cannot be used, NumPy is the least it needs: {_last(told.stderr)}")
+        raise PlanError(f"{option}: {asked} cannot be used, NumPy is the least it needs: {git.last_line(told.stderr)}")
     version = re.fullmatch(r"(\d+) (\d+)", told.stdout.strip())
     if not version:
         raise PlanError(f"{option}: {asked} does not answer as Python does: {told.stdout.strip()!r}")
@@ -88,31 +89,30 @@ def _revision(asked: str) -> str:
     """Its hash; empty where there is none, or no git."""
     if not asked or asked.startswith("-"):
         return ""
-    found = _git("rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}")
-    return found.stdout.strip() if found.returncode == 0 else ""
+    answer = git.run(ROOT, "rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}")
+    return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def _no_revision() -> str:
     """What it is not, or why that cannot be told."""
-    told = _git("rev-parse", "--git-dir")
-    why = f", for {ROOT} is none that git can read: {_last(told.stderr)}" if told.returncode else ""
+    answer = git.run(ROOT, "rev-parse", "--git-dir")
+    if answer.returncode:
+        why = f", for {ROOT} is none that git can read: {git.last_line(answer.stderr)}"
+    else:
+        why = f"; {git.SHALLOW}" if git.is_shallow(ROOT) else ""
     return f"a git revision of this repository{why}"
 
 
-def _worktree(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
+def _checked_out(revision: str, asked: str, option: str, stack: ExitStack) -> Path:
     """What stands for ROOT at a revision, which may be a folder in a repository."""
-    prefix = _git("rev-parse", "--show-prefix").stdout.strip()
-    if _git("cat-file", "-e", f"{revision}:{prefix}implementations/__init__.py").returncode:
+    prefix = git.run(ROOT, "rev-parse", "--show-prefix").stdout.removesuffix("\n")
+    if git.run(ROOT, "cat-file", "-e", f"{revision}:{prefix}implementations/__init__.py").returncode:
         raise PlanError(f"{option}: revision {revision[:9]} ({asked}) has no implementations/")
     stack.enter_context(_interrupted_by(signal.SIGTERM, signal.SIGHUP))  # or it would stay
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="relubench-")))
-    tree = folder / "tree"
-    stack.callback(_git, "worktree", "remove", "--force", str(tree))
-    # Hooks are for people's own checkouts.
-    added = _git("-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--detach", "--quiet", str(tree), revision)
-    if added.returncode:
-        raise PlanError(f"{option}: git cannot check out {revision[:9]} ({asked}): {_last(added.stderr)}")
-    return tree / prefix
+    if complaint := git.check_out(ROOT, revision, folder / "tree"):
+        raise PlanError(f"{option}: git cannot check out {revision[:9]} ({asked}): {complaint}")
+    return folder / "tree" / prefix
 
 
 @contextmanager
@@ -135,15 +135,3 @@ def _interrupted_by(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in heeded.items():
             signal.signal(number, handler)
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["git", "-C", str(ROOT), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
-    except (OSError, subprocess.SubprocessError) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
-
-
-def _last(lines: str) -> str:
-    return next(iter(reversed(lines.strip().splitlines())), "no message")

@@ -19,6 +19,7 @@ import psutil
 
 from bench.plan.cells import Contender
 
+from . import git
 from .worker import limits
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,7 +101,7 @@ class ProcessWorker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **limits.environment(setting.threads)},
+                env={**git.without_repository(os.environ), **limits.environment(setting.threads)},
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
         os.close(their_requests)

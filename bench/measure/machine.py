@@ -17,6 +17,8 @@ import psutil
 
 from bench.plan.plan import Machine
 
+from . import git
+
 MEASUREMENT = 1
 """Of the way that is measured: one more whenever it changes what a timing comes to, so that no series spans it."""
 
@@ -101,8 +103,9 @@ def _version(distribution: str) -> str:
 
 def _revision(folder: Path) -> str:
     """The git revision of the sources, or nothing where they are not in a repository."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--tags"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    described = git.run(folder, "describe", "--always", "--tags", timeout=10)
+    # `git describe --dirty` would write the index.
+    changed = git.run(folder, "status", "--porcelain", "--untracked-files=no", timeout=10)
+    if described.returncode or changed.returncode:
         return ""
+    return described.stdout.strip() + ("-dirty" if changed.stdout else "")

@@ -41,7 +41,8 @@ def section(records: Sequence[Record]) -> str:
         f"At {shape_name(told[0].shape)}, with 95 % intervals:",
         page.table(_without_empty(pd.DataFrame(lines), overtakes)),
         _others(told, names, plan.baseline),
-        "Import is the framework's, NumPy included; set-up moves a problem's arrays to the device; a first step "
+        "Import is the framework's, NumPy included; the first pass has a column of its own, since it may "
+        "have had to read the framework from the disk; set-up moves a problem's arrays to the device; a first step "
         "compiles where the backend does; both as the first things that a process does. `train` goes from host "
         "arrays to host arrays. Memory is the process's on the host, the framework's own count on an accelerator. A "
         f"contender overtakes {plan.baseline} when it has won back, step by step, what its import, set-up and first "
@@ -81,6 +82,7 @@ def _warning(name: str, kind: str, cells: Sequence[tuple[Shape, str]], timed: in
 def _line(each: Costs, name: str, overtakes: str, baseline: str) -> dict[str, str]:
     return {
         "contender": name,
+        "first import": units.duration(each.first_import_seconds),
         "import": _duration(each.import_seconds),
         "set-up": _duration(each.setup_seconds),
         "first step": _duration(each.first_step_seconds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -19,6 +20,8 @@ from bench.measure.records import Record
 from .markdown import report
 
 SIGNIFICANT = "%.9g"
+ESCAPED = "backslashreplace"
+"""What becomes of half a surrogate pair, which UTF-8 cannot hold."""
 COPIED = ("timings.csv", "report.md")
 
 
@@ -31,8 +34,8 @@ def write(folder: Path, results: Path | None = None, records: Sequence[Record] |
     contents = {
         "run.json": (json.dumps(runs.info(records), indent=1) + "\n").encode(),
         "timings.csv": timings_csv(timings).encode(),
-        "samples.csv.gz": _gzip(samples.to_csv(index=False)),
-        "report.md": report(records).encode(),
+        "samples.csv.gz": _gzip(_csv(samples)),
+        "report.md": report(records).encode(errors=ESCAPED),
     }
     for name, content in contents.items():
         _replace(folder / name, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]
@@ -44,13 +47,24 @@ def write(folder: Path, results: Path | None = None, records: Sequence[Record] |
 
 def timings_csv(timings: pd.DataFrame) -> str:
     """Nine significant digits: more than any clock here has."""
-    return timings.to_csv(index=False, float_format=SIGNIFICANT, lineterminator="\n")
+    return _csv(timings, SIGNIFICANT)
+
+
+def _csv(table: pd.DataFrame, float_format: str | None = None) -> str:
+    # Python's writer leaves a lone carriage return unquoted, which ends a row for many readers.
+    returns = any(table[name].astype("string").str.contains("\r").any() for name in table if _is_text(table[name]))
+    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    return table.to_csv(index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column)
 
 
 def _gzip(text: str) -> bytes:
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as packed:
-        packed.write(text.encode())
+        packed.write(text.encode(errors=ESCAPED))
     return buffer.getvalue()
 
 

@@ -37,6 +37,7 @@ def text(told: Look) -> str:
         *_new_series(told),
         _newest(told),
         _missing(told),
+        _dated_later(told),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -49,6 +50,7 @@ def data(told: Look) -> dict[str, Any]:
         "cells": [_cell(trend, told.since) for trend in told.trends],
         "newest": {**compare.data(_comparison(told)), "first": list(told.first)},
         "missing": list(told.missing),
+        "dated_later": list(told.dated_later),
     }
 
 
@@ -139,6 +141,16 @@ def _missing(told: Look) -> str:
         return ""
     count = _count(len(told.missing), "whole run")
     return f"not in the history: {count} of this folder; `python -m bench history rebuild` makes it anew with them"
+
+
+def _dated_later(told: Look) -> str:
+    if not told.dated_later:
+        return ""
+    which = "it counts" if len(told.dated_later) == 1 else "they count"
+    return (
+        f"dated later than now: {', '.join(told.dated_later)}; {which} as newer than every run of today: correct "
+        "`started` in the journal's first line, or remove the run's folder, then `python -m bench history rebuild`"
+    )
 
 
 def _cell(trend: Trend, since: pd.Timestamp | None) -> dict[str, Any]:

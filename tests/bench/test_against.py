@@ -76,9 +76,9 @@ class Repository:
     def ab(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "bench", "ab", "--grid", "tiny.toml", *options)
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        return subprocess.run(command, cwd=self.path, env=ENV, capture_output=True, text=True)
+        return subprocess.run(command, cwd=self.path, env=ENV | variables, capture_output=True, text=True)
 
     def told(self) -> dict:
         """The newest comparison."""
@@ -218,3 +218,39 @@ def test_a_mistake_in_an_option_is_a_usage_error_and_leaves_nothing_behind(repos
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
     assert line.startswith(f"ERROR: {said}")
+
+
+def test_a_comparison_in_a_commit_hook_leaves_what_is_committed_as_it_was_staged(repository):
+    hook = repository.path / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    options = "--benchmark-only --grid tiny.toml --against good --fail-on wrong"
+    hook.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m pytest bench {options} > hook.log 2>&1\n")
+    hook.chmod(0o755)
+    (repository.path / "staged.txt").write_text("staged\n")
+    repository.git("add", "staged.txt")
+    (repository.path / "staged.txt").write_text("and then changed\n")
+    (repository.path / "implementations" / "interface.py").open("a").write("# not staged\n")
+    try:
+        repository.git("commit", "--quiet", "--message", "with a hook")
+    finally:
+        hook.unlink()
+    log = (repository.path / "hook.log").read_text()
+    assert ", against " in log, log
+    assert repository.git("diff", "--name-status", "good", "HEAD").splitlines() == ["A\tstaged.txt"]
+    assert repository.git("show", "HEAD:staged.txt") == "staged\n"
+    assert repository.git("diff", "--cached", "--name-only") == ""
+    assert repository.git("diff", "--name-only").splitlines() == ["implementations/interface.py", "staged.txt"]
+
+
+def test_a_run_names_the_revision_of_its_own_repository_where_the_environment_names_another(repository, tmp_path):
+    other = tmp_path / "other"
+    repository.git("init", "--quiet", str(other))
+    repository.git("-C", str(other), "commit", "--quiet", "--allow-empty", "--message", "of another")
+    written = tmp_path / "benchmark.json"
+    asked = ("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", f"--benchmark-json={written}")
+    done = repository.python(*asked, GIT_DIR=str(other / ".git"), GIT_WORK_TREE=str(other))
+    assert done.returncode == 0, done.stdout + done.stderr
+    head = repository.git("rev-parse", "HEAD").strip()
+    assert json.loads(written.read_text())["commit_info"]["id"] == head
+    newest = max(repository.path.glob("results/runs/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    assert json.loads(newest.read_text())["machine"]["source"] == "good"

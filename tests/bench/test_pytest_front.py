@@ -12,7 +12,7 @@ import time
 import pandas as pd
 import pytest
 
-from bench.analyse import runs  # here, for pytester forgets what is imported while it is used
+from bench.analyse import csvfiles, runs  # here, for pytester forgets what is imported while it is used
 from bench.measure import journal
 from bench.measure.client import ROOT
 from bench.measure.records import Block, Ceiling, PassChosen, RunEnded, RunResumed, RunStarted, WorkerStarted
@@ -134,8 +134,8 @@ def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
         assert one["extra_info"]["run"] == made.name
         assert one["extra_info"]["seconds"] == pytest.approx(row["seconds"])
         assert row["samples"] == len(held) == 4
-    samples = pd.read_csv(made / "samples.csv.gz")
-    assert samples["seconds"].tolist() == [second for block in blocks for second in block.seconds]
+    samples = csvfiles.read(made / "samples.csv.gz")
+    assert [*map(float, samples["seconds"])] == [second for block in blocks for second in block.seconds]
 
     node = f"{TESTS}::test_step[own:Net-{SHAPE}]"
     again = run(folder, "--benchmark-compare", "--benchmark-group-by=param:N", tests=(node,))

@@ -105,8 +105,8 @@ def of(run: Run, held: Mapping[str, CellRecords] | None = None) -> Exported:
 
 
 def plain(value: Any) -> Any:
-    """As JSON has it: no NumPy scalars, and null for what is not known."""
-    if pd.isna(value):
+    """As JSON has it: no NumPy scalars, and null for what is not known, as an empty text is in CSV."""
+    if pd.isna(value) or value == "":
         return None
     return value.item() if hasattr(value, "item") else value
 

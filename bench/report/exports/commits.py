@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.measure import git
 
 FULL = re.compile(r"[0-9a-f]{40}")
 
@@ -20,14 +21,11 @@ class Commit:
 
 def find(name: str, repository: Path) -> Commit:
     """What git means by a name in a folder's repository, or a full hash as it is. Raises ValueError."""
-    command = ["git", "-C", str(repository), "log", "-1", "--format=%H %at", "--end-of-options", name, "--"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-        told = done.stdout.split() if done.returncode == 0 else []
-    except (OSError, ValueError, subprocess.SubprocessError):  # there is no git, or the name has a NUL
-        told = []
+    done = git.run(repository, "log", "-1", "--format=%H %at", "--end-of-options", name, "--", timeout=10)
+    told = done.stdout.split() if done.returncode == 0 else []
     if name and len(told) == 2:
         return Commit(told[0], int(told[1]) * 1000)
     if FULL.fullmatch(name):
         return Commit(name)
-    raise ValueError(f"--commit: {name!r} is no commit of a repository here, nor 40 hexadecimal digits")
+    why = f"; {git.SHALLOW}" if git.is_shallow(repository) else ""
+    raise ValueError(f"--commit: {name!r} is no commit of a repository here, nor 40 hexadecimal digits{why}")

@@ -247,3 +247,20 @@ def test_the_table_has_the_fraction_and_the_bound_of_timed_cells():
 def test_without_ceilings_the_table_has_neither():
     timings = tables.timings(Story(plan_of_cells()).records())
     assert timings[["ceiling_fraction", "bound"]].isna().all(axis=None)
+
+
+def test_an_interval_is_no_narrower_than_the_machine_s_pace_was_steady():
+    def slower_once(passage, what):
+        return 0.8 if passage == 2 else 1.0
+
+    steady_run, moved_run = (told(rates, passes=5) for rates in (None, slower_once))
+    cell_records = next(iter(tables.by_cell(moved_run).values()))
+    medians = [float(np.median(seconds)) for seconds in cell_records.per_pass().values()]
+    within = cell_records.within()
+    expected = estimate(medians, [math.hypot(within[each], -math.log(0.8) * (each == 2)) for each in within])
+    row, before = tables.timings(moved_run).iloc[0], tables.timings(steady_run).iloc[0]
+    assert (row["seconds_low"], row["seconds_high"]) == pytest.approx((expected.low, expected.high), rel=1e-9)
+    assert math.log(row["seconds_high"] / row["seconds_low"]) > 4 * math.log(
+        before["seconds_high"] / before["seconds_low"]
+    )
+    assert row["seconds"] == before["seconds"]

@@ -163,7 +163,8 @@ def test_every_cost_is_an_estimate_over_the_passes():
     spread = {passage: 0.25 * (1 + passage / 100) for passage in range(1, 6)}
     records = changed(records, WorkerStarted, lambda _: True, import_seconds=lambda record: spread[record.passage])
     found = one(records, TORCH)
-    assert found.import_seconds == estimate([*spread.values()])
+    assert found.import_seconds == estimate([spread[passage] for passage in range(2, 6)])
+    assert found.first_import_seconds == spread[1]
     assert found.setup_seconds == estimate([0.001] * 5)
     assert found.first_step_seconds == estimate([0.002] * 5)
     middle = SPREAD[2]
@@ -220,7 +221,21 @@ def test_without_a_step_there_is_no_break_even_and_what_was_not_asked_for_is_unk
     found = one(Story(plan_of_cells(phases=("train",))).records(), TORCH)
     assert found.break_even is None
     assert (found.step_seconds, found.first_step_seconds) == (UNKNOWN, UNKNOWN)
-    assert found.import_seconds.passes == found.train_seconds.passes == 5
+    assert (found.import_seconds.passes, found.train_seconds.passes) == (4, 5)
+
+
+def test_a_slow_first_import_is_kept_apart_and_widens_no_interval():
+    records = Story(plan_of_cells()).records()
+    cold = changed(records, WorkerStarted, lambda record: record.passage == 1, import_seconds=lambda _: 20.0)
+    found, usual = one(cold, TORCH), one(records, TORCH)
+    assert (found.first_import_seconds, usual.first_import_seconds) == (20.0, 0.25)
+    assert found.import_seconds == usual.import_seconds == estimate([0.25] * 4)
+
+
+def test_a_single_pass_has_an_import_and_no_first_one():
+    found = one(Story(plan_of_cells(passes=1)).records(), TORCH)
+    assert found.import_seconds.value == pytest.approx(0.25)
+    assert math.isnan(found.first_import_seconds)
 
 
 def test_cells_without_a_time_have_no_costs():

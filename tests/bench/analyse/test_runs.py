@@ -166,7 +166,7 @@ def test_a_row_that_is_cut_off_is_named_with_its_line(written):
     path = written / "timings.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines[:3]) + "\n" + lines[3][:60], encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:4: nan is no status; those are ok, "):
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:4: the row has no status; those are ok, "):
         bench.load(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analyse import tables
 from bench.analyse.statistics import estimate
-from bench.measure.records import Block, Entered, Left, Prepared, RunResumed, RunStarted
+from bench.measure.records import Block, Entered, Left, Prepared, RunResumed, RunStarted, WorkerStarted
 from bench.plan.cells import Cell, Contender, Shape, flops
 from tests.bench.made import (
     CUPY,
@@ -32,7 +32,8 @@ COLUMNS = [
     *("seconds_p95", "speedup", "speedup_low", "speedup_high", "verdict"),
     *("speedup_floor", "speedup_floor_low", "speedup_floor_high", "verdict_floor", "rank", "rank_worst"),
     *("gflops", "ceiling_fraction", "bound"),
-    *("first_call_seconds", "setup_seconds", "import_seconds", "peak_bytes", "error", "tolerance"),
+    *("first_call_seconds", "setup_seconds", "import_seconds", "import_seconds_first", "peak_bytes"),
+    *("error", "tolerance"),
 ]
 NO_TIME = [
     *("passes", "samples", "inner", "seconds", "seconds_low", "seconds_high", "seconds_floor", "seconds_p95"),
@@ -50,7 +51,7 @@ REAL = {
     *("seconds", "seconds_low", "seconds_high", "seconds_floor", "seconds_p95"),
     *("speedup", "speedup_low", "speedup_high", "gflops", "ceiling_fraction"),
     *("speedup_floor", "speedup_floor_low", "speedup_floor_high"),
-    *("first_call_seconds", "setup_seconds", "import_seconds", "error", "tolerance"),
+    *("first_call_seconds", "setup_seconds", "import_seconds", "import_seconds_first", "error", "tolerance"),
 }
 
 
@@ -140,6 +141,17 @@ def test_a_class_of_one_s_own_is_its_own_source():
 def test_what_it_costs_to_get_there_is_the_median_of_the_passes():
     told = row(story(workers={NUMPY: {"import_seconds": 0.75}}), NUMPY)
     assert (told["import_seconds"], told["setup_seconds"], told["first_call_seconds"]) == (0.75, 0.001, 0.002)
+
+
+def test_the_import_of_the_first_process_has_a_column_of_its_own():
+    told = two()
+    records = [
+        replace(record, import_seconds=9.0) if isinstance(record, WorkerStarted) and record.passage == 1 else record
+        for record in told.records()
+    ]
+    timings = tables.timings(records)
+    assert timings["import_seconds_first"].tolist() == [9.0] * len(timings)
+    assert timings["import_seconds"].tolist() == [0.25] * len(timings)
 
 
 def test_the_error_is_the_one_that_used_most_of_its_tolerance():

@@ -55,17 +55,21 @@ def stack():
         yield opened
 
 
-def worktrees(folder):
-    return git(folder, "worktree", "list").splitlines()
+def contents(folder):
+    """Every file of a repository's own folder, with when it was written."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_run_that_is_told_to_end_leaves_no_checkout_behind(history, number):
+    before = contents(history)
     code = f"""
-import pathlib, time
+import pathlib, signal, time
 from contextlib import ExitStack
 from bench.measure import checkout
 checkout.ROOT = pathlib.Path({str(history)!r})
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored by what nohup runs, as SIGINT by what a shell runs with &
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with ExitStack() as stack:
     print(checkout.side("base", "v1", "--against", stack, checkout.ROOT).source, flush=True)
     time.sleep(60)
@@ -78,7 +82,7 @@ with ExitStack() as stack:
         process.send_signal(number)
     assert process.returncode != 0
     assert not tree.exists()
-    assert len(worktrees(history)) == 1
+    assert contents(history) == before
 
 
 def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
@@ -117,23 +121,26 @@ def test_a_dot_is_this_tree_under_this_interpreter(tmp_path, stack):
 
 @pytest.mark.parametrize("asked", ["v1", "v2~1", "HEAD~1"])
 def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
+    before = contents(repository)
     with ExitStack() as stack:
         side = checkout.side("base", asked, "--against", stack, tmp_path)
         assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({asked})"
         assert side.interpreter == sys.executable
         assert side.implementations == ("numpy", "old")
         assert {path.name for path in (checkout.Path(side.source) / "implementations").iterdir()} >= {"old_.py"}
-        assert len(worktrees(repository)) == 2
+        assert contents(repository) == before
     assert not checkout.Path(side.source).exists()
-    assert len(worktrees(repository)) == 1
+    assert contents(repository) == before
 
 
-def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack):
-    hook = repository / ".git" / "hooks" / "post-checkout"
+@pytest.mark.parametrize("name", ["post-checkout", "post-index-change"])
+def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack, name):
+    hook = repository / ".git" / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     hook.chmod(0o755)
     checkout.side("base", "v1", "--against", stack, tmp_path)
+    hook.unlink()
     assert not (tmp_path / "ran").exists()
 
 
@@ -153,7 +160,6 @@ def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_p
 def test_a_revision_without_implementations_is_named(repository, tmp_path, stack):
     revision = git(repository, "rev-parse", "empty")[:9]
     assert complaint("empty", tmp_path, stack) == f"revision {revision} (empty) has no implementations/"
-    assert len(worktrees(repository)) == 1
 
 
 @pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
@@ -169,6 +175,47 @@ def test_a_revision_of_no_repository_says_so(monkeypatch, tmp_path, stack):
         f"'main' is neither a Python environment nor a git revision of this repository, for {tmp_path}"
     )
     assert "not a git repository" in told
+
+
+def test_a_revision_that_a_shallow_clone_lacks_says_how_to_get_it(history, monkeypatch, tmp_path, stack):
+    subprocess.run([*GIT, "clone", "--quiet", "--depth=1", f"file://{history}", tmp_path / "clone"], check=True)
+    monkeypatch.setattr(checkout, "ROOT", tmp_path / "clone")
+    told = complaint("HEAD~1", tmp_path, stack)
+    assert told.startswith("'HEAD~1' is neither a Python environment nor a git revision of this repository; this clone")
+    assert "`git fetch --unshallow`" in told
+    assert "`fetch-depth: 0`" in told
+
+
+def test_the_settings_and_attributes_of_a_repository_are_heeded(repository, tmp_path, stack):
+    git(repository, "checkout", "--quiet", "--detach", "v1")
+    (repository / ".gitattributes").write_text("readme filter=loud\nexport.txt export-ignore\n")
+    (repository / "export.txt").write_text("kept")
+    (repository / "link").symlink_to("readme")
+    commit(repository, "attributes", "v1-attributes")
+    git(repository, "checkout", "--quiet", "main")
+    git(repository, "config", "filter.loud.smudge", "tr a-z A-Z")
+    git(repository, "config", "core.sparseCheckout", "true")
+    git(repository, "config", "core.splitIndex", "true")
+    (repository / ".git" / "info" / "sparse-checkout").write_text("/readme\n")
+    before = contents(repository)
+    tree = checkout.Path(checkout.side("base", "v1-attributes", "--against", stack, tmp_path).source)
+    assert (tree / "readme").read_text() == "SOON"
+    assert (tree / "export.txt").read_text() == "kept"
+    assert (tree / "link").is_symlink()
+    assert contents(repository) == before
+    for name in ("filter.loud.smudge", "core.sparseCheckout", "core.splitIndex"):
+        git(repository, "config", "--unset", name)
+
+
+def test_a_tree_may_be_a_linked_worktree_of_its_repository(history, monkeypatch, tmp_path, stack):
+    git(history, "worktree", "add", "--quiet", "--detach", tmp_path / "linked", "v2")
+    try:
+        monkeypatch.setattr(checkout, "ROOT", tmp_path / "linked")
+        before = contents(history)
+        assert checkout.side("base", "v1", "--against", stack, tmp_path).implementations == ("numpy", "old")
+        assert contents(history) == before
+    finally:
+        git(history, "worktree", "remove", "--force", tmp_path / "linked")
 
 
 def test_without_git_an_environment_will_still_do(monkeypatch, tmp_path, stack):

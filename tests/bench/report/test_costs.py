@@ -43,14 +43,15 @@ def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
     )
     head = page.split("\n")[4]
     names = [name.strip() for name in head.strip("|").split("|")]
-    costs = ["import", "set-up", "first step", "step", "train", "peak memory"]
+    costs = ["first import", "import", "set-up", "first step", "step", "train", "peak memory"]
     assert names == ["contender", *costs, "overtakes numpy after"]
     rows = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in page.split("\n")[6:8]
     }
-    assert rows["numpy"][0] == "250 ms ± 0.0 %"
+    assert rows["numpy"][:2] == ["250 ms", "250 ms ± 0.0 %"]
     assert rows["numpy"][-1] == "baseline"
-    assert rows["torch"][0].startswith("753 ms ± 0.")
+    assert rows["torch"][0] == "751 ms"
+    assert rows["torch"][1].startswith("753 ms ± 0.")
     assert rows["torch"][-1].split(" steps ")[0] == "2,460"
     assert rows["torch"][-2] == "200 MiB ± 0.0 %"
 

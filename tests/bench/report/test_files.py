@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.analyse import runs, tables
+from bench.analyse import csvfiles, runs, tables
 from bench.measure import journal
 from bench.report import files
 from bench.report.markdown import report
@@ -76,8 +76,8 @@ def test_report_md_is_the_page(folder):
 
 def test_samples_are_exact(folder):
     files.write(folder)
-    samples = pd.read_csv(folder / "samples.csv.gz")
-    assert list(samples["seconds"]) == list(tables.samples(records())["seconds"])
+    samples = csvfiles.read(folder / "samples.csv.gz")
+    assert [*map(float, samples["seconds"])] == list(tables.samples(records())["seconds"])
 
 
 def test_the_packed_samples_have_neither_a_name_nor_a_time_in_them(folder):

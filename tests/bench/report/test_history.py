@@ -32,6 +32,22 @@ def test_a_change_is_told_with_when_by_how_much_and_what_else_changed(told):
     assert many.name(15) in line
 
 
+def test_runs_dated_later_than_now_are_named_with_what_to_do(told):
+    now = pd.Timestamp(many.day(2))
+    looked = told([many.run(number) for number in range(4)], "*", None, now)
+    text = history.text(looked)
+    assert f"dated later than now: {many.name(3)}; it counts as newer than every run of today: correct " in text
+    assert "`python -m bench history rebuild`" in text
+    assert history.data(looked)["dated_later"] == [many.name(3)]
+    assert f"{many.name(2)}, {many.name(3)}; they count" in history.text(told([], "*", None, now - pd.Timedelta("1s")))
+
+
+def test_without_a_run_dated_later_than_now_nothing_is_told_of_it(told):
+    looked = told([many.run(number) for number in range(4)])
+    assert "dated later" not in history.text(looked)
+    assert history.data(looked)["dated_later"] == []
+
+
 def test_a_change_without_an_explanation_says_so(told):
     runs = [many.run(number, lambda cell, late=number >= 15: 1.1 if late else 1.0) for number in range(30)]
     assert "nothing that is recorded" in history.text(told(runs))

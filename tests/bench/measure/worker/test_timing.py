@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -183,6 +184,27 @@ def test_a_slow_net_is_warmed_once_and_sampled_once_in_a_block():
         net.calls.clear()
     assert asked.block()["seconds"] == [50.0]
     assert sum(net.calls.count("step") for net in nets) == 2
+
+
+class Garbage:
+    """An object that only the collector can free."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_garbage_of_the_cells_before_is_collected_on_entering_a_cell():
+    asked, _, _ = session_of()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        left = weakref.ref(Garbage())
+        assert left() is not None
+        asked.enter("step", samples=2, inner=1)
+        assert left() is None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def test_garbage_is_not_collected_while_a_block_is_timed_and_is_again_after_it():

@@ -1,0 +1,74 @@
+"""Where arrays lie in memory is drawn anew for every block."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bench.measure.worker import layout
+from bench.measure.worker.session import Session
+from bench.measure.worker.timing import Clocks
+from implementations import Problem
+from tests.bench.fakes import MICRO, FakeClock, FakeNet
+
+
+def sizes(seed):
+    return [hole.nbytes for hole in layout.scatter(random.Random(seed))]
+
+
+def test_holes_have_sizes_that_the_seed_draws():
+    assert len(sizes(1)) == layout.BLOCKS // 2
+    assert sizes(1) == sizes(1) != sizes(2)
+    assert {*sizes(1)} <= {*layout.SIZES}
+
+
+@pytest.fixture
+def story(monkeypatch):
+    """What happens, in order: memory is scattered, nets are made, and steps are taken; with the sizes of the holes."""
+    events = []
+    scatter = layout.scatter
+
+    def watched(draw):
+        holes = scatter(draw)
+        events.append(("scattered", [hole.nbytes for hole in holes]))
+        return holes
+
+    monkeypatch.setattr(layout, "scatter", watched)
+    return events
+
+
+def session_of(events):
+    clock = FakeClock()
+    asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
+    asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
+    asked.net_class = lambda *_: FakeNet(clock, step=1024 * MICRO, watch=lambda name: events.append((name, [])))
+    return asked
+
+
+def test_memory_is_scattered_before_the_net_of_every_block_is_made(story):
+    asked = session_of(story)
+    asked.enter("step", samples=2, inner=1, seed=7)
+    for _ in range(3):
+        story.clear()
+        asked.block()
+        names = [name for name, _ in story]
+        assert names[:2] == ["scattered", "make"]
+        assert names.count("scattered") == names.count("make") == 1
+        assert len(asked.holes) == layout.BLOCKS // 2
+
+
+def test_each_block_is_scattered_otherwise_and_the_seed_decides_how(story):
+    def holes(seed):
+        story.clear()
+        asked = session_of(story)
+        asked.enter("step", samples=2, inner=1, seed=seed)
+        for _ in range(3):
+            asked.block()
+        return [sizes for name, sizes in story if name == "scattered"]
+
+    first = holes(7)
+    assert len(first) == 3
+    assert first[0] != first[1] != first[2]
+    assert holes(7) == first
+    assert holes(8) != first
