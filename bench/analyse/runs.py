@@ -15,7 +15,7 @@ import pandas as pd
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
 
-from . import tables
+from . import environments, tables
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def info(records: list[Record]) -> dict[str, Any]:
         "options": head.options,
         "machine": head.machine,
         "plan": head.plan,
+        "environment": environments.of_run(records),
     }
 
 
