@@ -121,12 +121,19 @@ class Net(TwoLayerNet):
 
     @classmethod
     def devices(cls) -> list[str]:
-        found = ["cpu"]
-        for kind in DEVICE_KINDS[1:]:
+        found, failures = [], []
+        for kind in DEVICE_KINDS:
             try:
-                found += [kind, *(f"{kind}:{index}" for index in range(len(jax.devices(kind))))]
-            except RuntimeError:
-                continue
+                count = len(jax.devices(kind))
+            except (
+                RuntimeError,
+                AssertionError,
+            ) as error:  # the latter, without a message, where JAX_PLATFORMS is wrong
+                failures += [str(error).partition("\n")[0]]
+            else:
+                found += [kind, *(f"{kind}:{index}" for index in range(count) if kind != "cpu")]
+        if not found:
+            raise Unavailable(f"JAX can use none of its platforms here: {failures[0] or 'it does not say why'}")
         return found
 
     @classmethod

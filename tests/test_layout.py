@@ -16,7 +16,7 @@ THIRD_PARTY = "third-party packages"
 
 FENCES = {
     "bench.plan": {"bench.plan"},
-    "bench.measure.worker": {"bench.measure.worker", "implementations", "numpy"},
+    "bench.measure.worker": {"bench.measure.worker", "implementations", "numpy", "threadpoolctl"},
     "bench.measure": {"bench.measure", "bench.plan", "implementations", THIRD_PARTY},
     "bench.analyse": {"bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
     "bench.history": {"bench.history", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},

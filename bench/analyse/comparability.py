@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import environments
 from .sides import RunSide, matched
 
 MATTERING = (
@@ -14,9 +15,14 @@ MATTERING = (
     "gpu",
     "driver",
     "processors",
+    "quota",
+    "smt",
+    "governor",
+    "turbo",
     "os",
     "python",
     "blas",
+    "matrix_kernels",
     "threads",
     "dtype",
     "precision",
@@ -24,7 +30,7 @@ MATTERING = (
     "relubench",
 )
 """Names of what matters, besides the libraries: `processors` is how many, `threads` are those in force, `steps` those
-of one train."""
+of one train, `matrix_kernels` are what the products run on, `smt` how many cores the processors are."""
 ALL = "all"
 UNKNOWN = "unknown"
 
@@ -50,6 +56,10 @@ def differences(base: RunSide, head: RunSide) -> list[Difference]:
     ]
     of_cells = Counter(one for before, after in timed for one in _different(before.facts, after.facts))
     found = [Difference(*one, UNKNOWN not in one, cells) for one, cells in of_cells.items()]
+    variables = Counter(
+        one for before, after in timed for one in environments.different(before.environment, after.environment)
+    )
+    found += [Difference(*one, True, cells) for one, cells in variables.items()]
     found += [
         Difference(*one, one[0] in MATTERING and UNKNOWN not in one)
         for one in _different(_machine(base), _machine(head))
@@ -67,6 +77,11 @@ def libraries(side: RunSide) -> set[str]:
     return {name for one in side.cells for name in one.facts} - set(MATTERING)
 
 
+def variables(side: RunSide) -> set[str]:
+    """The names of the environment's variables that a run's processes had set."""
+    return {name for one in side.cells for name in one.environment or {}}
+
+
 def _different(base: Mapping[str, str], head: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys([*base, *head]):
         here, there = base.get(name, UNKNOWN), head.get(name, UNKNOWN)
@@ -80,6 +95,10 @@ def _machine(side: RunSide) -> dict[str, str]:
     system, _, release = str(facts.get("system", "")).partition(" ")
     told = {
         "processors": _joined(facts.get("usable_processors"), "of", facts.get("processors")),
+        "quota": ("none" if facts["quota"] is None else f"{facts['quota']:g} processors") if "quota" in facts else "",
+        "smt": _joined(facts.get("affinity"), "processors on", facts.get("usable_cores"), "cores"),
+        "governor": facts.get("governor"),
+        "turbo": {True: "on", False: "off"}.get(facts.get("turbo")),  # type: ignore[arg-type]
         "os": f"{system} {facts.get('architecture') or ''}".strip(),
         "driver": facts.get("driver") if any(one.cell.contender.device != "cpu" for one in side.cells) else None,
         "relubench": facts.get("relubench"),
@@ -88,6 +107,7 @@ def _machine(side: RunSide) -> dict[str, str]:
         "host": facts.get("host"),
         "clock": _joined(facts.get("megahertz"), "MHz"),
         "load": facts.get("load"),
+        "swap": _joined(facts.get("swap_bytes"), "bytes"),
         "memory": _joined(facts.get("memory_bytes"), "bytes"),
         "sampling": side.sampling,
     }

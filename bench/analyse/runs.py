@@ -13,7 +13,7 @@ import pandas as pd
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
 
-from . import csvfiles, tables
+from . import csvfiles, environments, tables
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def info(records: list[Record]) -> dict[str, Any]:
         "options": head.options,
         "machine": head.machine,
         "plan": head.plan,
+        "environment": environments.of_run(records),
     }
 
 

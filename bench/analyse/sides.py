@@ -17,7 +17,7 @@ from bench.measure.records import Record
 from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
-from . import ceilings, runs, tables
+from . import ceilings, environments, kernels, runs, tables
 from .statistics import MIN_EFFECT, confidence_after, estimate, floor, typical
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
@@ -40,6 +40,8 @@ class CellSide:
     """The least that the machine could have taken; empty where it was not measured."""
     limit: float = nan
     """The same over all passes."""
+    environment: Mapping[str, str] | None = None
+    """The variables that its processes had set; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,17 @@ def of_records(records: Sequence[Record]) -> RunSide:
             for passage, most in found.get(cell.contender.place, {}).items()
             if passage in per_pass
         }
-        blas = {str(worker.details["blas"]) for worker in mine.workers if "blas" in worker.details}
+        told = {
+            "blas": {str(worker.details["blas"]) for worker in mine.workers if "blas" in worker.details},
+            "matrix_kernels": {kernels.in_words(worker.backend, worker.details) for worker in mine.workers} - {""},
+        }
         cells.append(
             CellSide(
                 Cell(_limited(cell.contender, plan.threads(cell.contender)), cell.shape, cell.phase),
                 row["status"],
                 row["reason"],
-                _facts(row, plan.steps) | ({"blas": ", ".join(sorted(blas))} if blas else {}),
+                _facts(row, plan.steps) | {name: ", ".join(sorted(some)) for name, some in told.items() if some},
+                environment=environments.of_workers(mine.workers),
                 limits=limits,
                 limit=_limit(row),
                 **_by_pass(per_pass),
@@ -146,6 +152,7 @@ def of_tables(run: runs.Run) -> RunSide:
                 row["status"],
                 "" if pd.isna(row["reason"]) else row["reason"],
                 _facts(row, plan.get("steps")),
+                environment=run.info.get("environment"),
                 limit=_limit(row),
                 **_by_pass(per_pass),
             )

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.analyse import tables
+from bench.analyse import environments, kernels, tables
 from bench.analyse.statistics import estimate, floor, typical
 from bench.measure import machine
 from bench.measure.records import Record, RunStarted
 from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plan import Plan
+
+NOT_VERSIONS = ("executable", "environment", "kernels")
+"""Of what a process reports: where it lies, and what is kept in another form."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,13 @@ def _timed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
     worker = held.workers[-1]
     floors = [floor(seconds) for seconds in held.per_pass().values()]
     on = {"precision": worker.precision, **({"device": worker.device_name} if worker.device_name else {})}
+    on |= environments.of_workers(held.workers) or {}
+    kernel = kernels.in_words(worker.backend, worker.details)
     versions = {
         worker.backend: worker.backend_version,
         "python": worker.interpreter,
-        **{name: str(value) for name, value in worker.details.items() if name != "executable"},
+        **{name: str(value) for name, value in worker.details.items() if name not in NOT_VERSIONS},
+        **({"matrix_kernels": kernel} if kernel else {}),
         **{name: head.machine.get(name, "") for name in ("system", "relubench", "source")},
     }
     return Timed(

@@ -20,7 +20,7 @@ import psutil
 from bench.plan.cells import Contender
 
 from . import git
-from .worker import limits
+from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
 """What holds `bench` and `implementations`."""
@@ -101,7 +101,7 @@ class ProcessWorker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**git.without_repository(os.environ), **limits.environment(setting.threads)},
+                env=environment.of_worker(git.without_repository(os.environ), setting.threads),
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
         os.close(their_requests)

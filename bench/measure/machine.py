@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -17,7 +18,8 @@ import psutil
 
 from bench.plan.plan import Machine
 
-from . import git
+from . import git, instructions, processors
+from .worker import environment
 
 MEASUREMENT = 1
 """Of the way that is measured: one more whenever it changes what a timing comes to, so that no series spans it."""
@@ -29,8 +31,8 @@ def here() -> Machine:
 
 
 def usable_processors() -> int:
-    """Those this process may run on, which may be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Those this process may run on at once, which may be fewer than the machine has."""
+    return processors.usable()
 
 
 def accelerators() -> tuple[str, ...]:
@@ -45,13 +47,15 @@ def describe() -> dict[str, Any]:
     """The machine's facts that make its timings comparable, or not, with another's."""
     import cpuinfo  # only here: it asks other programs, for most of a second
 
+    cpu = cpuinfo.get_cpu_info()
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
     return {
         "host": platform.node(),
-        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()),
+        "cpu": cpu.get("brand_raw", platform.processor() or platform.machine()),
         "architecture": platform.machine(),
         "processors": psutil.cpu_count(),
-        "usable_processors": usable_processors(),
+        **processors.describe(),
+        "instructions": instructions.offered(platform.machine(), cpu.get("flags", ())),
         "megahertz": round(frequency.max or frequency.current) if frequency else None,
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
@@ -62,12 +66,17 @@ def describe() -> dict[str, Any]:
         "relubench": _version("relubench"),
         "measurement": MEASUREMENT,
         "source": _revision(Path(__file__).parent),
+        "overridden": environment.overridden(os.environ),
     }
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that two machines share if a calibration of one holds for the other."""
     told = [facts.get(name) for name in ("cpu", "architecture", "processors", "usable_processors", "accelerators")]
+    if (facts.get("quota") or math.inf) < facts.get(
+        "affinity", 0
+    ):  # a share of a processor, which usable ones do not show
+        told.append(facts["quota"])
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.analyse import ab, gate, tables
+from bench.analyse import ab, environments, gate, tables
+from bench.analyse.comparability import Difference
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import compare
+from . import compare, surroundings
 from .compare import Comparison
 
 HOW = "paired: base and head had fresh processes in the same passes, and took turns"
@@ -29,7 +30,16 @@ def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_
         "min_effect_of": dict(plan.min_effects),
         "confirming_passes": fresh,
     }
-    return Comparison(base.label, other.label, gate.outcome(changes, fail_on), changes, how=HOW + again, facts=facts)
+    return Comparison(
+        base.label,
+        other.label,
+        gate.outcome(changes, fail_on),
+        changes,
+        [Difference(*one, matters=True) for one in environments.of_sides(records)],
+        how=HOW + again,
+        facts=facts,
+        notes=surroundings.lines(records),
+    )
 
 
 def section(records: Sequence[Record]) -> str:

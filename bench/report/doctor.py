@@ -6,7 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from . import units
+from . import surroundings, units
 
 FACTS = ("cpu", "usable_processors", "memory_bytes", "accelerators", "system", "python", "relubench", "source")
 
@@ -17,6 +17,7 @@ def text(found: dict[str, Any]) -> str:
     facts = [(name.replace("_", " "), _fact(name, machine.get(name))) for name in FACTS]
     working = {name: one for name, one in found["implementations"].items() if one["status"] == "ok"}
     missing = {name: one for name, one in found["implementations"].items() if one["status"] != "ok"}
+    facts += surroundings.of_machine(machine).items()
     parts = [tabulate(facts, tablefmt="plain", disable_numparse=True)]
     if working:
         headers = ["implementation", "backend", "devices", "busy of 1 thread", f"of {machine['usable_processors']}"]
@@ -30,6 +31,7 @@ def text(found: dict[str, Any]) -> str:
             for name, one in working.items()
             if "cpu" in one["device_kinds"] and one["cpu_per_wall_1"] > 1.25
         ]
+    parts += surroundings.of(machine, [(name, one["backend"], one["details"]) for name, one in working.items()])
     if missing:
         lines = [f"  {name}: {one['status']}, {one['reason']}" for name, one in missing.items()]
         parts.append("\n".join(["Missing here:", *lines]))

@@ -13,7 +13,7 @@ from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Rec
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import ab, ceilings, costs, crossovers, page, trust, units
+from . import ab, ceilings, costs, crossovers, page, surroundings, trust, units
 from .calibration import percent
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
@@ -143,7 +143,7 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
 
 def _trust(records: Sequence[Record]) -> str:
     """What the machine resolves, how a run of as many passes as it takes ended, cells that did not settle."""
-    told = [*trust.lines(records), *costs.warnings(records)]
+    told = [*surroundings.lines(records), *trust.lines(records), *costs.warnings(records)]
     return "## How far to trust it\n\n" + "\n".join(f"- {line}" for line in told)
 
 
@@ -233,6 +233,7 @@ def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
             f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
         )
         facts[f"BLAS of NumPy{side}"] = worker.details.get("blas")
+    facts |= surroundings.facts(machine, records)
     return "## Machine and versions\n\n" + page.facts(facts)
 
 

@@ -11,7 +11,7 @@ from bench.analyse import tables
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import ab, compare, costs, crossovers, trust, units
+from . import ab, compare, costs, crossovers, surroundings, trust, units
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 MOST_WARNINGS = 3
@@ -25,6 +25,7 @@ def page(records: Sequence[Record]) -> str:
     timings = tables.timings(records)
     told = [
         *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
+        *surroundings.lines(records),
         *trust.lines(records),
         *costs.warnings(records)[:MOST_WARNINGS],
     ]

@@ -45,7 +45,8 @@ def run(asked: argparse.Namespace) -> Exit:
     base, head = sides.load(asked.base), sides.load(asked.head)
     if base.name == head.name and [one.floors for one in base.cells] == [one.floors for one in head.cells]:
         raise ValueError(f"{asked.base} and {asked.head} are the same run, {base.name}; name two")
-    allowed = _allowed(asked.allow, comparability.libraries(base) | comparability.libraries(head))
+    names = [of(side) for of in (comparability.libraries, comparability.variables) for side in (base, head)]
+    allowed = _allowed(asked.allow, set().union(*names))
     min_effect = _min_effect(asked.min_effect, head.min_effect)
     found = comparability.differences(base, head)
     stopping = comparability.stopping(found, allowed)
@@ -81,13 +82,19 @@ def _min_effect(asked: str | None, usual: float) -> float:
     return grid.override(grid.Grid("compare", min_effect=usual), wanted, lambda key: "--min-effect").min_effect
 
 
-def _allowed(text: str, libraries: set[str]) -> set[str]:
+def _allowed(text: str, names: set[str]) -> set[str]:
     """Of a list, the names of differences. Raises ValueError for one that is none."""
     import implementations
     from bench.analyse.comparability import ALL, MATTERING
+    from bench.measure.worker import environment
 
     words = {word.strip() for word in text.split(",") if word.strip()}
-    accepted = {*MATTERING, ALL, *libraries, *(name.partition("_")[0] for name in implementations.names())}
+    accepted = {*MATTERING, ALL, *names, *(name.partition("_")[0] for name in implementations.names())}
     for word in sorted(words - accepted):
-        raise ValueError(f"--allow: {word!r} is no difference that matters; those are {', '.join(sorted(accepted))}")
+        if not environment.is_recorded(word):
+            known = ", ".join(sorted(accepted))
+            raise ValueError(
+                f"--allow: {word!r} is no difference that matters; those are {known}, and variables of the environment "
+                "such as OPENBLAS_CORETYPE"
+            )
     return words

@@ -9,6 +9,7 @@ import traceback
 from typing import IO, Any
 
 from . import limits
+from .exceptions import is_out_of_memory
 
 
 def main(arguments: list[str]) -> int:
@@ -57,10 +58,3 @@ def describe(error: Exception) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return {"status": "crashed", "reason": message + where}
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """PyTorch and CuPy have exceptions of that name; XLA's and PyTorch's CPU allocator's tell by their text."""
-    named = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
-    text = str(error)
-    return named or "RESOURCE_EXHAUSTED" in text or "can't allocate memory" in text or "out of memory" in text.lower()

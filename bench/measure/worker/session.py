@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import os
 import platform
 import random
 import sys
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +17,13 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import ceilings, layout, memory
+from . import ceilings, environment, exceptions, kernels, layout, memory
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
 PROBE_SIZE = 1536
+NOT_HERE = (ImportError, OSError, RuntimeError, AssertionError)
+"""What frameworks raise that lack a library, a driver or a device."""
 
 
 class Failure(Exception):
@@ -45,6 +49,7 @@ class Session:
     def start(self, started: float) -> dict[str, Any]:
         """Import the backend and find the device; `started` is when NumPy's import, needed for all,
         began. Raises Failure."""
+        variables = dict(os.environ)  # before the backend, which may add its own
         self.net_class = self._load()
         devices = self._devices()
         import_seconds = self.clocks.wall() - started
@@ -54,7 +59,7 @@ class Session:
             known = self.device.partition(":")[0] in kinds
             here = f"{self.implementation} finds only {', '.join(devices)} here"
             nowhere = f"{self.implementation} runs on {', '.join(kinds)} only, not on {self.device}"
-            raise Failure("unavailable" if known else "unsupported", here if known else nowhere)
+            raise self._unavailable(here) if known else Failure("unsupported", nowhere)
         return {
             "backend": self.net_class.backend,
             "backend_version": _version(self.net_class.backend),
@@ -62,7 +67,13 @@ class Session:
             "device_name": self.net_class.device_name(self.device) or "",
             "precision": self.net_class.precision,
             "import_seconds": import_seconds,
-            "details": {"numpy": np.__version__, "blas": _blas(), "executable": sys.executable},
+            "details": {
+                "numpy": np.__version__,
+                "blas": _blas(),
+                "executable": sys.executable,
+                "environment": environment.recorded(variables),
+                "kernels": kernels.in_force(),
+            },
         }
 
     def prepare(
@@ -143,12 +154,28 @@ class Session:
             raise Failure("unavailable", str(error)) from error
         except LookupError as error:
             raise Failure("crashed", str(error)) from error
+        except NOT_HERE as error:
+            raise self._not_here("it cannot be imported", error) from error
 
     def _devices(self) -> list[str]:
         try:
             return self.net_class.devices()
         except Unavailable as error:
-            raise Failure("unavailable", str(error)) from error
+            raise self._unavailable(str(error)) from error
+        except NOT_HERE as error:
+            raise self._not_here("it finds no device", error) from error
+
+    def _not_here(self, what: str, error: Exception) -> Exception:
+        """Of an exception that is not this project's own; being out of memory is another outcome."""
+        if exceptions.is_out_of_memory(error):
+            return error
+        traceback.print_exception(error)  # into the log: the reason has only its first line
+        return self._unavailable(f"{what}: {exceptions.with_place(error)}")
+
+    def _unavailable(self, reason: str) -> Failure:
+        """With the variables that may be the cause."""
+        hiding = environment.hiding(os.environ, self.device, of_jax="jax" in sys.modules)
+        return Failure("unavailable", f"{reason} (in the environment: {', '.join(hiding)})" if hiding else reason)
 
     def _make(self) -> Any:
         return self.net_class(self.problem, self.device, self.dtype)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse import sides
-from bench.analyse.comparability import Difference, differences, libraries, stopping
+from bench.analyse.comparability import Difference, differences, libraries, stopping, variables
 from bench.analyse.sides import RunSide
 from bench.plan.cells import Contender
 from tests.bench.made import CUPY, MACHINE, NUMPY, TORCH, Outcome, Story, plan_of_cells
@@ -33,11 +33,16 @@ def test_runs_of_one_machine_do_not_differ():
     [
         ({"cpu": "Other"}, "cpu", "Model Processor", "Other"),
         ({"usable_processors": 4}, "processors", "2 of 4", "4 of 4"),
+        ({"quota": 1.5}, "quota", "none", "1.5 processors"),
+        ({"usable_cores": 1}, "smt", "2 processors on 2 cores", "2 processors on 1 cores"),
+        ({"governor": "powersave"}, "governor", "performance", "powersave"),
+        ({"turbo": False}, "turbo", "on", "off"),
         ({"relubench": "0.2.0"}, "relubench", "0.1.0", "0.2.0"),
     ],
 )
 def test_another_machine_matters(machine, name, base, head):
-    one = told(run(), run(machine))[name]
+    known = {"quota": None, "affinity": 2, "usable_cores": 2, "governor": "performance", "turbo": True}
+    one = told(run(known), run({**known, **machine}))[name]
     assert (one.base, one.head, one.matters) == (base, head, True)
 
 
@@ -59,11 +64,18 @@ def test_the_system_matters_but_not_its_release():
 
 @pytest.mark.parametrize(
     "machine",
-    [{"megahertz": 2000}, {"host": "there"}, {"load": 1.5}, {"memory_bytes": 1}, {"source": "def5678"}],
+    [
+        {"megahertz": 2000},
+        {"host": "there"},
+        {"load": 1.5},
+        {"memory_bytes": 1},
+        {"swap_bytes": 9},
+        {"source": "def5678"},
+    ],
 )
-def test_clock_load_host_memory_and_commit_do_not_matter(machine):
-    base = run({"megahertz": 1000, "host": "here", "load": 0.5})
-    found = differences(base, run({"megahertz": 1000, "host": "here", "load": 0.5, **machine}))
+def test_clock_load_host_memory_swap_and_commit_do_not_matter(machine):
+    usual = {"megahertz": 1000, "host": "here", "load": 0.5, "swap_bytes": 0}
+    found = differences(run(usual), run({**usual, **machine}))
     assert len(found) == 1
     assert not found[0].matters
 
@@ -80,6 +92,34 @@ def test_clock_load_host_memory_and_commit_do_not_matter(machine):
 def test_another_environment_matters_and_says_how_many_cells_it_concerns(facts, name):
     [one] = differences(run(), run(workers={TORCH: facts}))
     assert (one.name, one.matters, one.cells) == (name, True, 1)
+
+
+def recorded(**details):
+    return run(workers={TORCH: {"details": {"blas": "model-blas 1.0", **details}}})
+
+
+def test_another_kernel_matters():
+    base, head = (recorded(kernels={"PyTorch": kernel}) for kernel in ("AVX512", "DEFAULT"))
+    assert differences(base, head) == [Difference("matrix_kernels", "PyTorch AVX512", "PyTorch DEFAULT", True, 1)]
+
+
+def test_a_variable_that_only_one_side_had_set_matters_by_its_name():
+    base, head = recorded(environment={}), recorded(environment={"OPENBLAS_CORETYPE": "Prescott"})
+    [one] = stopping(differences(base, head))
+    assert one == Difference("OPENBLAS_CORETYPE", "not set", "Prescott", True, 1)
+    assert differences(head, head) == []
+    assert stopping(differences(base, head), ["OPENBLAS_CORETYPE"]) == []
+    assert variables(head) == {"OPENBLAS_CORETYPE"}
+
+
+def test_another_value_of_a_variable_matters():
+    base, head = (recorded(environment={"XLA_FLAGS": value}) for value in ("--a", "--b"))
+    assert differences(base, head) == [Difference("XLA_FLAGS", "--a", "--b", True, 1)]
+
+
+def test_variables_of_a_run_from_before_they_were_recorded_are_unknown_and_no_difference():
+    assert differences(run(), recorded(environment={"OPENBLAS_CORETYPE": "Prescott"})) == []
+    assert variables(run()) == set()
 
 
 def test_another_gpu_matters():

@@ -69,6 +69,30 @@ def test_another_machine_or_way_to_measure_is_another_series(others):
     assert all(a != b for a, b in zip(usual, other, strict=True))
 
 
+def with_environment(variables):
+    details = {"blas": "model-blas 1.0", **({} if variables is None else {"environment": variables})}
+    return entry_of(many.run(0, workers={one: {"details": details} for one in (NUMPY, TORCH)}))
+
+
+def test_a_variable_that_was_set_is_another_series_by_its_name():
+    usual, other = with_environment({}), with_environment({"OPENBLAS_CORETYPE": "Prescott"})
+    for before, after in zip(conditions(usual), conditions(other), strict=True):
+        assert after == before | {"OPENBLAS_CORETYPE": "Prescott"}
+
+
+def test_a_run_without_such_variables_goes_on_with_the_series_from_before_they_were_recorded():
+    assert conditions(with_environment({})) == conditions(with_environment(None))
+
+
+def test_the_kernel_changes_no_series_but_may_explain_a_change():
+    details = {"blas": "model-blas 1.0", "environment": {}, "kernels": {"NumPy's OpenBLAS": "Zen"}}
+    told = entry_of(many.run(0, workers={NUMPY: {"details": details}}))
+    assert conditions(told) == conditions(entry_of(many.run(0)))
+    [numpy] = [json.loads(one.versions) for one in told.timed if "numpy" in one.key]
+    assert numpy["matrix_kernels"] == "NumPy's OpenBLAS Zen"
+    assert not {"kernels", "environment", "executable"} & numpy.keys()
+
+
 def test_only_trainings_depend_on_their_number_of_steps():
     plans = [plan_of_cells(phases=("step", "train"), passes=many.PASSES, steps=steps) for steps in (10, 20)]
     short, long = (entry_of(many.run(0, plan=plan)) for plan in plans)

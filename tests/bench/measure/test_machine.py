@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from bench.measure import machine
+from bench.measure import machine, processors
 from bench.measure.client import ROOT
 from bench.plan.plan import Machine
 
@@ -58,16 +58,31 @@ def test_gpus_are_counted_by_their_driver(monkeypatch, driver, count):
     assert machine._cuda_devices() == count
 
 
-def test_usable_processors_are_those_this_process_may_run_on():
-    usable = machine.usable_processors()
-    assert 1 <= usable <= (psutil.cpu_count() or 1)
-    if hasattr(os, "sched_getaffinity"):
-        assert usable == len(os.sched_getaffinity(0))
+def test_usable_processors_are_those_this_process_may_run_on_unless_a_quota_leaves_less(monkeypatch):
+    assert 1 <= machine.usable_processors() <= (psutil.cpu_count() or 1)
+    monkeypatch.setattr(processors, "affinity", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(processors, "quota", lambda root: None)
+    assert machine.usable_processors() == 4
+    monkeypatch.setattr(processors, "quota", lambda root: 2.5)
+    assert machine.usable_processors() == machine.here().cpus == machine.describe()["usable_processors"] == 2
 
 
 def test_usable_processors_where_there_is_no_affinity(monkeypatch):
-    monkeypatch.delattr(machine.os, "sched_getaffinity", raising=False)
+    monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(processors, "quota", lambda root: None)
     assert machine.usable_processors() == os.cpu_count()
+
+
+def test_a_quota_that_leaves_less_is_another_machine_to_a_calibration():
+    facts = {"cpu": "Model Processor", "usable_processors": 1, "affinity": 2}
+    usual = machine.fingerprint(facts)
+    assert machine.fingerprint({**facts, "quota": None}) == machine.fingerprint({**facts, "quota": 2.0}) == usual
+    assert machine.fingerprint({**facts, "quota": 1.5}) != usual != machine.fingerprint({**facts, "quota": 1.0})
+
+
+def test_what_the_user_set_and_contenders_do_not_get_is_a_fact(monkeypatch):
+    monkeypatch.setenv("JAX_DEBUG_NANS", "1")
+    assert machine.describe()["overridden"]["JAX_DEBUG_NANS"] == "1"
 
 
 def test_here_is_what_a_plan_needs():
@@ -84,6 +99,7 @@ def test_the_description_is_plain_and_complete():
     assert described["usable_processors"] <= described["processors"]
     assert described["python"].endswith(".".join(map(str, sys.version_info[:3])))
     assert described.keys() >= {"host", "architecture", "system", "accelerators", "relubench", "source", "megahertz"}
+    assert described.keys() >= {"affinity", "quota", "usable_cores", "governor", "turbo", "swap_bytes", "instructions"}
     assert described["load"] >= 0
     assert "driver" in described
 

@@ -147,3 +147,32 @@ def test_both_runs_must_be_named(capsys):
     with pytest.raises(SystemExit) as left:
         main(["compare", "results"])
     assert left.value.code == USAGE_ERROR
+
+
+def with_environment(variables):
+    return {"workers": {TORCH: {"details": {"blas": "model-blas 1.0", "environment": variables}}}}
+
+
+def test_another_environment_is_refused_by_name_until_it_is_allowed(run, capsys):
+    base, head = run("base", **with_environment({})), run("head", **with_environment({"OPENBLAS_CORETYPE": "Prescott"}))
+    assert main(["compare", base, head]) == 3
+    text = capsys.readouterr().out
+    assert "OPENBLAS_CORETYPE: not set → Prescott" in text
+    assert "--allow OPENBLAS_CORETYPE" in text
+    assert main(["compare", base, head, "--allow", "OPENBLAS_CORETYPE"]) == 0
+
+
+def test_a_variable_may_be_allowed_that_neither_run_had_set_but_not_any_word(run, capsys):
+    base, head = run("base"), run("head", 1.001)
+    assert main(["compare", base, head, "--allow", "XLA_FLAGS"]) == 0
+    assert main(["compare", base, head, "--allow", "HOME"]) == USAGE_ERROR
+    assert "'HOME' is no difference that matters" in capsys.readouterr().err
+
+
+def test_the_environment_is_known_of_a_run_whose_journal_is_gone(run):
+    folders = [Path(run(name, **with_environment(one))) for name, one in (("base", {}), ("head", {"XLA_FLAGS": "--x"}))]
+    for folder in folders:
+        files.write(folder, folder.parent, journal.read(folder))
+        (folder / journal.FILE).unlink()
+    assert main(["compare", *map(str, folders)]) == 3
+    assert main(["compare", *map(str, folders), "--allow", "XLA_FLAGS"]) == 0

@@ -279,6 +279,78 @@ def test_a_device_that_is_not_here_is_unavailable_and_one_it_cannot_use_unsuppor
     assert "finds only cpu" in caught.value.reason
 
 
+UNABLE = """
+from implementations.numpy_ import Net
+
+
+class Unable(Net):
+    @classmethod
+    def devices(cls):
+        {statement}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("assert []", "AssertionError without a message, from `assert []` at "),
+        ("raise RuntimeError", "RuntimeError without a message, from `raise RuntimeError` at "),
+        ("raise OSError('no driver')", "OSError: no driver"),
+        ("raise ImportError('libcuda.so.1')", "ImportError: libcuda.so.1"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("when", "begin"), [("devices", "it finds no device: "), ("import", "it cannot be imported: ")]
+)
+def test_a_backend_that_lacks_a_library_a_driver_or_a_device_is_unavailable(
+    process, tmp_path, statement, said, when, begin
+):
+    source = UNABLE.format(statement=statement) if when == "devices" else f"{statement}\n"
+    (tmp_path / "unable.py").write_text(source)
+    with pytest.raises(WorkerFailed) as caught:
+        process("unable:Unable").ask("start")
+    assert caught.value.status == "unavailable"
+    assert caught.value.reason.startswith(begin + said)
+    assert "no message" not in caught.value.reason
+    assert "Traceback" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("statement", "status"),
+    [
+        ("x = y", "crashed"),
+        ("raise MemoryError", "out_of_memory"),
+        ("raise RuntimeError('out of memory')", "out_of_memory"),
+    ],
+)
+def test_a_mistake_in_a_class_or_too_little_memory_is_not_a_missing_backend(process, tmp_path, statement, status):
+    (tmp_path / "mistaken.py").write_text(UNABLE.format(statement=statement))
+    with pytest.raises(WorkerFailed) as caught:
+        process("mistaken:Unable").ask("start")
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu", "nonsense"])
+def test_jax_without_a_platform_is_unavailable_and_the_variable_is_named(process, monkeypatch, platform):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("JAX_PLATFORMS", platform)
+    with pytest.raises(WorkerFailed) as caught:
+        process("jax", device="cpu").ask("start")
+    assert caught.value.status == "unavailable"
+    assert f"JAX_PLATFORMS={platform}" in caught.value.reason
+    assert "no message" not in caught.value.reason
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_a_variable_that_hides_gpus_is_named_where_one_is_asked_for(process, monkeypatch, value):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    with pytest.raises(WorkerFailed) as caught:
+        process("torch", device="cuda").ask("start")
+    assert caught.value.status == "unavailable"
+    assert f"CUDA_VISIBLE_DEVICES={value or repr('')}" in caught.value.reason
+
+
 WRONG = """
 from implementations.numpy_ import Net
 

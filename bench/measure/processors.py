@@ -1,0 +1,133 @@
+"""How many processors this process may use, and what it shares: affinity, CPU quota, cores, clock. Linux tells most."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from math import floor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import psutil
+
+ROOT = Path("/")
+CPUS = "sys/devices/system/cpu"
+
+
+def usable(root: Path = ROOT) -> int:
+    """Whole processors: those of the affinity, or of the quota if that is less."""
+    allowed = quota(root)
+    return min(len(affinity()), max(1, floor(allowed))) if allowed else len(affinity())
+
+
+def affinity() -> list[int]:
+    """The processors this process may run on, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def quota(root: Path = ROOT) -> float | None:
+    """Processor seconds a second that the control groups of this process allow, the least of its own and all above
+    it; None where they set no limit."""
+    limits = [limit for folder in _groups(root) for limit in (_limit_of_v2(folder), _limit_of_v1(folder)) if limit]
+    return min(limits, default=None)
+
+
+def cores(processors: Iterable[int], root: Path = ROOT) -> int | None:
+    """How many cores some processors are, fewer than these where two of them are hyperthreads of one core; None
+    where the system does not tell."""
+    siblings = {_read(root / CPUS / f"cpu{number}/topology/thread_siblings_list") for number in processors}
+    return None if None in siblings else len(siblings)
+
+
+def describe(root: Path = ROOT) -> dict[str, Any]:
+    """The facts as plain data; None for what the system does not tell."""
+    mine = affinity()
+    allowed = quota(root)
+    return {
+        "usable_processors": usable(root),
+        "affinity": len(mine),
+        "quota": allowed and round(allowed, 3),
+        "usable_cores": cores(mine, root),
+        "governor": _joined(_read(root / CPUS / f"cpu{number}/cpufreq/scaling_governor") for number in mine),
+        "turbo": turbo(root),
+        "swap_bytes": _swap_bytes(),
+    }
+
+
+def turbo(root: Path = ROOT) -> bool | None:
+    """Whether processors may run faster than their nominal clock."""
+    no_turbo = _read(root / CPUS / "intel_pstate/no_turbo")
+    if no_turbo in ("0", "1"):
+        return no_turbo == "0"
+    boost = _read(root / CPUS / "cpufreq/boost")
+    return boost == "1" if boost in ("0", "1") else None
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """The folders of this process's control groups that may limit its processor time, and of all above them."""
+    mounts = list(_mounts(root))
+    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        for kind, names, begin, point in mounts:
+            here = kind == "cgroup2" if not controllers else kind == "cgroup" and "cpu" in names
+            if here and (not controllers or "cpu" in controllers.split(",")):
+                yield from _upwards(root / point.lstrip("/"), begin, path)
+
+
+def _mounts(root: Path) -> Iterator[tuple[str, list[str], str, str]]:
+    """Kind, controllers, the group that is mounted, and where, of each mounted hierarchy (proc_pid_mountinfo(5))."""
+    for line in (_read(root / "proc/self/mountinfo") or "").splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kinds = before.split(), after.split()
+        if len(fields) > 4 and kinds and kinds[0] in ("cgroup", "cgroup2"):
+            yield kinds[0], kinds[-1].split(","), fields[3], fields[4]
+
+
+def _upwards(mounted: Path, begin: str, path: str) -> Iterator[Path]:
+    """From a group up to the one that is mounted, which is all that a container sees."""
+    inside, outside = PurePosixPath(path), PurePosixPath(begin)
+    below = inside.relative_to(outside) if inside.is_relative_to(outside) else PurePosixPath()
+    if ".." in below.parts:
+        below = PurePosixPath()
+    for group in (below, *below.parents):
+        yield mounted / str(group).lstrip("/")
+
+
+def _limit_of_v2(group: Path) -> float | None:
+    """Of a file such as `150000 100000`, microseconds in each period, or `max 100000`."""
+    words = (_read(group / "cpu.max") or "").split()
+    return _ratio(words[0], words[1]) if len(words) == 2 else None
+
+
+def _limit_of_v1(group: Path) -> float | None:
+    """Of two files; a quota of -1 is none."""
+    return _ratio(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
+
+
+def _ratio(allowed: str | None, period: str | None) -> float | None:
+    try:
+        ratio = float(allowed or "") / float(period or "")
+    except (ValueError, ZeroDivisionError):
+        return None
+    return ratio if 0 < ratio < float("inf") else None
+
+
+def _swap_bytes() -> int | None:
+    try:
+        return int(psutil.swap_memory().used)
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _joined(values: Iterable[str | None]) -> str | None:
+    return ", ".join(sorted({value for value in values if value})) or None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
