@@ -109,6 +109,15 @@ class Block:
     """Processor seconds per second while sampling: how many threads were busy."""
     rewarm_seconds: float
     wall_seconds: float
+    processor_seconds: float | None = None
+    """While sampling, of the processors that the process may run on; this and the next ones None where the system does
+    not tell."""
+    others_seconds: float | None = None
+    """Of these, what the process wanted and other processes had."""
+    stolen_seconds: float | None = None
+    """Of these, what the hypervisor gave to other machines."""
+    switches: int | None = None
+    """While sampling, involuntary ones of all its threads."""
 
 
 @dataclass(frozen=True)
