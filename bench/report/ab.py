@@ -8,7 +8,7 @@ from bench.analyse import ab, gate, tables
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import compare
+from . import compare, disturbance
 from .compare import Comparison
 
 HOW = "paired: base and head had fresh processes in the same passes, and took turns"
@@ -29,7 +29,15 @@ def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_
         "min_effect_of": dict(plan.min_effects),
         "confirming_passes": fresh,
     }
-    return Comparison(base.label, other.label, gate.outcome(changes, fail_on), changes, how=HOW + again, facts=facts)
+    return Comparison(
+        base.label,
+        other.label,
+        gate.outcome(changes, fail_on),
+        changes,
+        how=HOW + again,
+        facts=facts,
+        notes=disturbance.lines(records),
+    )
 
 
 def section(records: Sequence[Record]) -> str:

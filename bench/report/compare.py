@@ -46,6 +46,8 @@ class Comparison:
     """What to do where nothing was compared."""
     facts: dict[str, Any] = field(default_factory=dict)
     """More for the plain data."""
+    notes: Sequence[str] = ()
+    """What a reader should know before the numbers, a sentence each."""
 
 
 def text(told: Comparison) -> str:
@@ -59,7 +61,7 @@ def text(told: Comparison) -> str:
         if rows:
             align = [("left" if name in LEFT else "right") for name in rows[0]]
             parts.append(tabulate(rows, "keys", tablefmt="simple", colalign=align, disable_numparse=True))
-        parts += ["\n".join(_untimed(told.changes)), _machine(told.changes)]
+        parts += ["\n".join(_untimed(told.changes)), _machine(told.changes), *told.notes]
     return "\n\n".join(part for part in [*parts, told.outcome.summary] if part)
 
 
@@ -68,6 +70,7 @@ def markdown(told: Comparison) -> str:
     parts = [
         f"### {MARKS[told.outcome.kind]} {told.outcome.summary}",
         f"`{told.base}` → `{told.head}`, {told.how}.",
+        *(f"> **{note}.**" for note in told.notes),
     ]
     if told.stopping:
         parts += [_listed("These differ, and matter:", told.stopping, "* "), told.remedy]
@@ -102,6 +105,7 @@ def data(told: Comparison) -> dict[str, Any]:
         "differences": [{**asdict(one), "stops": one in told.stopping} for one in told.differences],
         "machine_ratio": _plain(machine_ratio(told.changes)),
         "cells": [_cell(change) for change in told.changes],
+        "notes": [*told.notes],
         **told.facts,
     }
 
