@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from bench.measure.records import Block
 
@@ -72,12 +73,13 @@ def says_unsteady(reason: object) -> bool:
     return any(part.startswith(f"{UNSTEADY}:") for part in str(reason).split("; "))
 
 
-def disturbed_rounds(*sides: Sequence[Block]) -> set[tuple[int, int]]:
-    """The (pass, round) in which any of the sides was disturbed: to be set aside on all of them alike, since samples
-    set aside on one side alone would make that side faster."""
-    return {
-        (block.passage, block.round)
-        for blocks in sides
-        for block in blocks
-        if (taken := of_blocks([block])) is not None and taken.is_disturbed
-    }
+def disturbed_rounds(*sides: Iterable[Block]) -> dict[tuple[int, int], float]:
+    """The share taken in each (pass, round) in which any of the sides was disturbed, the most of any side. Such a round
+    is to be set aside on all sides alike, since samples set aside on one side alone would make that side faster."""
+    shares: dict[tuple[int, int], float] = {}
+    for block in chain(*sides):
+        taken = of_blocks([block])
+        if taken is not None and taken.is_disturbed:
+            place = block.passage, block.round
+            shares[place] = max(taken.share, shares.get(place, 0.0))
+    return shares

@@ -18,10 +18,12 @@ from .statistics import estimate, floor, typical, verdicts
 
 SETS = 200
 """Random sets of passes that stand for trials."""
-LEAST_SHARE = 0.5
-"""Of a pass's rounds, what must be left for the pass to count, with and without the others."""
-Rounds = Mapping[int, Block]
-"""The blocks of one contender in one pass, by round."""
+MOST_SHARE = 0.5
+"""Of a pass's rounds, the most that are set aside: fewer samples cost precision too."""
+Pair = tuple[Block, Block]
+"""The blocks of both sides in one round."""
+Pass = tuple[list[Pair], list[Pair]]
+"""All rounds of a pass, and those of them that are kept."""
 
 
 def _log_floors(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
@@ -46,7 +48,8 @@ def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
     """For each thread limit of a calibration in turns: the share of rounds that are set aside, and for floors and
     typical times the noise of a pass and what is found, from all rounds and from those that are kept.
 
-    A round is set aside on both sides of a ratio if either was disturbed in it. Both ways have the same passes.
+    A round is set aside on both sides of a ratio if either was disturbed in it, the most disturbed rounds first, and no
+    more than half of a pass's rounds. Both ways have the same passes.
     """
     plan = plan_of(tables.started(records))
     contenders = {held.cell.contender: held.blocks for held in tables.by_cell(records).values()}
@@ -57,44 +60,36 @@ def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
         pairs = {VARIANTS[variant]: _pairs(reference, blocks, plan.rounds) for variant, blocks in here.items()}
         offered = sum(len(both) for passes in pairs.values() for both, _ in passes)
         kept = sum(len(rest) for passes in pairs.values() for _, rest in passes)
-        usable = {
-            slowdown: [(both, rest) for both, rest in passes if len(rest) >= LEAST_SHARE * plan.rounds]
-            for slowdown, passes in pairs.items()
-        }
         results.append(
             {
                 "threads": threads,
                 "set_aside": 1 - kept / offered if offered else 0.0,
-                "passes": min((len(passes) for passes in usable.values()), default=0),
-                "passes_measured": max((len(passes) for passes in pairs.values()), default=0),
-                **{name: _compared(usable, log, plan.passes, seed) for name, log in QUANTITIES.items()},
+                "passes": min((len(passes) for passes in pairs.values()), default=0),
+                **{name: _compared(pairs, log, plan.passes, seed) for name, log in QUANTITIES.items()},
             }
         )
     return results
 
 
-Pair = tuple[Block, Block]
-
-
-def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> list[tuple[list[Pair], list[Pair]]]:
-    """Of each whole pass: the pairs of blocks of a round, all of them and those that were not disturbed."""
-    aside = disturbed_rounds(reference, slowed)
+def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> list[Pass]:
+    """Of each whole pass, in the order of its rounds."""
+    disturbed = disturbed_rounds(reference, slowed)
     ours, theirs = ({(block.passage, block.round): block for block in blocks} for blocks in (reference, slowed))
     passes: dict[int, list[tuple[int, int]]] = {}
     for place in sorted(ours.keys() & theirs.keys()):
         passes.setdefault(place[0], []).append(place)
-    return [
-        (
-            [(ours[place], theirs[place]) for place in places],
-            [(ours[place], theirs[place]) for place in places if place not in aside],
-        )
-        for places in passes.values()
-        if len(places) == rounds
-    ]
+    pairs = []
+    for places in passes.values():
+        if len(places) == rounds:
+            worst_first = sorted(disturbed.keys() & set(places), key=lambda place: (-disturbed[place], place))
+            aside = worst_first[: int(MOST_SHARE * rounds)]
+            whole = [(place, (ours[place], theirs[place])) for place in places]
+            pairs.append(([pair for _, pair in whole], [pair for place, pair in whole if place not in aside]))
+    return pairs
 
 
 def _compared(
-    pairs: Mapping[float, Sequence[tuple[list[Pair], list[Pair]]]],
+    pairs: Mapping[float, Sequence[Pass]],
     log: Callable[[Sequence[Block], Sequence[Block]], float],
     passes: int,
     seed: int,

@@ -19,8 +19,7 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     if not result["set_aside"]:
         return [f"{threads}, disturbed rounds set aside: there were none"]
-    begin = f"{threads}, with disturbed rounds set aside ({percent(result['set_aside'])} of them"
-    begin += f"; {result['passes']} of {result['passes_measured']} passes have enough left)"
+    begin = f"{threads}, with disturbed rounds set aside ({result['set_aside'] * 100:.0f} % of all)"
     return [f"{begin}: {_quantity(words, result[name])}" for name, words in WORDS.items()]
 
 

@@ -102,9 +102,14 @@ def test_another_reason_is_not_that_of_an_unsteady_cell(reason):
 
 def test_a_round_in_which_either_side_was_disturbed_is_set_aside():
     one = [block(others=0.5, passage=1, round=1), block(passage=1, round=2), block(passage=2, round=1)]
-    other = [block(passage=1, round=1), block(passage=1, round=2), block(stolen=0.5, passage=2, round=1)]
-    assert disturbed_rounds(one, other) == {(1, 1), (2, 1)}
-    assert disturbed_rounds(one) == {(1, 1)}
+    other = [block(passage=1, round=1), block(passage=1, round=2), block(stolen=0.75, passage=2, round=1)]
+    assert disturbed_rounds(one, other) == {(1, 1): 0.5, (2, 1): 0.75}
+    assert disturbed_rounds(one) == {(1, 1): 0.5}
+
+
+def test_a_round_was_disturbed_as_much_as_its_most_disturbed_side():
+    one, other = [block(others=0.25)], [block(others=0.5)]
+    assert disturbed_rounds(one, other) == disturbed_rounds(other, one) == {(1, 1): 0.5}
 
 
 NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}

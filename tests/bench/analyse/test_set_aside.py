@@ -1,6 +1,5 @@
 """Calibrations that never happened, in which some rounds were disturbed and took longer for it."""
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -11,50 +10,53 @@ from bench.measure.records import Block, Record
 from bench.report import set_aside as shown
 from tests.bench.made import Story, disturbed
 
-PASSES = 12
-HIT = 0.2
-"""The share of blocks that are disturbed."""
-DELAY = 1.5
-"""What a disturbed block takes, times its usual."""
+PASSES, ROUNDS = 12, 6
 
 
-def calibration(hit: float = HIT, threads: tuple[int, ...] = (1,), seed: int = 0) -> list[Record]:
-    """Every block is even but for those that were disturbed, which are `hit` of all."""
-    plan = replace(calibrate.plan_of("numpy", threads, 1), rounds=6, passes=5)
+def calibration(hit: int = 3, threads: tuple[int, ...] = (1,), passes: int = PASSES) -> list[Record]:
+    """Even blocks, but for the first `hit` rounds of each pass, in which the reference was disturbed in even passes and
+    all the others in odd ones, and took longer by a factor that differs from pass to pass."""
+    plan = replace(calibrate.plan_of("numpy", threads, 1), rounds=ROUNDS, passes=5)
+
+    def was_hit(block: Block) -> bool:
+        return block.round <= hit and ("~reference]" in block.cell) == (block.passage % 2 == 0)
 
     def seconds(cell, passage):
         return 1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant])
 
-    told = Story(plan, seconds=seconds, passes=PASSES).records()
-    draw = random.Random(seed)
-    chosen = {id(record) for record in told if isinstance(record, Block) and draw.random() < hit}
-    places = {
-        (record.passage, record.round, record.cell)
-        for record in told
-        if isinstance(record, Block) and id(record) in chosen
-    }
-    slowed = [
-        replace(record, seconds=[DELAY * draw.uniform(1, 2) * second for second in record.seconds])
-        if id(record) in chosen
+    told = Story(plan, seconds=seconds, passes=passes).records()
+    delayed = [
+        replace(record, seconds=[(1.5 + record.passage / 10) * second for second in record.seconds])
+        if isinstance(record, Block) and was_hit(record)
         else record
         for record in told
     ]
-    return disturbed(slowed, others=0.4, where=lambda block: (block.passage, block.round, block.cell) in places)
+    return disturbed(delayed, others=0.4, where=was_hit)
+
+
+def sides(records: list[Record]) -> tuple[list[Block], list[Block]]:
+    """The blocks of the reference, and of the one that is slowed by 1 %."""
+    blocks = [record for record in records if isinstance(record, Block)]
+    reference, slowed = (
+        [block for block in blocks if block.cell.endswith(f"~{name}]")] for name in ("reference", "+1%")
+    )
+    return reference, slowed
 
 
 def test_what_was_disturbed_is_set_aside_and_with_it_its_noise():
     [result] = set_aside.trial(calibration())
-    assert result["set_aside"] == pytest.approx(1 - (1 - HIT) ** 2, abs=0.1)  # either side's is both sides'
+    assert result["set_aside"] == 0.5
     assert result["typical"]["all"]["noise"] > 0.01
     for name in set_aside.QUANTITIES:
         assert result[name]["kept"]["noise"] == pytest.approx(0, abs=1e-9)
         rates = {one["slowdown"]: one["detected"] for one in result[name]["kept"]["detected"]}
         rates.pop(0.02)  # the minimum effect itself, of which rounding decides
         assert rates == {0.0: 0, 0.01: 0, 0.03: 1, 0.05: 1, 0.1: 1}
+    assert {one["detected"] for one in result["typical"]["all"]["detected"] if one["slowdown"] == 0.03} != {1}
 
 
 def test_a_quiet_calibration_comes_to_the_same_either_way():
-    [result] = set_aside.trial(calibration(hit=0.0))
+    [result] = set_aside.trial(calibration(hit=0))
     assert result["set_aside"] == 0
     assert result["passes"] == PASSES
     for name in set_aside.QUANTITIES:
@@ -62,11 +64,30 @@ def test_a_quiet_calibration_comes_to_the_same_either_way():
     assert shown.text([result]) == "1 thread, disturbed rounds set aside: there were none"
 
 
-def test_passes_with_too_few_rounds_left_count_neither_way():
-    [result] = set_aside.trial(calibration(hit=0.6))
-    assert result["passes"] < 5 < result["passes_measured"]
+def test_no_more_than_half_of_a_pass_is_set_aside_the_most_disturbed_rounds_first():
+    told = [
+        replace(record, others_seconds=record.round / 10) if isinstance(record, Block) else record
+        for record in calibration(hit=ROUNDS)
+    ]
+    for both, kept in set_aside._pairs(*sides(told), rounds=ROUNDS):
+        assert [block.round for block, _ in both] == [1, 2, 3, 4, 5, 6]
+        assert [block.round for block, _ in kept] == [1, 2, 3]
+    [result] = set_aside.trial(told)
+    assert result["set_aside"] == 0.5
+
+
+def test_a_pass_that_was_cut_off_does_not_count():
+    told = calibration()
+    last = max(place for place, record in enumerate(told) if isinstance(record, Block))
+    [result] = set_aside.trial(told[:last] + told[last + 1 :])
+    assert result["passes"] == PASSES - 1
+
+
+def test_fewer_passes_than_a_trial_has_tell_the_noise_alone():
+    [result] = set_aside.trial(calibration(passes=4))
     for name in set_aside.QUANTITIES:
         for way in ("all", "kept"):
+            assert result[name][way]["noise"] is not None
             assert result[name][way]["detected"] is None
             assert result[name][way]["resolution"] is None
     assert "too few passes to say what is found" in shown.text([result])
