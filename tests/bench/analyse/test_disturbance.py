@@ -8,6 +8,7 @@ import pytest
 from bench.analyse import tables
 from bench.analyse.disturbance import (
     DISTURBED,
+    FEW_BLOCKS,
     Disturbance,
     disturbed_rounds,
     is_unsteady,
@@ -38,7 +39,7 @@ def block(others: float | None = 0.0, stolen: float | None = 0.0, available: flo
 
 def test_shares_are_of_the_processor_time_of_all_blocks():
     taken = of_blocks([block(others=0.5, available=1.0), block(others=0.0, stolen=0.75, available=3.0)])
-    assert taken == Disturbance(others=0.125, stolen=0.1875, switches=4.0)
+    assert taken == Disturbance(others=0.125, stolen=0.1875, switches=4.0, blocks=1.0)
     assert taken.share == 0.3125
 
 
@@ -55,8 +56,8 @@ def test_blocks_that_tell_stand_for_those_that_do_not():
 
 
 def test_others_and_steal_together_take_no_more_than_there_is():
-    assert Disturbance(0.9, 0.8, 0.0).share == 1.0
-    assert Disturbance(0.25, None, 0.0).share == 0.25
+    assert Disturbance(0.9, 0.8, 0.0, 1.0).share == 1.0
+    assert Disturbance(0.25, None, 0.0, 1.0).share == 0.25
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,20 @@ def test_others_and_steal_together_take_no_more_than_there_is():
     ids=["disturbed and wide", "disturbed, one pass", "disturbed but precise", "quiet but wide", "quiet, one pass"],
 )
 def test_a_cell_is_unsteady_where_it_was_disturbed_and_its_interval_is_wide(share, half_width, expected):
-    for taken in (Disturbance(share, 0.0, 0.0), Disturbance(0.0, share, 0.0), Disturbance(share, None, 0.0)):
+    for taken in (
+        Disturbance(share, 0.0, 0.0, 1.0),
+        Disturbance(0.0, share, 0.0, 1.0),
+        Disturbance(share, None, 0.0, 1.0),
+    ):
         assert is_unsteady(taken, half_width, min_effect=0.02) is expected
+
+
+def test_a_burst_that_hit_few_blocks_leaves_a_cell_steady():
+    told = [block(others=0.9), *[block()] * 9]
+    assert of_blocks(told).is_disturbed
+    assert of_blocks(told).blocks == FEW_BLOCKS
+    assert not is_unsteady(of_blocks(told), 0.5, min_effect=0.02)
+    assert is_unsteady(of_blocks([block(others=0.9), *told]), 0.5, min_effect=0.02)
 
 
 def test_a_cell_of_which_nothing_is_known_is_not_unsteady():
@@ -89,7 +102,7 @@ def test_a_cell_of_which_nothing_is_known_is_not_unsteady():
     ],
 )
 def test_the_reason_names_the_cause(others, stolen, cause):
-    reason = reason_of(Disturbance(others, stolen, 0.0))
+    reason = reason_of(Disturbance(others, stolen, 0.0, 1.0))
     assert reason.startswith(f"unsteady: {cause} more than 5 % of its processors")
     assert says_unsteady(reason)
     assert says_unsteady(f"asked to use 1 threads, it kept 1.9 busy; {reason}")
