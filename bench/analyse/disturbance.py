@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-from bench.measure.records import Block
+import numpy as np
+
+from bench.measure.records import Block, Record
 
 UNSTEADY = "unsteady"
 DISTURBED = 0.05
@@ -45,27 +47,35 @@ class Disturbance:
         return self.share > DISTURBED
 
 
-def of_blocks(blocks: Iterable[Block]) -> Disturbance | None:
-    """The disturbance of all of these blocks together; None where the system did not tell of any."""
-    known = [block for block in blocks if block.processor_seconds and block.others_seconds is not None]
-    available = sum(block.processor_seconds or 0.0 for block in known)
-    if not available:
-        return None
-    stolen = [block.stolen_seconds for block in known if block.stolen_seconds is not None]
-    with_steal = sum(block.processor_seconds or 0.0 for block in known if block.stolen_seconds is not None)
-    return Disturbance(
-        others=sum(block.others_seconds or 0.0 for block in known) / available,
-        stolen=sum(stolen) / with_steal if with_steal else None,
-        switches=sum(block.switches or 0 for block in known) / available,
-        blocks=sum(share_of(block) > DISTURBED for block in known) / len(known),
-    )
+def of_run(records: Iterable[Record]) -> Disturbance | None:
+    """The disturbance of all cells together; None where the system did not tell of any."""
+    cells: dict[str, list[Block]] = {}
+    for record in records:
+        if isinstance(record, Block):
+            cells.setdefault(record.cell, []).append(record)
+    return _of([*cells.values()])
 
 
-def share_of(block: Block) -> float:
-    """What was taken of the processors' time in one block; 0 where the system does not tell."""
-    if not block.processor_seconds or block.others_seconds is None:
-        return 0.0
-    return _together(block.others_seconds, block.stolen_seconds, block.processor_seconds)
+def of_cell(blocks: Sequence[Block]) -> Disturbance | None:
+    """The disturbance of a cell, by all of its blocks; None where the system did not tell of any."""
+    return _of([blocks])
+
+
+def shares_of(blocks: Sequence[Block]) -> list[float]:
+    """What was taken of the processors' time in each of a cell's blocks; 0 where the system does not tell.
+
+    What its threads waited for one another is known of all blocks together only, and taken to be the same share of what
+    they waited in each.
+    """
+    known = [block for block in blocks if _is_known(block)]
+    waited = _sum(block.waited_seconds for block in known)
+    for_others = _others_seconds(known) / waited if waited else 0.0
+    return [
+        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
+        if _is_known(block)
+        else 0.0
+        for block in blocks
+    ]
 
 
 def is_unsteady(taken: Disturbance | None, half_width: float, min_effect: float) -> bool:
@@ -87,15 +97,46 @@ def says_unsteady(reason: object) -> bool:
     return any(part.startswith(f"{UNSTEADY}:") for part in str(reason).split("; "))
 
 
-def disturbed_rounds(*sides: Iterable[Block]) -> dict[tuple[int, int], float]:
-    """The share taken in each (pass, round) in which any of the sides was disturbed, the most of any side. Such a round
-    is to be set aside on all sides alike, since samples set aside on one side alone would make that side faster."""
-    shares: dict[tuple[int, int], float] = {}
-    for block in chain(*sides):
-        if (share := share_of(block)) > DISTURBED:
-            place = block.passage, block.round
-            shares[place] = max(share, shares.get(place, 0.0))
-    return shares
+def disturbed_rounds(*sides: Sequence[Block]) -> dict[tuple[int, int], float]:
+    """The share taken in each (pass, round) in which any of the sides, a cell's blocks each, was disturbed, the most of
+    any side. Such a round is to be set aside on all sides alike, since samples set aside on one side alone would make
+    that side faster."""
+    most: dict[tuple[int, int], float] = {}
+    for blocks in sides:
+        for block, share in zip(blocks, shares_of(blocks), strict=True):
+            if share > DISTURBED:
+                place = block.passage, block.round
+                most[place] = max(share, most.get(place, 0.0))
+    return most
+
+
+def _of(cells: Sequence[Sequence[Block]]) -> Disturbance | None:
+    known = [[block for block in blocks if _is_known(block)] for blocks in cells]
+    blocks = [block for cell in known for block in cell]
+    if not blocks:
+        return None
+    available = _sum(block.processor_seconds for block in blocks)
+    with_steal = [block for block in blocks if block.stolen_seconds is not None]
+    stolen = _sum(block.stolen_seconds for block in with_steal)
+    return Disturbance(
+        others=_sum(_others_seconds(cell) for cell in known) / available,
+        stolen=stolen / _sum(block.processor_seconds for block in with_steal) if with_steal else None,
+        switches=_sum(block.switches for block in blocks) / available,
+        blocks=float(np.mean([share > DISTURBED for cell in known for share in shares_of(cell)])),
+    )
+
+
+def _is_known(block: Block) -> bool:
+    return bool(block.processor_seconds) and block.waited_seconds is not None and block.others_seconds is not None
+
+
+def _others_seconds(known: Sequence[Block]) -> float:
+    """What the process wanted and others had: no more than it waited, and no more than others used."""
+    return max(0.0, min(_sum(b.waited_seconds for b in known), _sum(b.others_seconds for b in known)))
+
+
+def _sum(values: Iterable[float | None]) -> float:
+    return math.fsum(value or 0.0 for value in values)
 
 
 def _together(others: float, stolen: float | None, available: float = 1.0) -> float:

@@ -340,7 +340,7 @@ def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
 
 def _disturbed(held: CellRecords, reason: str, half_width: float, min_effect: float) -> dict[str, Any]:
     """What others took of the cell's processors, and in its reason whether its time suffered."""
-    taken = disturbance.of_blocks(held.blocks)
+    taken = disturbance.of_cell(held.blocks)
     if taken is None:
         return {}
     shares = {"others_share": taken.others, "steal_share": taken.stolen}

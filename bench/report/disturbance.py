@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analyse import tables
-from bench.analyse.disturbance import UNSTEADY, Disturbance, of_blocks, says_unsteady
-from bench.measure.records import Block, Record
+from bench.analyse.disturbance import UNSTEADY, Disturbance, of_run, says_unsteady
+from bench.measure.records import Record
 from bench.measure.session import plan_of
 from bench.plan.cells import without_variant
 
@@ -14,7 +14,7 @@ from bench.plan.cells import without_variant
 def lines(records: Sequence[Record]) -> list[str]:
     """One line where cells are unsteady or the whole run was disturbed; none after a quiet run. The cells of two sides
     count once."""
-    taken = of_blocks(record for record in records if isinstance(record, Block))
+    taken = of_run(records)
     if taken is None:
         return []
     timings = tables.timings(records)

@@ -196,6 +196,13 @@ def disturbed(
 
     def with_counts(block: Block) -> Block:
         mine = (others, stolen) if where(block) else (0.0, 0.0 if stolen is not None else None)
-        return replace(block, processor_seconds=1.0, others_seconds=mine[0], stolen_seconds=mine[1], switches=8)
+        return replace(
+            block,
+            processor_seconds=1.0,
+            waited_seconds=mine[0],
+            others_seconds=mine[0],
+            stolen_seconds=mine[1],
+            switches=8,
+        )
 
     return [with_counts(record) if isinstance(record, Block) else record for record in told]

@@ -1,8 +1,8 @@
 """What the rest of the machine took from this process: waiting for a processor, steal, involuntary switches.
 
 The scheduler counts in nanoseconds how long each thread was ready and had no processor (`schedstat`, Linux), which is
-what other processes cost this one. The busy time of `/proc/stat` is coarser: it advances by ticks of 4 to 10 ms, and a
-block lasts about 30 ms. It is read for steal only, of which there is no finer count.
+what other processes cost this one, or its own threads one another. How long its processors were idle, by `/proc/stat`,
+tells these two apart, but in units of 10 ms, and a block lasts about 30 ms: only sums over blocks are of use.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .timing import Clocks
 NANO = 1e-9
 SLOWEST_READING_SECONDS = 1e-3
 """A file that takes longer to read is not read again: `/proc/stat` does where there are hundreds of processors."""
-STEAL = 8
-"""The place of steal in a processor's line of `/proc/stat`, in clock ticks (proc_stat(5))."""
+IDLE, IOWAIT, STEAL = 3, 4, 7
+"""Places in a processor's line of `/proc/stat`, in clock ticks (proc_stat(5))."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Reading:
     switches: int
     waited: dict[str, float] | None
     """Seconds by thread; None where the system does not count them."""
+    idle: float | None
     stolen: float | None
-    """Seconds, summed over the processors."""
+    """Seconds, summed over the processors; None where the system does not count them."""
 
 
 class Monitor:
@@ -46,24 +47,29 @@ class Monitor:
     def __init__(self, clocks: Clocks, proc: Path = Path("/proc"), processors: Sequence[int] | None = None) -> None:
         self.clocks, self._own, self._stat = clocks, f"{proc}/self", f"{proc}/stat"
         self.processors = _affinity() if processors is None else processors
-        self._reads_steal = bool(self.processors)
+        self._reads_processors = bool(self.processors)
 
     def read(self) -> Reading:
         switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-        return Reading(self.clocks.wall(), self.clocks.cpu(), switches, self._waited(), self._stolen())
+        return Reading(self.clocks.wall(), self.clocks.cpu(), switches, self._waited(), *self._processors())
 
     def since(self, before: Reading) -> dict[str, float | None]:
         """Fields of a `Block`."""
         after = self.read()
         available = len(self.processors) * (after.wall - before.wall)
+        unused = available - (after.cpu - before.cpu)
+        idle, stolen = _difference(before.idle, after.idle), _difference(before.stolen, after.stolen)
+        if len(self.processors) == 1:
+            others: float | None = unused  # never idle while the process waits for it
+        else:
+            others = None if idle is None or stolen is None else unused - idle - stolen
         figures: dict[str, float | None] = {
             "processor_seconds": available or None,
-            "others_seconds": _others(before, after, available),
-            "stolen_seconds": None,
+            "waited_seconds": _waited(before, after, unused),
+            "others_seconds": others,
+            "stolen_seconds": stolen,
             "switches": after.switches - before.switches,
         }
-        if before.stolen is not None and after.stolen is not None:
-            figures["stolen_seconds"] = max(0.0, after.stolen - before.stolen)
         return {name: value if value is None else round(value, 6) for name, value in figures.items()}
 
     def _waited(self) -> dict[str, float] | None:
@@ -77,32 +83,39 @@ class Monitor:
             return None
         return waited or None  # a kernel without these counts
 
-    def _stolen(self) -> float | None:
-        if not self._reads_steal:
-            return None
+    def _processors(self) -> tuple[float | None, float | None]:
+        """Idle and stolen seconds."""
+        if not self._reads_processors:
+            return None, None
         started = time.thread_time()  # not wall time, or a busy machine would switch this off
         try:
-            stolen = _steal(_read(self._stat), self.processors)
+            idle, stolen = _idle_and_stolen(_read(self._stat), self.processors)
         except (OSError, ValueError, IndexError, KeyError):
-            stolen = None
-        self._reads_steal = stolen is not None and time.thread_time() - started < SLOWEST_READING_SECONDS
-        return stolen
+            self._reads_processors = False
+            return None, None
+        self._reads_processors = time.thread_time() - started < SLOWEST_READING_SECONDS
+        return idle, stolen
 
 
-def _others(before: Reading, after: Reading, available: float) -> float | None:
-    """Seconds that this process's threads waited for others'. They also wait for one another; but then they use all
-    the processors that they have, so what they left unused bounds it."""
-    if before.waited is None or after.waited is None or not available:
+def _waited(before: Reading, after: Reading, unused: float) -> float | None:
+    """Seconds that the process's threads waited: at most what it left unused, for threads that keep all of their
+    processors busy wait for one another."""
+    if before.waited is None or after.waited is None:
         return None
     waited = sum(seconds - before.waited.get(thread, 0.0) for thread, seconds in after.waited.items())
-    return max(0.0, min(waited, available - (after.cpu - before.cpu)))
+    return max(0.0, min(waited, unused))
 
 
-def _steal(text: bytes, processors: Sequence[int]) -> float:
-    """Seconds stolen from these processors, by the text of `/proc/stat`."""
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else max(0.0, after - before)
+
+
+def _idle_and_stolen(text: bytes, processors: Sequence[int]) -> tuple[float, float]:
+    """Seconds of these processors, by the text of `/proc/stat`."""
     lines = dict(line.split(None, 1) for line in text.splitlines() if line.startswith(b"cpu"))
-    ticks = sum(int(lines[f"cpu{number}".encode()].split()[STEAL - 1]) for number in processors)
-    return ticks / float(os.sysconf("SC_CLK_TCK"))
+    ticks = [[int(count) for count in lines[f"cpu{number}".encode()].split()] for number in processors]
+    second = float(os.sysconf("SC_CLK_TCK"))
+    return sum(each[IDLE] + each[IOWAIT] for each in ticks) / second, sum(each[STEAL] for each in ticks) / second
 
 
 def _affinity() -> list[int]:

@@ -12,7 +12,8 @@ from bench.analyse.disturbance import (
     Disturbance,
     disturbed_rounds,
     is_unsteady,
-    of_blocks,
+    of_cell,
+    of_run,
     reason_of,
     says_unsteady,
 )
@@ -20,17 +21,26 @@ from bench.measure.records import Block
 from tests.bench.made import NUMPY, TORCH, Story, disturbed, plan_of_cells
 
 
-def block(others: float | None = 0.0, stolen: float | None = 0.0, available: float | None = 1.0, **where: int) -> Block:
+def block(
+    others: float | None = 0.0,
+    stolen: float | None = 0.0,
+    available: float | None = 1.0,
+    waited: float | None = -1.0,
+    cell: str = "cell",
+    **where: int,
+) -> Block:
+    """Whose process `waited` for what others used, where nothing else is said."""
     place = {"number": 1, "passage": 1, "round": 1, "position": 1, **where}
     return Block(
         **place,
-        cell="cell",
+        cell=cell,
         inner=1,
         seconds=[1.0],
         cpu_per_wall=1.0,
         rewarm_seconds=0.0,
         wall_seconds=1.0,
         processor_seconds=available,
+        waited_seconds=others if waited == -1.0 else waited,
         others_seconds=others,
         stolen_seconds=stolen,
         switches=8,
@@ -38,21 +48,41 @@ def block(others: float | None = 0.0, stolen: float | None = 0.0, available: flo
 
 
 def test_shares_are_of_the_processor_time_of_all_blocks():
-    taken = of_blocks([block(others=0.5, available=1.0), block(others=0.0, stolen=0.75, available=3.0)])
+    taken = of_cell([block(others=0.5, available=1.0), block(others=0.0, stolen=0.75, available=3.0)])
     assert taken == Disturbance(others=0.125, stolen=0.1875, switches=4.0, blocks=1.0)
     assert taken.share == 0.3125
 
 
 def test_blocks_of_a_system_that_does_not_tell_are_not_known_to_be_quiet():
-    assert of_blocks([]) is None
-    assert of_blocks([block(others=None)]) is None
-    assert of_blocks([block(available=None)]) is None
+    assert of_cell([]) is None
+    assert of_cell([block(others=None)]) is None
+    assert of_cell([block(available=None)]) is None
+    assert of_cell([block(waited=None)]) is None
+    assert of_run([]) is None
 
 
 def test_blocks_that_tell_stand_for_those_that_do_not():
-    assert of_blocks([block(others=0.25), block(others=None)]).others == 0.25
-    assert of_blocks([block(stolen=0.25), block(stolen=None)]).stolen == 0.25
-    assert of_blocks([block(stolen=None)]).stolen is None
+    assert of_cell([block(others=0.25), block(others=None)]).others == 0.25
+    assert of_cell([block(stolen=0.25), block(stolen=None)]).stolen == 0.25
+    assert of_cell([block(stolen=None)]).stolen is None
+
+
+def test_threads_that_waited_for_one_another_were_not_disturbed_by_others():
+    by_one_another = [block(waited=0.1, others=noise) for noise in (-0.01, 0.01, 0.0, 0.0)]
+    assert of_cell(by_one_another).others == 0
+    assert of_cell(by_one_another).blocks == 0
+    assert disturbed_rounds(by_one_another) == {}
+
+
+def test_what_others_used_while_the_process_did_not_want_it_was_not_taken():
+    assert of_cell([block(waited=0.125, others=0.5)]).others == 0.125
+
+
+def test_one_cells_wait_for_its_own_threads_does_not_hide_among_what_others_took_of_another():
+    own = block(waited=0.5, others=0.0, cell="own")
+    taken = of_run([own, block(waited=0.0, others=0.5, cell="other")])
+    assert taken == Disturbance(others=0.0, stolen=0.0, switches=8.0, blocks=0.0)
+    assert of_run([own, block(others=0.5, cell="other")]) == Disturbance(0.25, 0.0, 8.0, 0.5)
 
 
 def test_others_and_steal_together_take_no_more_than_there_is():
@@ -82,10 +112,10 @@ def test_a_cell_is_unsteady_where_it_was_disturbed_and_its_interval_is_wide(shar
 
 def test_a_burst_that_hit_few_blocks_leaves_a_cell_steady():
     told = [block(others=0.9), *[block()] * 9]
-    assert of_blocks(told).is_disturbed
-    assert of_blocks(told).blocks == FEW_BLOCKS
-    assert not is_unsteady(of_blocks(told), 0.5, min_effect=0.02)
-    assert is_unsteady(of_blocks([block(others=0.9), *told]), 0.5, min_effect=0.02)
+    assert of_cell(told).is_disturbed
+    assert of_cell(told).blocks == FEW_BLOCKS
+    assert not is_unsteady(of_cell(told), 0.5, min_effect=0.02)
+    assert is_unsteady(of_cell([block(others=0.9), *told]), 0.5, min_effect=0.02)
 
 
 def test_a_cell_of_which_nothing_is_known_is_not_unsteady():

@@ -66,7 +66,9 @@ def test_a_quiet_calibration_comes_to_the_same_either_way():
 
 def test_no_more_than_half_of_a_pass_is_set_aside_the_most_disturbed_rounds_first():
     told = [
-        replace(record, others_seconds=record.round / 10) if isinstance(record, Block) else record
+        replace(record, waited_seconds=record.round / 10, others_seconds=record.round / 10)
+        if isinstance(record, Block)
+        else record
         for record in calibration(hit=ROUNDS)
     ]
     for both, kept in set_aside._pairs(*sides(told), rounds=ROUNDS):

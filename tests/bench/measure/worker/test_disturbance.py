@@ -20,7 +20,7 @@ class Machine:
 
     def __init__(self, folder: Path, processors: int = 2) -> None:
         self.proc, self.wall, self.cpu = folder, FakeClock(), FakeClock()
-        self.steal([0.0] * processors)
+        self.count([0.0] * processors, [0.0] * processors)
 
     def wait(self, **seconds: float) -> None:
         """How long each thread has waited since it started."""
@@ -29,9 +29,15 @@ class Machine:
             place.mkdir(parents=True, exist_ok=True)
             (place / "schedstat").write_text(f"123456 {round(waited * 1e9)} 7\n")
 
-    def steal(self, seconds: list[float]) -> None:
-        lines = [f"cpu{number} 9 9 9 9 9 9 9 {round(each * TICKS)} 0 0" for number, each in enumerate(seconds)]
-        total = f"cpu  9 9 9 9 9 9 9 {round(sum(seconds) * TICKS)} 0 0"
+    def count(self, idle: list[float], stolen: list[float]) -> None:
+        """Seconds of each processor since it started."""
+
+        def line(name: object, *seconds: float) -> str:
+            ticks = [round(each * TICKS) for each in seconds]
+            return f"cpu{name} 9 9 9 {ticks[0]} {ticks[1]} 9 9 {ticks[2]} 0 0"
+
+        lines = [line(number, each / 2, each / 2, stolen[number]) for number, each in enumerate(idle)]
+        total = line(" ", sum(idle), 0, sum(stolen))
         (self.proc / "stat").write_text("\n".join([total, *lines, "intr 5 6 7", "ctxt 8"]) + "\n")
 
     def monitor(self, *processors: int) -> Monitor:
@@ -45,7 +51,7 @@ def machine(tmp_path):
     return made
 
 
-def test_what_all_threads_waited_is_what_other_processes_took(machine):
+def test_what_all_threads_waited_is_counted(machine):
     monitor = machine.monitor(0, 1)
     before = monitor.read()
     machine.wait(thread1=1.25, thread2=2.125)
@@ -53,7 +59,26 @@ def test_what_all_threads_waited_is_what_other_processes_took(machine):
     machine.cpu.spend(0.5)
     figures = monitor.since(before)
     assert figures["processor_seconds"] == 2.0
-    assert figures["others_seconds"] == 0.375
+    assert figures["waited_seconds"] == 0.375
+
+
+def test_of_one_processor_others_had_what_the_process_did_not_use(machine):
+    monitor = machine.monitor(0)
+    before = monitor.read()
+    machine.wall.spend(1.0)
+    machine.cpu.spend(0.75)
+    assert monitor.since(before)["others_seconds"] == 0.25
+
+
+def test_of_several_processors_others_had_what_was_neither_used_nor_idle_nor_stolen(machine):
+    monitor = machine.monitor(0, 1)
+    before = monitor.read()
+    machine.wall.spend(1.0)
+    machine.cpu.spend(0.75)
+    machine.count(idle=[0.0, 0.5], stolen=[0.25, 0.0])
+    figures = monitor.since(before)
+    assert figures["others_seconds"] == 0.5
+    assert figures["stolen_seconds"] == 0.25
 
 
 def test_a_thread_that_starts_while_sampling_counts_from_its_start(machine):
@@ -61,7 +86,7 @@ def test_a_thread_that_starts_while_sampling_counts_from_its_start(machine):
     before = monitor.read()
     machine.wait(thread3=0.25)
     machine.wall.spend(1.0)
-    assert monitor.since(before)["others_seconds"] == 0.25
+    assert monitor.since(before)["waited_seconds"] == 0.25
 
 
 def test_a_thread_that_ends_while_sampling_takes_nothing_away(machine):
@@ -70,22 +95,22 @@ def test_a_thread_that_ends_while_sampling_takes_nothing_away(machine):
     machine.wait(thread1=1.25)
     (machine.proc / "self" / "task" / "2" / "schedstat").unlink()
     machine.wall.spend(1.0)
-    assert monitor.since(before)["others_seconds"] == 0.25
+    assert monitor.since(before)["waited_seconds"] == 0.25
 
 
-def test_threads_that_wait_for_one_another_are_not_disturbed_by_others(machine):
+def test_threads_that_keep_their_processor_busy_wait_for_one_another(machine):
     monitor = machine.monitor(0)
     before = monitor.read()
-    machine.wait(thread1=1.5, thread2=2.5)  # two threads share one processor, which they keep busy
+    machine.wait(thread1=1.5, thread2=2.5)
     machine.wall.spend(1.0)
     machine.cpu.spend(1.0)
-    assert monitor.since(before)["others_seconds"] == 0.0
+    assert monitor.since(before)["waited_seconds"] == 0.0
 
 
 def test_steal_counts_on_the_processors_that_the_process_may_run_on(machine):
     monitor = machine.monitor(1)
     before = monitor.read()
-    machine.steal([5.0, 0.25])
+    machine.count(idle=[0.0, 0.0], stolen=[5.0, 0.25])
     assert monitor.since(before)["stolen_seconds"] == 0.25
 
 
@@ -101,13 +126,14 @@ def test_a_system_without_these_counts_has_none(tmp_path):
 def test_a_count_of_another_form_is_no_count(machine, waited, stolen):
     (machine.proc / "stat").write_text(stolen)
     (machine.proc / "self" / "task" / "1" / "schedstat").write_text(waited)
-    monitor = machine.monitor(0)
+    monitor = machine.monitor(0, 1)
     before = monitor.read()
     machine.wall.spend(1.0)
     figures = monitor.since(before)
     assert figures["stolen_seconds"] is None
     assert figures["others_seconds"] is None
-    assert figures["processor_seconds"] == 1.0
+    assert figures["waited_seconds"] is None
+    assert figures["processor_seconds"] == 2.0
 
 
 def test_a_count_that_is_slow_to_read_is_read_once(machine, monkeypatch):
@@ -127,4 +153,4 @@ def test_every_block_has_the_counts():
     assert block["switches"] >= 0
     if sys.platform == "linux":
         assert block["processor_seconds"] > 0
-        assert block["others_seconds"] is None or 0 <= block["others_seconds"] <= block["processor_seconds"]
+        assert block["waited_seconds"] is None or 0 <= block["waited_seconds"] <= block["processor_seconds"]
