@@ -81,8 +81,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line)
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return config.stash[SESSION].header()
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [config.stash[SESSION].header(), *config.stash[SESSION].warnings()]
 
 
 def _parameters(cell: Cell) -> object:

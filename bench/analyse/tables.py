@@ -26,7 +26,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import csvfiles, resolution, standing
+from . import csvfiles, disturbance, resolution, standing
 from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
 from .memo import once
 from .statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
@@ -79,6 +79,8 @@ TIMINGS: dict[str, str] = {
     "peak_bytes": WHOLE,
     "error": REAL,
     "tolerance": REAL,
+    "others_share": REAL,
+    "steal_share": REAL,
 }
 """The columns of `timings.csv`, in order, and their pandas dtypes. SI units."""
 LATER = {
@@ -90,6 +92,8 @@ LATER = {
     "rank_worst",
     "bound",
     "import_seconds_first",
+    "others_share",
+    "steal_share",
 }
 """Columns that a `timings.csv` of an earlier version may lack; empty then."""
 SAMPLES: dict[str, str] = {
@@ -315,7 +319,7 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted, moved: Mapping[int, fl
         "gflops": flops(cell.shape, cell.phase, plan.steps) / centre.value / 1e9,
         "peak_bytes": _peak_bytes(held),
     }
-    return row
+    return row | _disturbed(held, row["reason"], centre.half_width, plan.min_effect)
 
 
 def _source(cell: Cell, plan: Plan, head: RunStarted) -> str:
@@ -337,6 +341,17 @@ def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
         reason = f"asked to use {limit} threads, it kept {held.busy:.1f} busy"
         return {"status": "ok", "reason": reason, "threads": in_force}
     return {"status": "ok", "reason": ""}
+
+
+def _disturbed(held: CellRecords, reason: str, half_width: float, min_effect: float) -> dict[str, Any]:
+    """What others took of the cell's processors, and in its reason whether its time suffered."""
+    taken = disturbance.of_cell(held.blocks)
+    if taken is None:
+        return {}
+    shares = {"others_share": taken.others, "steal_share": taken.stolen}
+    if not disturbance.is_unsteady(taken, half_width, min_effect):
+        return shares
+    return {**shares, "reason": "; ".join(filter(None, (reason, disturbance.reason_of(taken))))}
 
 
 def _peak_bytes(held: CellRecords) -> int | None:

@@ -18,7 +18,7 @@ import numpy as np
 from .changepoints import MIN_SIZE, Noise, noise_of, segment
 from .tables import CellRecords
 
-KINDS = ("flat", "warming", "slowing", "unsteady")
+KINDS = ("flat", "warming", "slowing", "no steady state")
 """The better first."""
 MIN_EFFECT = 0.03
 """Between the levels of a process, as a fraction: below it a change does not matter."""
@@ -33,13 +33,14 @@ ADVICE = {
     "warming": "it got faster while it was sampled, which its time includes: sample it for longer, raise rounds in "
     "the grid file",
     "slowing": "the processor slows under load, or memory fills: look at temperature and frequency, raise --passes",
-    "unsteady": "other programs share the processor: run it alone, or raise --passes",
+    "no steady state": "its pace changes back and forth: unless other processes took the processors, look at frequency "
+    "and memory; raise --passes",
 }
 
 
 def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
-    """Of one process: `flat`, `warming` (ends faster than it began), `slowing` (ends slower) or `unsteady` (changes
-    back and forth), from the samples (m,) of each of its blocks, in order of measurement.
+    """Of one process: `flat`, `warming` (ends faster than it began), `slowing` (ends slower) or `no steady state`
+    (changes back and forth), from the samples (m,) of each of its blocks, in order of measurement.
 
     Raises ValueError for samples that are not positive and finite.
     """
@@ -50,7 +51,7 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
         raise ValueError("blocks: a warm-up is told from positive, finite samples")
     logs = [np.log(block) for block in values]
     seen = {_kind(levels) for levels in (_across(logs), _within(logs))} - {"flat"}
-    return "unsteady" if len(seen) > 1 else seen.pop() if seen else "flat"
+    return "no steady state" if len(seen) > 1 else seen.pop() if seen else "flat"
 
 
 def of_processes(held: CellRecords) -> dict[int, str]:
@@ -107,7 +108,7 @@ def _kind(levels: Sequence[float]) -> str:
         return "flat"
     if (changes < 0).all():
         return "warming"
-    return "slowing" if (changes > 0).all() else "unsteady"
+    return "slowing" if (changes > 0).all() else "no steady state"
 
 
 def _noise_within(logs: Sequence[np.ndarray]) -> Noise:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.measure import busy
 from bench.measure import session as measuring
 from bench.measure.progress import Progress
 from bench.measure.records import Record
@@ -44,6 +45,10 @@ class BenchSession:
             f"relubench: grid {plan.grid}, {contenders} contenders × {shapes} shapes, {len(plan.cells)} cells, "
             f"{passes}, seed {plan.seed}{against}"
         )
+
+    def warnings(self) -> list[str]:
+        """Lines to show before anything is measured."""
+        return busy.warnings(busy.share()) if self.timed else []
 
     def select(self, cells: Sequence[Cell]) -> None:
         """Only these will be measured. A resumed run goes on with all that it was started with."""

@@ -109,6 +109,18 @@ class Block:
     """Processor seconds per second while sampling: how many threads were busy."""
     rewarm_seconds: float
     wall_seconds: float
+    processor_seconds: float | None = None
+    """While sampling, of the processors that the process may run on; this and the next ones None where the system does
+    not tell."""
+    waited_seconds: float | None = None
+    """That its threads waited for a processor: for other processes, or for one another."""
+    others_seconds: float | None = None
+    """Of the processors' time, what neither the process used nor was idle or stolen. Of several processors it is within
+    some 10 ms only, and may be negative: sums over blocks are of use."""
+    stolen_seconds: float | None = None
+    """Of the processors' time, what the hypervisor gave to other machines."""
+    switches: int | None = None
+    """While sampling, involuntary ones of all its threads."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from bench.analyse.comparability import Difference
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import compare, surroundings
+from . import compare, disturbance, surroundings
 from .compare import Comparison
 
 HOW = "paired: base and head had fresh processes in the same passes, and took turns"
@@ -38,7 +38,7 @@ def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_
         [Difference(*one, matters=True) for one in environments.of_sides(records)],
         how=HOW + again,
         facts=facts,
-        notes=surroundings.lines(records),
+        notes=[*disturbance.lines(records), *surroundings.lines(records)],
     )
 
 

@@ -19,7 +19,7 @@ from bench.plan.cells import Contender, Shape
 from . import page, units
 from .rows import contender_names, shape_name
 
-WARNED = ("slowing", "unsteady")
+WARNED = ("slowing", "no steady state")
 MOST_WARNINGS = 10
 EXACT_STEPS = 1e7
 """From which a number of steps is written with an exponent."""

@@ -13,7 +13,7 @@ from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Rec
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import ab, ceilings, costs, crossovers, page, surroundings, trust, units
+from . import ab, ceilings, costs, crossovers, disturbance, page, surroundings, trust, units
 from .calibration import percent
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
@@ -65,6 +65,7 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     if not tables.is_complete(records):
         go_on = f"; `pytest bench/ --benchmark-only --resume {head.run}` goes on with it" if not two_sided else ""
         lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
+    lines += [f"> **{line}.**" for line in disturbance.lines(records)]
     return "\n\n".join(lines)
 
 
@@ -109,7 +110,7 @@ def _step_times(timings: pd.DataFrame) -> str:
     text = chosen.assign(
         text=[
             units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
-            + f", {units.significant(row.gflops)} GFLOP/s"
+            + f"{disturbance.mark(row.reason)}, {units.significant(row.gflops)} GFLOP/s"
             for row in chosen.itertuples()
         ]
     )

@@ -11,7 +11,7 @@ from bench.analyse import tables
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
-from . import ab, compare, costs, crossovers, surroundings, trust, units
+from . import ab, compare, costs, crossovers, disturbance, surroundings, trust, units
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 MOST_WARNINGS = 3
@@ -24,6 +24,7 @@ def page(records: Sequence[Record]) -> str:
         return compare.text(ab.comparison(records))
     timings = tables.timings(records)
     told = [
+        *disturbance.lines(records),
         *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
         *surroundings.lines(records),
         *trust.lines(records),
@@ -70,7 +71,9 @@ def _line(name: str, row: pd.Series) -> list[str]:
     verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
     if disagree(row):
         verdict += f" (floor: {row['verdict_floor']})"
-    time = units.with_interval(row["seconds"], row["seconds_low"], row["seconds_high"])
+    time = units.with_interval(row["seconds"], row["seconds_low"], row["seconds_high"]) + disturbance.mark(
+        row["reason"]
+    )
     rank = "" if pd.isna(row["rank"]) else rank_range(row["rank"], row["rank_worst"])
     return [name, rank, time, speedup, verdict, units.significant(row["gflops"]), _limit(row)]
 

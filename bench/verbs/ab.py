@@ -34,7 +34,7 @@ def run(asked: argparse.Namespace) -> Exit:
     from bench.analyse import gate
     from bench.glue import against, options
     from bench.glue.progress import occasionally
-    from bench.measure import session
+    from bench.measure import busy, session
     from bench.plan.sides import doubled
     from bench.report import compare, files
 
@@ -48,6 +48,8 @@ def run(asked: argparse.Namespace) -> Exit:
         sides = ((asked.base, "--base"), (asked.head, "--head"))
         wanted = options.asked_for(option, Path.cwd(), stack, sides)
         assert wanted.sides
+        for line in busy.warnings(busy.share()):
+            print(line)
         folder = session.new_run(wanted.results, wanted.plan.grid)
         session.measure(
             doubled(wanted.plan, wanted.sides, wanted.gone),

@@ -19,11 +19,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Any:
-    from bench.analyse import calibration
+    from bench.analyse import calibration, set_aside
     from bench.glue.progress import occasionally
-    from bench.measure import calibrate, calibrations, journal, machine
+    from bench.measure import busy, calibrate, calibrations, journal, machine
     from bench.plan import grid
     from bench.report import calibration as shown
+    from bench.report import set_aside as trial_shown
 
     wanted = grid.override(
         grid.Grid("calibration"),
@@ -35,8 +36,19 @@ def run(asked: argparse.Namespace) -> Any:
     plan = calibrate.plan_of(calibrate.known(asked.implementation, path), threads, time.time_ns() % 2**32)
     folder = calibrations.new_folder(asked.results)
     print(f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile.")
+    for line in busy.warnings(busy.share()):
+        print(line)
     folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
     found = calibration.analyse(*map(journal.read, folders))
+    found["set_aside"] = set_aside.trial(journal.read(folders[0]))
     kept = calibrations.store(asked.results, found["machine"], found)
-    print("", shown.text(found), "", f"kept in {kept}, for the reports of later runs", sep="\n")
+    print(
+        "",
+        shown.text(found),
+        "",
+        trial_shown.text(found["set_aside"]),
+        "",
+        f"kept in {kept}, for the reports of later runs",
+        sep="\n",
+    )
     return found

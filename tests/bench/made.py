@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +184,25 @@ def same_as_golden(name: str, text: str) -> bool:
         path.write_bytes(text.encode())
     assert path.read_bytes().decode() == text, f"{path} differs; {UPDATE}=1 rewrites it"
     return True
+
+
+def disturbed(
+    told: Sequence[Record],
+    others: float = 0.0,
+    stolen: float | None = 0.0,
+    where: Callable[[Block], bool] = lambda block: True,
+) -> list[Record]:
+    """With these shares of the processors taken from some blocks, and nothing from the rest."""
+
+    def with_counts(block: Block) -> Block:
+        mine = (others, stolen) if where(block) else (0.0, 0.0 if stolen is not None else None)
+        return replace(
+            block,
+            processor_seconds=1.0,
+            waited_seconds=mine[0],
+            others_seconds=mine[0],
+            stolen_seconds=mine[1],
+            switches=8,
+        )
+
+    return [with_counts(record) if isinstance(record, Block) else record for record in told]

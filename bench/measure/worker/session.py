@@ -18,6 +18,7 @@ import implementations
 from implementations import Problem, Unavailable
 
 from . import ceilings, environment, exceptions, kernels, layout, memory
+from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
@@ -45,6 +46,9 @@ class Session:
     slowdown: float = 0.0
     clocks: Clocks = field(default_factory=Clocks)
     timer: Timer | None = None
+
+    def __post_init__(self) -> None:
+        self.monitor = Monitor(self.clocks)
 
     def start(self, started: float) -> dict[str, Any]:
         """Import the backend and find the device; `started` is when NumPy's import, needed for all,
@@ -123,8 +127,10 @@ class Session:
         self.holes = layout.scatter(self.layouts)
         self.timer = self._timer(phase)
         rewarm_seconds = self.timer.rewarm()
+        before = self.monitor.read()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
-        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds}
+        taken = self.monitor.since(before)
+        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds, **taken}
 
     def leave(self) -> dict[str, Any]:
         """Be done with the phase; the most memory it held."""

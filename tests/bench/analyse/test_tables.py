@@ -33,7 +33,7 @@ COLUMNS = [
     *("speedup_floor", "speedup_floor_low", "speedup_floor_high", "verdict_floor", "rank", "rank_worst"),
     *("gflops", "ceiling_fraction", "bound"),
     *("first_call_seconds", "setup_seconds", "import_seconds", "import_seconds_first", "peak_bytes"),
-    *("error", "tolerance"),
+    *("error", "tolerance", "others_share", "steal_share"),
 ]
 NO_TIME = [
     *("passes", "samples", "inner", "seconds", "seconds_low", "seconds_high", "seconds_floor", "seconds_p95"),
@@ -52,6 +52,7 @@ REAL = {
     *("speedup", "speedup_low", "speedup_high", "gflops", "ceiling_fraction"),
     *("speedup_floor", "speedup_floor_low", "speedup_floor_high"),
     *("first_call_seconds", "setup_seconds", "import_seconds", "import_seconds_first", "error", "tolerance"),
+    *("others_share", "steal_share"),
 }
 
 

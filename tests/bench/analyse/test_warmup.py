@@ -44,7 +44,7 @@ def rate(kinds, *args, **others) -> float:
 @pytest.mark.parametrize("jumps", JUMPS)
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_process_that_keeps_its_pace_is_flat_however_its_blocks_jump(plan, jumps):
-    assert rate(["slowing", "unsteady"], plan, jumps=jumps) < 0.05
+    assert rate(["slowing", "no steady state"], plan, jumps=jumps) < 0.05
     assert rate(["flat"], plan, jumps=jumps) > 0.92
 
 
@@ -71,11 +71,11 @@ def test_blocks_in_which_each_slows_are_slowing_however_they_jump(plan, jumps):
     assert rate(["slowing"], plan, lambda through, within: 0.1 * within, jumps=jumps) > 0.6
 
 
-def test_a_process_that_is_slow_for_a_while_is_unsteady():
+def test_a_process_that_is_slow_for_a_while_has_no_steady_state():
     def hump(through, within):
         return 0.2 * ((through > 0.3) & (through < 0.6))
 
-    assert rate(["unsteady"], (14, 6), hump) > 0.6
+    assert rate(["no steady state"], (14, 6), hump) > 0.6
 
 
 def test_a_process_without_noise_is_classified_all_the_same():
@@ -113,8 +113,8 @@ def test_whatever_the_samples_it_is_one_of_the_classes(blocks):
         (["flat", "slowing", "flat"], "flat"),
         (["flat", "slowing"], "slowing"),
         (["warming", "slowing"], "slowing"),
-        (["slowing", "unsteady", "slowing"], "slowing"),
-        (["unsteady", "slowing", "warming", "flat"], "unsteady"),
+        (["slowing", "no steady state", "slowing"], "slowing"),
+        (["no steady state", "slowing", "warming", "flat"], "no steady state"),
     ],
 )
 def test_a_cell_s_class_is_that_of_most_of_its_processes_or_the_worse(kinds, expected):
@@ -134,5 +134,7 @@ def test_every_class_has_one_line_of_advice(kind):
 
 
 def test_a_word_that_is_no_class_has_no_advice():
-    with pytest.raises(ValueError, match="'hot' is no class of warm-up; they are flat, warming, slowing, unsteady"):
+    with pytest.raises(
+        ValueError, match="'hot' is no class of warm-up; they are flat, warming, slowing, no steady state"
+    ):
         advice("hot")

@@ -1,0 +1,144 @@
+"""What other processes and the hypervisor took of the processors while cells were sampled, and which cells suffered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.measure.records import Block, Record
+
+UNSTEADY = "unsteady"
+DISTURBED = 0.05
+"""The share of its processors' time from which a process was disturbed.
+
+A process that is preempted waits for about 3 ms, the scheduler's slice, which is longer than a sample of 2 ms: at 5 %
+about one sample in twenty is hit, and from there on the 95th percentile and the medians of short blocks move. Where
+nothing else runs, 99 of 100 blocks lose less than 0.1 %.
+"""
+FEW_BLOCKS = 0.1
+"""The share of a cell's blocks that may be disturbed without harm: a median over the rest lies at their 56th percentile
+then. Bursts that took 13 % of a processor's time, in 4 % of the blocks, left the noise of a pass at 0.7 %.
+"""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Shares of the processors' time, from 0 to 1, while samples were taken."""
+
+    others: float
+    """That the measured process wanted and other processes had."""
+    stolen: float | None
+    """That the hypervisor gave to other machines; None where the system does not tell."""
+    switches: float
+    """Involuntary, a second of one processor."""
+    blocks: float
+    """The share of the blocks that were disturbed."""
+
+    @property
+    def share(self) -> float:
+        """Of others and the hypervisor together."""
+        return _together(self.others, self.stolen)
+
+    @property
+    def is_disturbed(self) -> bool:
+        return self.share > DISTURBED
+
+
+def of_run(records: Iterable[Record]) -> Disturbance | None:
+    """The disturbance of all cells together; None where the system did not tell of any."""
+    cells: dict[str, list[Block]] = {}
+    for record in records:
+        if isinstance(record, Block):
+            cells.setdefault(record.cell, []).append(record)
+    return _of([*cells.values()])
+
+
+def of_cell(blocks: Sequence[Block]) -> Disturbance | None:
+    """The disturbance of a cell, by all of its blocks; None where the system did not tell of any."""
+    return _of([blocks])
+
+
+def shares_of(blocks: Sequence[Block]) -> list[float]:
+    """What was taken of the processors' time in each of a cell's blocks; 0 where the system does not tell.
+
+    What its threads waited for one another is known of all blocks together only, and taken to be the same share of what
+    they waited in each.
+    """
+    known = [block for block in blocks if _is_known(block)]
+    waited = _sum(block.waited_seconds for block in known)
+    for_others = _others_seconds(known) / waited if waited else 0.0
+    return [
+        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
+        if _is_known(block)
+        else 0.0
+        for block in blocks
+    ]
+
+
+def is_unsteady(taken: Disturbance | None, half_width: float, min_effect: float) -> bool:
+    """Whether a cell's time suffered: it was disturbed, in more than a few of its blocks, and the interval of its time,
+    of this `half_width` as a fraction, is too wide to tell the smallest effect that matters. A time whose interval
+    stayed narrow is as good as any, however much was going on beside it."""
+    return taken is not None and taken.is_disturbed and taken.blocks > FEW_BLOCKS and not half_width <= min_effect
+
+
+def reason_of(taken: Disturbance) -> str:
+    """Why a cell is unsteady, in words that cells of one cause share."""
+    causes = {"other processes": taken.others, "the hypervisor": taken.stolen or 0.0}
+    cause = next((name for name, share in causes.items() if share > DISTURBED), " and ".join(causes))
+    return f"{UNSTEADY}: {cause} took more than {DISTURBED * 100:.0f} % of its processors while it was sampled"
+
+
+def says_unsteady(reason: object) -> bool:
+    """Whether a reason, or a part of it, is that of an unsteady cell."""
+    return any(part.startswith(f"{UNSTEADY}:") for part in str(reason).split("; "))
+
+
+def disturbed_rounds(*sides: Sequence[Block]) -> dict[tuple[int, int], float]:
+    """The share taken in each (pass, round) in which any of the sides, a cell's blocks each, was disturbed, the most of
+    any side. Such a round is to be set aside on all sides alike, since samples set aside on one side alone would make
+    that side faster."""
+    most: dict[tuple[int, int], float] = {}
+    for blocks in sides:
+        for block, share in zip(blocks, shares_of(blocks), strict=True):
+            if share > DISTURBED:
+                place = block.passage, block.round
+                most[place] = max(share, most.get(place, 0.0))
+    return most
+
+
+def _of(cells: Sequence[Sequence[Block]]) -> Disturbance | None:
+    known = [[block for block in blocks if _is_known(block)] for blocks in cells]
+    blocks = [block for cell in known for block in cell]
+    if not blocks:
+        return None
+    available = _sum(block.processor_seconds for block in blocks)
+    with_steal = [block for block in blocks if block.stolen_seconds is not None]
+    stolen = _sum(block.stolen_seconds for block in with_steal)
+    return Disturbance(
+        others=_sum(_others_seconds(cell) for cell in known) / available,
+        stolen=stolen / _sum(block.processor_seconds for block in with_steal) if with_steal else None,
+        switches=_sum(block.switches for block in blocks) / available,
+        blocks=float(np.mean([share > DISTURBED for cell in known for share in shares_of(cell)])),
+    )
+
+
+def _is_known(block: Block) -> bool:
+    return bool(block.processor_seconds) and block.waited_seconds is not None and block.others_seconds is not None
+
+
+def _others_seconds(known: Sequence[Block]) -> float:
+    """What the process wanted and others had: no more than it waited, and no more than others used."""
+    return max(0.0, min(_sum(b.waited_seconds for b in known), _sum(b.others_seconds for b in known)))
+
+
+def _sum(values: Iterable[float | None]) -> float:
+    return math.fsum(value or 0.0 for value in values)
+
+
+def _together(others: float, stolen: float | None, available: float = 1.0) -> float:
+    """At most all of it: a process may wait for a processor that is stolen, which counts that time twice."""
+    return min(1.0, (others + (stolen or 0.0)) / available)
