@@ -116,6 +116,43 @@ def test_designs_have_what_they_resolve_as_far_as_passes_and_rounds_were_measure
         assert {design["resolution"] for design in designs} == {0.03}
 
 
+def test_trials_are_random_sets_of_the_passes_rather_than_the_first_of_them():
+    first_are_slow = np.log(np.where(np.arange(40) < 20, 1.2, 1.0)) + 1e-4 * np.arange(40) % 7
+    ratio = calibration.Ratios(0.0, {4: first_are_slow}, np.zeros((40, 4)), [], 1.0)
+    verdicts = []
+
+    def judge(logs: np.ndarray, slowdown: float) -> calibration.Judged:
+        verdicts.append(tuple(np.sort(logs)))
+        return "slower" if logs.mean() > 0.09 else "unclear", True, len(logs)
+
+    told = calibration.effect(ratio, 4, 10, judge)
+    assert 0.2 < told.detected < 0.8
+    assert len(set(verdicts)) > calibration.SETS / 2
+
+
+def test_runs_of_many_cells_are_calibrated_by_floors_and_by_typical_times(found):
+    families = found["settings"][0]["families"]
+    usual = [one for one in families if (one["passes"], one["rounds"]) == (5, ROUNDS)]
+    assert [(one["measure"], one["cells"]) for one in usual] == [
+        (measure, cells) for measure in ("floor", "typical") for cells in (1, 10, 40, 100)
+    ]
+    for one in usual:
+        rates = {effect["slowdown"]: effect["detected"] for effect in one["effects"]}
+        assert (rates[0.0], rates[0.03], rates[0.10]) == (0.0, 1.0, 1.0)
+        assert {effect["false_alarms"] for effect in one["effects"]} == {0.0}
+        assert one["resolution"] == 0.03
+    assert {one["cells"] for one in families if one["passes"] is None} == {1, 10, 40, 100}
+
+
+def test_typical_times_are_judged_by_the_medians_of_the_rounds_that_are_used():
+    blocks = np.array([[0.01, 0.03, 0.5, 0.5], [0.02, 0.04, 0.5, 0.5]])
+    ratio = calibration.Ratios(0.0, {2: np.array([0.1, 0.2])}, blocks, [], 1.0)
+    series = ratio.series("typical", 2)
+    assert series.logs == pytest.approx([0.02, 0.03])
+    assert series.errors == pytest.approx([calibration.median_error(row[:2]) for row in blocks])
+    assert ratio.series("floor", 2).logs == pytest.approx([0.1, 0.2])
+
+
 def test_where_the_noise_is_larger_than_every_slowdown_nothing_is_resolved():
     result = analysed(made(24, stormy))
     assert result["resolution"] is None
@@ -227,3 +264,37 @@ def test_a_run_resolves_what_the_largest_design_does_that_takes_no_more_of_anyth
 ):
     assert resolution.covers(CALIBRATED, threads, passes, rounds) is covered
     assert resolution.resolves(CALIBRATED, threads, passes, rounds) == resolved
+
+
+def family(cells: int, passes: int | None, resolution: float | None, measure: str = "typical", rounds: int = 5):
+    return {"measure": measure, "cells": cells, "passes": passes, "rounds": rounds, "resolution": resolution}
+
+
+@pytest.mark.parametrize(
+    ("cells", "measure", "tried", "resolved"),
+    [
+        (1, "typical", 1, 0.03),
+        (2, "typical", 10, 0.05),
+        (10, "typical", 10, 0.05),
+        (11, "typical", 40, 0.1),
+        (500, "typical", 40, 0.1),  # the most that was tried
+        (11, "floor", 40, None),
+        (1, "floor", 1, 0.02),
+    ],
+)
+def test_a_run_resolves_what_one_of_no_fewer_cells_does(cells, measure, tried, resolved):
+    families = [family(1, 5, 0.03), family(10, 5, 0.05), family(40, 5, 0.1), family(40, 5, None, "floor")]
+    known = {"settings": [{"threads": 1, "families": families, "designs": [family(1, 5, 0.02, "floor")]}]}
+    assert resolution.tried_cells(known, 1, cells) == tried
+    assert resolution.covers(known, 1, 5, 5, cells, measure)
+    assert resolution.resolves(known, 1, 5, 5, cells, measure) == resolved
+    assert not resolution.covers(known, 1, 4, 5, cells, measure)
+    assert not resolution.covers(known, 2, 5, 5, cells, measure)
+
+
+def test_an_adaptive_run_of_many_cells_resolves_what_such_runs_did():
+    auto = [{"slowdown": 0.03, "detected": 1.0}]
+    families = [family(1, None, 0.03), family(40, None, 0.05), family(40, 5, 0.1)]
+    known = {"settings": [{"threads": 1, "families": families, "designs": [], "auto": auto}]}
+    assert resolution.of_adaptive(known, 1, 30, "typical") == 0.05
+    assert resolution.of_adaptive({"settings": [{"threads": 1, "designs": [], "auto": auto}]}, 1, 30) == 0.03

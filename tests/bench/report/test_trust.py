@@ -65,6 +65,40 @@ def test_a_run_of_as_many_passes_as_it_takes_is_told_what_such_runs_resolve():
     assert line.startswith("on this machine, as many passes as it takes on 2 threads resolve 5 %; smaller changes, ")
 
 
+def of_families(*cells: int) -> dict:
+    families = [
+        {"measure": measure, "cells": count, "passes": passes, "rounds": 2, "resolution": 0.03 if count == 1 else 0.05}
+        for count in cells
+        for measure in ("floor", "typical")
+        for passes in (5, None)
+    ]
+    return {**CALIBRATION, "settings": [{**CALIBRATION["settings"][0], "families": families, "auto": []}]}
+
+
+def many(count: int) -> list[Contender]:
+    return [NUMPY, *(Contender(f"b{number}", "cpu", "float32") for number in range(count))]
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        (1, "resolve 3 %"),
+        (6, "resolve 5 % in one of 6 cells; smaller changes, beyond the 2 % asked for, may be missed: add passes"),
+        (12, "resolve 5 % in one of 10 cells; smaller changes, beyond the 2 % asked for, may be missed: add passes"),
+    ],
+)
+@pytest.mark.parametrize("budget", [None, 60.0])
+def test_a_run_of_many_cells_says_what_it_resolves_in_one_of_them(judged, told, budget):
+    plan = plan_of_cells(many(judged), time_budget=budget)
+    line = trust.lines(calibrated(Story(plan), of_families(1, 10)))[0]
+    assert line.endswith(f"on 2 threads {told}")
+
+
+def test_a_calibration_of_one_cell_alone_is_no_word_on_a_run_of_many():
+    [line] = trust.lines(calibrated(Story(plan_of_cells(many(4)))))
+    assert line.endswith("resolve 3 % in a run of one cell (this one judges 4: calibrate again)")
+
+
 @pytest.mark.parametrize("asked", [{"passes": 4}, {"rounds": 1}])
 def test_a_design_that_was_not_calibrated_is_told(asked):
     [line] = trust.lines(calibrated(Story(plan_of_cells(**asked))))
