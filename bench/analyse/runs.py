@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
+from bench.measure.worker.one_line import one_line
 
 from . import tables
 
@@ -82,6 +83,7 @@ def _from_csv(path: Path) -> Run:
         status = timings["status"][place]
         raise ValueError(f"{path}:{place + 2}: {status!r} is no status; those are {', '.join(STATUSES)}")
     timings[missing] = None
+    timings["reason"] = timings["reason"].map(lambda reason: one_line(str(reason)), na_action="ignore")
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
         _typed(path, timings, tables.TIMINGS),
