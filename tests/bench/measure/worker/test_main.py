@@ -85,6 +85,7 @@ def test_no_requests_are_the_end():
         ({"implementation": "nope"}, "crashed", "there is no implementation 'nope'"),
         ({"implementation": "nomodule:Net"}, "crashed", "there is no module 'nomodule'"),
         ({"implementation": "tests.bench.fakes:Nope"}, "crashed", "has no class 'Nope'"),
+        ({"implementation": "tests.bench.fakes:FakeClock"}, "crashed", "FakeClock lacks precision, "),
         ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
     ],
 )
