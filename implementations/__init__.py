@@ -71,8 +71,8 @@ def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
     if class_name:
         return module_name, class_name
     if name not in names():
-        classes = ", ".join(_classes_of(name, path))
-        instead = f"; {classes}" if classes else ", or package.module:Class"
+        classes = " or ".join(_classes_of(name, path))
+        instead = f"; did you mean {classes}?" if classes else ", or package.module:Class"
         raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{instead}")
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
     return f"{__name__}.{stem}", ""

@@ -168,9 +168,9 @@ def test_a_path_gets_the_module_that_is_meant(name, wanted):
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("mine", "cupy, .*, torch_module; mine:Fast, mine:Slow$"),
-        ("mine:", "; mine:Fast, mine:Slow$"),
-        ("mine.Fast", "; mine:Fast$"),
+        ("mine", r"cupy, .*, torch_module; did you mean mine:Fast or mine:Slow\?$"),
+        ("mine:", r"; did you mean mine:Fast or mine:Slow\?$"),
+        ("mine.Fast", r"; did you mean mine:Fast\?$"),
         ("mine.Other", "or package.module:Class$"),
         ("broken", "or package.module:Class$"),
     ],
