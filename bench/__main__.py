@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, recommend, report
+from bench.measure import writable
+from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
 
 VERBS = {
     "report": report,
@@ -21,20 +22,46 @@ VERBS = {
     "export": export,
 }
 USAGE_ERROR = 2
+INTERRUPTED = 130
+"""As a shell reports a program that Ctrl-C has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code: 0, 2 for what cannot be done as asked, or the verb's own."""
-    asked = _parser().parse_args(arguments)
+    if sys.stdout is None:
+        return _complain("", output.CLOSED)
+    output.spell_what_it_lacks()
+    verb = ""
     try:
-        result = VERBS[asked.verb].run(asked)
-        data, code = result if isinstance(result, Exit) else (result, 0)
-        if asked.json:
-            asked.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        try:
+            asked = _parser().parse_args(arguments)
+            verb = f" {asked.verb}"
+            return _run(asked)
+        finally:
+            sys.stdout.flush()  # while what goes wrong can still be reported
     except (OSError, ValueError) as error:
-        print(f"python -m bench {asked.verb}: {error}", file=sys.stderr)
-        return USAGE_ERROR
+        return _complain(verb, output.worded(error))
+    except KeyboardInterrupt:
+        _complain(verb, "interrupted")
+        return INTERRUPTED
+
+
+def _run(asked: argparse.Namespace) -> int:
+    for option in ("json", "markdown"):
+        file = getattr(asked, option, None)
+        if file and (why := writable.complaint_about_file(file)):
+            raise ValueError(f"--{option}: {why}")
+    result = VERBS[asked.verb].run(asked)
+    data, code = result if isinstance(result, Exit) else (result, 0)
+    if asked.json:
+        asked.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     return code
+
+
+def _complain(verb: str, line: str) -> int:
+    output.abandon()
+    print(f"python -m bench{verb}: {line}", file=sys.stderr)
+    return USAGE_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
-from bench.glue import progress, replay
+from bench.glue import plugins, progress, replay
 from bench.glue.options import add_options, plan_from
 from bench.glue.session import BenchSession
 from bench.measure import git
 from bench.plan.cells import PHASES, Cell
 from bench.plan.grid import PlanError
+from bench.report.characters import encodable, output_encoding
 
 SESSION = pytest.StashKey[BenchSession]()
 PARAMETERS = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out")
@@ -21,11 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     git.forget_repository()  # pytest-benchmark asks git for the commit that its JSON names
+    plugins.refuse(config, PARAMETERS)
     try:
         asked = plan_from(config)
     except PlanError as error:
         raise pytest.UsageError(str(error)) from error
-    config.stash[SESSION] = BenchSession(asked, timed=not config.getoption("benchmark_disable"))
+    config.stash[SESSION] = BenchSession(asked, plugins.is_timed(config.getoption))
     for mark in dict.fromkeys(mark for cell in asked.plan.cells for mark in replay.marks_of(cell)):
         config.addinivalue_line("markers", f"{mark}: benchmarks of {mark}.")
 
@@ -49,8 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    chosen = [replay.cell_of(item) for item in session.items]
-    session.config.stash[SESSION].select([cell for cell in chosen if cell is not None])
+    chosen = [cell for item in session.items if (cell := replay.cell_of(item)) is not None]
+    measuring = session.config.stash[SESSION]
+    measuring.select(chosen)
+    if chosen and plugins.is_measuring(session.config.getoption):
+        measuring.check_writable()
 
 
 @pytest.fixture
@@ -68,21 +76,38 @@ def samples(
     return replay.samples_or_skip(request.node, session.outcome(cell))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """pytest-timeout's: it sets no timer for a test once a plugin says that it has."""
+    if replay.cell_of(item) is None:
+        return None
+    item.config.stash[SESSION].limit_not_applied = settings.timeout
+    return True
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Before any other plugin's, lest one that fails costs the results."""
     measured = session.config.stash[SESSION]
     measured.finish()
     if measured.failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return (yield)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line in config.stash[SESSION].summary():
-        terminalreporter.write_line(line)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
+    """Below every other plugin's, and also where one of these fails, as --benchmark-compare-fail does."""
+    try:
+        return (yield)
+    finally:
+        for line in config.stash[SESSION].summary():
+            terminalreporter.write_line(encodable(line, output_encoding()))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [config.stash[SESSION].header(), *config.stash[SESSION].warnings()]
+    lines = [config.stash[SESSION].header(), *config.stash[SESSION].warnings()]
+    return [encodable(line, output_encoding()) for line in lines]
 
 
 def _parameters(cell: Cell) -> object:

@@ -50,8 +50,9 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     folders to look for modules in. Raises LookupError
     when there is no such implementation, module or class.
     """
-    module_name, class_name = _locate(name)
-    tree = ast.parse(_source_file(name, module_name, path).read_text(encoding="utf-8"))
+    module_name, class_name = _locate(name, path)
+    # As bytes, a source is read as Python reads it: by its own coding, with a byte-order mark or without one.
+    tree = ast.parse(_source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]).read_bytes())
     bound = _top_level_names(tree)
     if class_name and class_name not in bound and "*" not in bound:
         raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
@@ -63,21 +64,55 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     return ("cpu",)
 
 
-def _locate(name: str) -> tuple[str, str]:
+def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
     module_name, _, class_name = name.partition(":")
+    if _is_path(module_name):
+        raise LookupError(f"there is no implementation {name!r}: {_module_instead_of_path(module_name, class_name)}")
     if class_name:
         return module_name, class_name
     if name not in names():
-        raise LookupError(
-            f"there is no implementation {name!r}; there are {', '.join(names())}, or package.module:Class"
-        )
+        classes = " or ".join(_classes_of(name, path))
+        instead = f"; did you mean {classes}?" if classes else ", or package.module:Class"
+        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{instead}")
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
     return f"{__name__}.{stem}", ""
 
 
-def _source_file(name: str, module_name: str, more: Sequence[str]) -> Path:
+def _is_path(module_name: str) -> bool:
+    return "/" in module_name or "\\" in module_name or module_name.endswith(".py")
+
+
+def _module_instead_of_path(file: str, class_name: str) -> str:
+    """What to write for a file: a module is imported by its name, from a folder on the path."""
+    parts = file.replace("\\", "/").removesuffix(".py").split("/")
+    named = [part for part in parts if part not in ("", ".")]
+    wanted = f"write {'.'.join(named)}:{class_name or 'Class'}"
+    if not named or ".." in named or parts[0] in ("", "~"):
+        folder = "/".join(parts[:-1]) or "/"
+        wanted = (
+            f"write {parts[-1] or 'module'}:{class_name or 'Class'} and put its folder on the path, PYTHONPATH={folder}"
+        )
+    return f"a class is named by its module, not by a file; {wanted}"
+
+
+def _classes_of(name: str, path: Sequence[str]) -> list[str]:
+    """Of a user's module that was named without a class, or with a dot for the colon: what may have been meant."""
+    module_name, _, last = name.removesuffix(":").rpartition(".")
+    for module, wanted in ((name.removesuffix(":"), ""), (module_name, last)):
+        try:
+            tree = ast.parse(_source_file(name, module, path).read_bytes()) if module else ast.parse("")
+        except (LookupError, SyntaxError, OSError):
+            continue
+        classes = (node.name for node in _top_level(tree.body) if isinstance(node, ast.ClassDef))
+        known = [each for each in classes if not each.startswith("_")]
+        if meant := [f"{module}:{one}" for one in known if wanted in ("", one)]:
+            return meant
+    return []
+
+
+def _source_file(name: str, module_name: str, folders: Sequence[str]) -> Path:
     """Where a module's source is; unlike find_spec, runs no parent package's code."""
-    path: list[str] | None = [str(_FOLDER.parent), *more, *sys.path]
+    path: list[str] | None = [*folders]
     spec: ModuleSpec | None = None
     for depth in range(1, module_name.count(".") + 2):
         part = ".".join(module_name.split(".")[:depth])

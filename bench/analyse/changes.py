@@ -72,11 +72,11 @@ class Change:
 
 def pool(changes: Sequence[Change]) -> list[Change]:
     """Each with ratios whose standard errors are drawn towards what is usual among all of them."""
-    result = [*changes]
-    for name in RATIOS:
-        ratios = pooled([getattr(change, name) for change in changes])
-        result = [replace(change, **{name: ratio}) for change, ratio in zip(result, ratios, strict=True)]
-    return result
+    columns = [pooled([getattr(change, name) for change in changes]) for name in RATIOS]
+    return [
+        replace(change, ratio=ratio, typical=typical, relative=relative)
+        for change, ratio, typical, relative in zip(changes, *columns, strict=True)
+    ]
 
 
 def judge(changes: Sequence[Change], min_effect: float | Callable[[Cell], float] = MIN_EFFECT) -> list[Change]:

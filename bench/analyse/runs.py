@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
+from bench.measure.worker.one_line import one_line
 
 from . import csvfiles, environments, tables
 
@@ -83,6 +84,7 @@ def _from_csv(path: Path) -> Run:
             what = f"{status!r} is no status" if status else "the row has no status"
             raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
     timings[missing] = None
+    timings["reason"] = timings["reason"].map(lambda reason: one_line(str(reason)), na_action="ignore")
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
         _typed(path, timings, tables.TIMINGS),

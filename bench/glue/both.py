@@ -61,7 +61,9 @@ def grid_of(side: Side, name_or_file: str, wanted: Grid, asked: Mapping[str, obj
     can be read. `asked` are the options that override it."""
     there = checkout.grid_file(side, grid.file_of(name_or_file))
     try:
-        its = grid.override(grid.parse(there.read_text(encoding="utf-8"), wanted.name, str(there)), dict(asked), str)
+        its = grid.override(
+            grid.parse(there.read_text(encoding="utf-8-sig"), wanted.name, str(there)), dict(asked), str
+        )
     except (OSError, ValueError):
         return wanted
     return replace(wanted, **{key: getattr(its, key) for key in MEANING})

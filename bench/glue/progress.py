@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Literal
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.measure.progress import Progress
+from bench.report.characters import encodable, encoding_of
 
 PLAIN_EVERY_SECONDS = 30.0
 
@@ -26,10 +28,9 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if sys.stdout.isatty():
+            encoding = encoding_of(sys.stdout)
             with Live(console=Console(), auto_refresh=False, transient=True) as live:
-                yield lambda progress: live.update(
-                    Text(line(progress), no_wrap=True, overflow="ellipsis"), refresh=True
-                )
+                yield unfailing(lambda progress: live.update(_text(progress, encoding), refresh=True))
         else:
             yield occasionally(time.monotonic)
 
@@ -52,9 +53,25 @@ def occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
         nonlocal due
         if now() >= due:
             due = now() + PLAIN_EVERY_SECONDS
-            print(f"\n{line(progress)}", end="", flush=True)  # pytest has begun a line of its own
+            text = encodable(line(progress), encoding_of(sys.stdout))
+            print(f"\n{text}", end="", flush=True)  # pytest has begun a line of its own
 
-    return show
+    return unfailing(show)
+
+
+def unfailing(show: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Shows what can be shown: that no one reads the progress any more, like behind `| head`, ends no run."""
+
+    def attempt(progress: Progress) -> None:
+        with suppress(OSError, ValueError):
+            show(progress)
+
+    return attempt
+
+
+def _text(progress: Progress, encoding: str) -> Text:
+    overflow: Literal["ellipsis", "crop"] = "ellipsis" if encodable("…", encoding) == "…" else "crop"
+    return Text(encodable(line(progress), encoding), no_wrap=True, overflow=overflow)
 
 
 def _left(seconds: float) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.measure import busy
+import pytest
+
+from bench.measure import busy, writable
 from bench.measure import session as measuring
 from bench.measure.progress import Progress
 from bench.measure.records import Record
@@ -15,7 +17,7 @@ from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 from bench.plan.sides import doubled
 
-from . import against
+from . import against, plugins
 from .options import Asked
 from .replay import Outcome
 
@@ -27,8 +29,11 @@ class BenchSession:
         self.asked, self.timed = asked, timed
         self.plan: Plan = asked.plan
         self.folder: Path | None = None
+        self._begun = False
         self._outcomes: dict[str, Outcome] | None = None
         self._summary: list[str] = []
+        self.limit_not_applied: float | None = None
+        """Seconds that pytest-timeout would have given a test."""
         self.failed = False
         """Whether a comparison came to what it is to fail on, or to nothing at all."""
 
@@ -55,16 +60,30 @@ class BenchSession:
         if not self.asked.resume:
             self.plan = self.plan.select(cells)
 
+    def check_writable(self) -> None:
+        """Raise UsageError where the results could not be written, before any is measured."""
+        for folder in [self.asked.resume] if self.asked.resume else [self.asked.results, self.asked.results / "runs"]:
+            if why := writable.complaint(folder):
+                option = "--resume" if self.asked.resume else "--results"
+                raise pytest.UsageError(f"{option}: {why}; name a folder that can be written with --results DIR")
+
     def measure(self, notify: Callable[[Progress], None]) -> None:
         """All selected cells, the first time this is called."""
-        if self._outcomes is not None:
+        if self._begun:
             return
-        self._outcomes = {}
+        self._begun = True
+        try:
+            self._measure(notify)
+        except OSError as error:
+            pytest.fail(f"measuring ended early: {error}", pytrace=False)
+
+    def _measure(self, notify: Callable[[Progress], None]) -> None:
         if not self.timed:
+            self._outcomes = {}
             self._outcomes = self._verified()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        folder, sides = self.folder, self.asked.sides
+        folder = self.folder
         measuring.measure(
             self._measured(),
             folder,
@@ -74,35 +93,54 @@ class BenchSession:
             undecided=lambda: _open_still(folder),
             suspects=lambda: against.suspects(folder),
         )
-        self._outcomes = against.outcomes(folder, self.asked.fail_on) if sides else _outcomes(folder)
 
     def outcome(self, cell: Cell) -> Outcome:
-        """A cell's outcome, after `measure`."""
-        return (self._outcomes or {}).get(cell.key, Outcome("not_run", "the run ended before this cell was measured"))
+        """A cell's outcome, after `measure`. It is the journal's also where something ended the measuring early, like
+        Ctrl-C under --pdb: tests and table then say the same of what was measured by then."""
+        if self._outcomes is None:
+            self._outcomes = self._journalled()
+        return self._outcomes.get(cell.key, Outcome("not_run", "the run ended before this cell was measured"))
+
+    def _journalled(self) -> dict[str, Outcome]:
+        if self.folder is None:
+            return {}
+        try:
+            return against.outcomes(self.folder, self.asked.fail_on) if self.asked.sides else _outcomes(self.folder)
+        except FileNotFoundError:  # it ended before there was a journal
+            return {}
 
     def finish(self) -> None:
         """Write the results of what was measured, however the session ends."""
         if self.folder is None:
             return
+        try:
+            self._finish(self.folder)
+        except (OSError, ValueError) as error:
+            self.failed = True
+            self._summary = [f"warning   the results could not be written: {error}", f"journal   {_short(self.folder)}"]
+
+    def _finish(self, folder: Path) -> None:
         from bench.analyse.tables import is_complete  # pandas only once the timing is over
         from bench.measure import journal
         from bench.report import files, terminal
 
-        records = journal.read(self.folder)
-        files.write(self.folder, self.asked.results, records)
+        records = journal.read(folder)
+        files.write(folder, self.asked.results, records)
         if self.asked.sides:
-            self.failed, told = against.finish(self.folder, self.asked.fail_on)
-            changes = f"changes   {_short(self.folder / 'comparison.md')}"
-            self._summary = ["", *told, "", changes, *_pointers(self.folder, self.asked.results)]
+            self.failed, told = against.finish(folder, self.asked.fail_on)
+            changes = f"changes   {_short(folder / 'comparison.md')}"
+            self._summary = ["", *told, "", changes, *_pointers(folder, self.asked.results)]
             return
         told = terminal.page(records)
-        cut_off = [f"cut off   go on with it by --resume {self.folder.name}"]
-        after = _remember(self.folder, records) if is_complete(records) else cut_off
-        self._summary = ["", *told.splitlines(), "", *_pointers(self.folder, self.asked.results), *after]
+        cut_off = [f"cut off   go on with it by --resume {folder.name}"]
+        after = _remember(folder, records) if is_complete(records) else cut_off
+        self._summary = ["", *told.splitlines(), "", *_pointers(folder, self.asked.results), *after]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""
-        return self._summary
+        if self.limit_not_applied is None:
+            return self._summary
+        return [*self._summary, plugins.limit_not_applied(self.limit_not_applied, self.plan.timeout)]
 
     def _measured(self) -> Plan:
         """With each cell once for each side, where there are two."""

@@ -19,7 +19,7 @@ import psutil
 
 from bench.plan.cells import Contender
 
-from . import git
+from . import git, logs
 from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
@@ -95,6 +95,7 @@ class ProcessWorker:
         )
         setting.log.parent.mkdir(parents=True, exist_ok=True)
         with setting.log.open("ab") as log:
+            self._log_start = log.seek(0, os.SEEK_END)
             self._process = psutil.Popen(
                 [setting.interpreter, "-c", code, json.dumps(config)],
                 pass_fds=(their_requests, their_replies),
@@ -169,7 +170,9 @@ class ProcessWorker:
         if code == -signal.SIGKILL and _oom_kills() > self._kills:
             return WorkerFailed("out_of_memory", "killed by the system, which ran out of memory", alive=False)
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        return WorkerFailed("crashed", f"the worker process {how}; see {self.log.name}", alive=False)
+        last_line = logs.last_line(self.log, self._log_start)
+        how += f": {last_line}" if last_line else ""
+        return WorkerFailed("crashed", f"the worker process {how}; see {logs.path_from_here(self.log)}", alive=False)
 
 
 def _oom_kills() -> int:

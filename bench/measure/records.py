@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .worker.one_line import one_line
+
 
 @dataclass(frozen=True)
 class RunStarted:
@@ -60,6 +62,9 @@ class WorkerStarted:
     wall_seconds: float
     """From asking for the process to its first answer."""
     details: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "backend", "backend_version", "interpreter", "device_name", "precision")
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,9 @@ class Ceiling:
     reason: str = ""
     wall_seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "reason")
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -163,6 +171,9 @@ class Failed:
     error: float | None = None
     tolerance: float | None = None
     wall_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "reason")
 
 
 @dataclass(frozen=True)
@@ -190,3 +201,10 @@ Record = (
 )
 
 STATUSES = ("ok", "wrong", "unavailable", "unsupported", "out_of_memory", "timeout", "crashed", "not_run")
+
+
+def _put_on_one_line(record: Record, *names: str) -> None:
+    """Of what a contender's own code says. Here, because a record is made of it both when it is measured and when a
+    journal is read: whatever shows a record, of whichever age, has one row for it."""
+    for name in names:
+        object.__setattr__(record, name, one_line(str(getattr(record, name))))

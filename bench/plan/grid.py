@@ -85,7 +85,7 @@ def read(name_or_file: str) -> Grid:
     if path.suffix != ".toml":
         raise PlanError(f"--grid: there is no grid {name_or_file!r}; there are {', '.join(names())}, or a .toml file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a byte-order mark
     except OSError as error:
         raise PlanError(f"--grid: cannot read {name_or_file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

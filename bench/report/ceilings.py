@@ -77,7 +77,7 @@ def _bytes(size: int) -> str:
 
 def _missing(records: Sequence[Record]) -> str:
     reasons = {record.contender: record.reason for record in records if isinstance(record, Ceiling) and record.reason}
-    return "\n".join(f"* Not from {contender}: {reason}" for contender, reason in reasons.items())
+    return "\n".join(f"* Not from {contender}: {page.escaped(reason)}" for contender, reason in reasons.items())
 
 
 def _closeness(records: Sequence[Record], plan: Plan, found: dict[Place, dict[int, Limits]]) -> str:

@@ -16,6 +16,7 @@ from bench.analyse.changes import VERDICTS, Change, machine_ratio
 from bench.analyse.comparability import Difference
 from bench.analyse.gate import Outcome, percent
 from bench.analyse.statistics import Estimate
+from bench.measure.worker.one_line import one_line
 
 from . import page, units
 from .calibration import percent as share
@@ -77,7 +78,7 @@ def markdown(told: Comparison) -> str:
         return "\n\n".join(part for part in parts if part) + "\n"
     changed = [change for change in told.changes if change.verdict not in ("same", "untimed")]
     parts += [_table(changed, MOST_IN_SIGHT), _machine(told.changes)]
-    folded = [_table(told.changes), "\n".join(f"* {line}" for line in _untimed(told.changes))]
+    folded = [_table(told.changes), "\n".join(f"* {page.escaped(line)}" for line in _untimed(told.changes))]
     folded += [_listed("These differ:", told.differences, "* "), _method(told.changes)]
     inside = "\n\n".join(part for part in folded if part)
     count = len(told.changes)
@@ -88,8 +89,12 @@ def markdown(told: Comparison) -> str:
 def section(told: Comparison) -> str:
     """A section of a run's page: all of them in sight."""
     parts = ["## What changed", f"`{told.base}` → `{told.head}`, {told.how}: {told.outcome.summary}."]
-    parts += [_listed("These differ:", told.differences, "* ")]
-    parts += [_table(told.changes), "\n".join(f"* {line}" for line in _untimed(told.changes)), _method(told.changes)]
+    parts += [
+        _listed("These differ:", told.differences, "* "),
+        _table(told.changes),
+        "\n".join(f"* {page.escaped(line)}" for line in _untimed(told.changes)),
+        _method(told.changes),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -162,9 +167,7 @@ def _axes(change: Change) -> dict[str, int]:
 
 def _table(changes: Sequence[Change], most: int | None = None) -> str:
     """Narrow, since there is a limit to how long a comment may be."""
-    rows = [
-        {name: " ".join(value.replace("|", "\\|").split()) for name, value in row.items()} for row in _rows(changes)
-    ]
+    rows = [{name: page.escaped(value) for name, value in row.items()} for row in _rows(changes)]
     if not rows:
         return ""
     more = f"\n\nand {len(rows) - most} more, below" if most and len(rows) > most else ""
@@ -181,11 +184,12 @@ def _untimed(changes: Sequence[Change]) -> list[str]:
 
 def _listed(title: str, differences: Sequence[Difference], bullet: str = "") -> str:
     lines = [
-        f"{bullet}{one.name}: {one.base} → {one.head}"
+        f"{one.name}: {one.base} → {one.head}"
         + (f" ({one.cells} cell{'' if one.cells == 1 else 's'})" if one.cells else "")
         for one in differences
     ]
-    return "\n".join([title, *([""] if bullet else []), *lines]) if lines else ""
+    shown = [f"{bullet}{page.escaped(line)}" for line in lines] if bullet else [one_line(line) for line in lines]
+    return "\n".join([title, *([""] if bullet else []), *shown]) if shown else ""
 
 
 def _machine(changes: Sequence[Change]) -> str:

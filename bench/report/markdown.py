@@ -191,7 +191,7 @@ def _failures(timings: pd.DataFrame) -> str:
     if bad.empty and noted.empty:
         return ""
     lines = [
-        {"contender": contender, "status": status, "reason": str(reason).replace("|", "\\|"), "cells": len(rows)}
+        {"contender": contender, "status": status, "reason": page.escaped(str(reason)), "cells": len(rows)}
         for (contender, status, reason), rows in pd.concat([bad, noted]).groupby(
             ["contender", "status", "reason"], sort=False, observed=True
         )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
+
+from bench.measure.worker.one_line import one_line
+
+MOST_CHARACTERS = 5000
+"""Of a fact. One may be long, like a command line or the contenders of a large grid."""
+
+
+def escaped(text: str) -> str:
+    """Other people's words, like a reason, as they are: Markdown would end a cell at `|`, and read code or HTML."""
+    return re.sub(r"([\\`|<])", r"\\\1", one_line(text))
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -14,5 +25,5 @@ def table(rows: pd.DataFrame) -> str:
 
 def facts(values: dict[str, Any]) -> str:
     """Two columns: what, and its value."""
-    rows = [(name, str(value).replace("|", "\\|")) for name, value in values.items()]
+    rows = [(name, one_line(str(value), MOST_CHARACTERS).replace("|", "\\|")) for name, value in values.items()]
     return table(pd.DataFrame(rows, columns=["what", "value"]))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.report.exports import FORMATS
 
+from . import output
+
 if TYPE_CHECKING:
     from bench.analyse.tables import CellRecords
     from bench.report.exports.cells import Exported
@@ -49,7 +51,7 @@ def run(asked: argparse.Namespace) -> Any:
     else:
         text = formats.TEXTS[asked.format](exported)
         if asked.output is None:
-            sys.stdout.write(text)
+            output.write_exactly(text)
         texts = {asked.output: text} if asked.output else {}
     written = [str(path) for path in place(texts)]
     if left_out := _left_out(exported, asked.format):

@@ -48,6 +48,11 @@ def test_toml_that_python_gives_up_on_is_a_plan_error(text):
         grid.parse(text, "g", "g.toml")
 
 
+def test_a_grid_that_begins_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbfN = [7]\r\n")
+    assert grid.read(str(tmp_path / "marked.toml")).N == (7,)
+
+
 def test_a_key_with_a_newline_is_complained_of_on_one_line():
     with pytest.raises(PlanError) as caught:
         grid.parse('"a\\nb" = 1', "g", "g.toml")

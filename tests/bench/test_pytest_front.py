@@ -73,8 +73,9 @@ SHAPE = "cpu-float32-N4-D5-H3-O2"
 
 
 @pytest.fixture
-def folder(pytester):
+def folder(pytester, monkeypatch):
     """Where pytest is run: a tiny grid, some classes and a plugin that watches what is imported."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # these tests may themselves be run by pytest-xdist
     pytester.makefile(".toml", tiny=TINY)
     pytester.makepyfile(own=OWN, watch=WATCH)
     return pytester

@@ -144,6 +144,54 @@ def test_a_missing_module_or_class_is_a_lookup_error_that_names_it(name, complai
         assert complaint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("my/file.py:MyNet", "write my.file:MyNet"),
+        ("./my/file.py:MyNet", "write my.file:MyNet"),
+        ("my\\file.py:MyNet", "write my.file:MyNet"),
+        ("my/file:MyNet", "write my.file:MyNet"),
+        ("my/file.py", "write my.file:Class"),
+        ("file.py", "write file:Class"),
+        ("/a/b/file.py:MyNet", "write file:MyNet and put its folder on the path, PYTHONPATH=/a/b"),
+        ("../b/file.py:MyNet", "write file:MyNet and put its folder on the path, PYTHONPATH=../b"),
+    ],
+)
+def test_a_path_gets_the_module_that_is_meant(name, wanted):
+    for look_up in (load, device_kinds):
+        with pytest.raises(LookupError) as caught:
+            look_up(name)
+        assert str(caught.value).startswith(f"there is no implementation {name!r}: ")
+        assert str(caught.value).endswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("mine", r"cupy, .*, torch_module; did you mean mine:Fast or mine:Slow\?$"),
+        ("mine:", r"; did you mean mine:Fast or mine:Slow\?$"),
+        ("mine.Fast", r"; did you mean mine:Fast\?$"),
+        ("mine.Other", "or package.module:Class$"),
+        ("broken", "or package.module:Class$"),
+    ],
+)
+def test_a_module_without_its_class_gets_the_classes_that_it_has(tmp_path, name, wanted):
+    (tmp_path / "mine.py").write_text("class Fast: ...\nclass Slow: ...\nclass _Base: ...\n", encoding="utf-8")
+    (tmp_path / "broken.py").write_text("class\n", encoding="utf-8")
+    with pytest.raises(LookupError, match=f"^there is no implementation '{name}'; there are .*{wanted}"):
+        device_kinds(name, [str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [b"\xef\xbb\xbfclass Mine: ...\n", b"# coding: latin-1\nname = '\xe9'\nclass Mine: ...\n"],
+    ids=["mark", "coding"],
+)
+def test_a_source_is_read_in_its_own_coding(tmp_path, source):
+    (tmp_path / "coded.py").write_bytes(source)
+    assert device_kinds("coded:Mine", [str(tmp_path)]) == ("cpu",)
+
+
 def test_device_kinds_of_the_implementations():
     assert device_kinds("numpy") == ("cpu",)
     assert device_kinds("cupy") == ("cuda",)

@@ -10,6 +10,9 @@ from typing import IO, Any
 
 from . import limits
 from .exceptions import is_out_of_memory
+from .one_line import one_line
+
+MESSAGE_CHARACTERS = 300
 
 
 def main(arguments: list[str]) -> int:
@@ -48,11 +51,10 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
 def describe(error: Exception) -> dict[str, Any]:
     """A failure's status and reason, told from the exception."""
     if hasattr(error, "status"):
-        return {"status": error.status, "reason": str(error), **error.figures}  # type: ignore[attr-defined]
+        return {"status": error.status, "reason": one_line(str(error)), **error.figures}  # type: ignore[attr-defined]
     traceback.print_exception(error)
     sys.stderr.flush()
-    last = str(error).strip().splitlines()
-    message = f"{type(error).__name__}: {last[0] if last else 'no message'}"
+    message = f"{type(error).__name__}: {one_line(str(error), MESSAGE_CHARACTERS) or 'no message'}"
     if is_out_of_memory(error):
         return {"status": "out_of_memory", "reason": message}
     frames = traceback.extract_tb(error.__traceback__)

@@ -17,7 +17,7 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import ceilings, environment, exceptions, kernels, layout, memory
+from . import ceilings, contract, environment, exceptions, kernels, layout, memory
 from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
@@ -155,13 +155,16 @@ class Session:
 
     def _load(self) -> Any:
         try:
-            return implementations.load(self.implementation)
+            net_class = implementations.load(self.implementation)
         except Unavailable as error:
             raise Failure("unavailable", str(error)) from error
         except LookupError as error:
             raise Failure("crashed", str(error)) from error
         except NOT_HERE as error:
             raise self._not_here("it cannot be imported", error) from error
+        if lacking := contract.complaint(self.implementation, net_class):
+            raise Failure("crashed", lacking)
+        return net_class
 
     def _devices(self) -> list[str]:
         try:

@@ -109,3 +109,36 @@ def test_capturing_is_suspended_while_progress_is_shown(capsys):
     with progress.shown(config):
         assert events == ["off"]
     assert events == ["off", "on"]
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), UnicodeEncodeError("ascii", "µ", 0, 1, "no such character")])
+def test_a_line_that_cannot_be_shown_ends_no_run(error):
+    def show(progress):
+        raise error
+
+    progress.unfailing(show)(HALFWAY)
+
+
+def test_where_characters_are_missing_the_line_is_spelt_in_others(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(progress.sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    clock = FakeClock()
+    show = progress.occasionally(clock)
+    clock.spend(31.0)
+    show(HALFWAY)
+    assert raw.getvalue() == b"\npass 2/5 - 34 % - 1 min 20 s left - step N64-D1000-H100 - jax-cpu-float32"
+
+
+def test_an_ascii_terminal_gets_the_redrawn_line_as_well(monkeypatch):
+    class Ascii(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    raw = io.BytesIO()
+    monkeypatch.setattr(progress.sys, "stdout", Ascii(raw, encoding="ascii"))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress.shown(config_of()) as notify:
+        notify(HALFWAY)
+        progress.sys.stdout.flush()
+    assert b"pass 2/5 - 34 % - 1 min 20 s left" in raw.getvalue()

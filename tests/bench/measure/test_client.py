@@ -106,16 +106,17 @@ def failure_of(worker):
 @pytest.mark.parametrize(
     ("name", "status", "said"),
     [
-        ("Exits", "crashed", "the worker process exited with status 3; see worker.log"),
-        ("Segfaults", "crashed", "the worker process was ended by SIGSEGV; see worker.log"),
-        ("Killed", "crashed", "the worker process was ended by SIGKILL; see worker.log"),
-        ("Leaves", "crashed", "the worker process exited with status 1; see worker.log"),
+        ("Exits", "crashed", "the worker process exited with status 3: about to leave; see logs/worker.log"),
+        ("Segfaults", "crashed", "the worker process was ended by SIGSEGV; see logs/worker.log"),
+        ("Killed", "crashed", "the worker process was ended by SIGKILL; see logs/worker.log"),
+        ("Leaves", "crashed", "the worker process exited with status 1: enough; see logs/worker.log"),
         ("Allocates", "out_of_memory", "MemoryError: no message"),
         ("AllocatesTooMuch", "out_of_memory", "Unable to allocate"),
         ("Raises", "crashed", "KeyError: 'no such weight'"),
     ],
 )
-def test_a_failing_class_has_a_status_and_a_reason(start, tmp_path, name, status, said):
+def test_a_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, said):
+    monkeypatch.chdir(tmp_path)
     worker = start(name)
     failure = failure_of(worker)
     assert failure.status == status
@@ -203,9 +204,10 @@ def test_another_source_tree_s_implementations_are_measured_by_this_harness(tmp_
         worker.close()
 
 
-def test_logs_of_several_processes_are_appended(start, tmp_path):
+def test_logs_of_several_processes_are_appended_and_only_its_own_part_is_a_process_s_reason(start, tmp_path):
     failure_of(start("Exits"))
     failure_of(start("Exits"))
+    assert "about to leave" not in failure_of(start("Killed")).reason
     assert (tmp_path / "logs" / "worker.log").read_text().count("about to leave") == 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -84,6 +85,7 @@ def test_no_requests_are_the_end():
         ({"implementation": "nope"}, "crashed", "there is no implementation 'nope'"),
         ({"implementation": "nomodule:Net"}, "crashed", "there is no module 'nomodule'"),
         ({"implementation": "tests.bench.fakes:Nope"}, "crashed", "has no class 'Nope'"),
+        ({"implementation": "tests.bench.fakes:FakeClock"}, "crashed", "FakeClock lacks precision, "),
         ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
     ],
 )
@@ -132,10 +134,23 @@ def test_any_other_exception_is_a_crash_with_its_place(capsys):
     except ValueError as error:
         described = main.describe(error)
     assert described["status"] == "crashed"
-    assert described["reason"].startswith("ValueError: first line (")
+    assert described["reason"].startswith("ValueError: first line second line (")
     assert "test_main.py:" in described["reason"]
     assert "second line" in capsys.readouterr().err
     assert main.describe(ValueError())["reason"].startswith("ValueError: no message")
+
+
+def test_a_long_message_is_cut_and_its_place_is_kept(capsys):
+    try:
+        raise ValueError("x" * 10_000)
+    except ValueError as error:
+        described = main.describe(error)
+    assert len(described["reason"]) < 600
+    assert re.search(r"test_main\.py:\d+\)$", described["reason"])
+
+
+def test_a_failure_s_reason_is_on_one_line():
+    assert main.describe(Failure("unavailable", "first\nsecond"))["reason"] == "first second"
 
 
 def test_a_failure_keeps_its_figures():

@@ -1,0 +1,32 @@
+"""What a process that died left in its log."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .worker.one_line import one_line
+
+READ_BYTES = 1 << 16
+MOST_CHARACTERS = 200
+
+
+def last_line(log: Path, start: int = 0) -> str:
+    """The last line that is not blank, from a position on: what was there before is of an earlier process.
+    Empty where there is none, or where the log cannot be read."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start, file.seek(0, os.SEEK_END) - READ_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = (one_line(line, MOST_CHARACTERS) for line in reversed(text.splitlines()))
+    return next((line for line in lines if line), "")
+
+
+def path_from_here(path: Path) -> str:
+    """As a user can open it: relative to the working folder where it lies below that, else absolute."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except (ValueError, OSError):  # the working folder may be gone
+        return str(path.absolute())

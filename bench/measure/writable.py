@@ -1,0 +1,32 @@
+"""Whether results can be written, asked before minutes are spent on them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from . import logs
+
+
+def complaint(folder: Path) -> str:
+    """Why no file can be made in a folder, which may have yet to be made itself; empty where one can.
+
+    A file without a name is made there and is gone at once: permissions do not tell of a full or read-only disk.
+    """
+    try:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            return ""
+    except OSError as error:
+        return f"cannot write to {logs.path_from_here(folder)}: {error.strerror}"
+
+
+def complaint_about_file(file: Path) -> str:
+    """Why a file cannot be written, in a folder that has to be there; empty where it can."""
+    if file.is_dir():
+        return f"{file} is a folder"
+    if file.exists():
+        return "" if os.access(file, os.W_OK) else f"cannot write to {file}"
+    folder = file.absolute().parent
+    return complaint(folder) if folder.is_dir() else f"{file}: there is no folder {folder}"

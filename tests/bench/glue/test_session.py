@@ -1,0 +1,79 @@
+"""What a session's tests come to where something ends its measuring early."""
+
+import pytest
+
+from bench.glue.options import Asked
+from bench.glue.session import BenchSession
+from bench.measure import session as measuring
+from bench.measure import writable
+from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, write_journal
+
+PLAN = plan_of_cells((NUMPY, TORCH))
+
+
+def session_of(results, **others):
+    return BenchSession(Asked(PLAN, results, None, (), **others), timed=True)
+
+
+def ending_by(error, records=()):
+    """Stands in for measuring: writes some records and is then ended by an error."""
+
+    def measure(plan, folder, *rest, **others):
+        if records:
+            write_journal(folder, records)
+        raise error
+
+    return measure
+
+
+def half_a_run():
+    """NumPy's first pass, before anything of PyTorch was measured."""
+    records = Story(PLAN, complete=False, passes=1).records()
+    later = next(place for place, one in enumerate(records) if getattr(one, "contender", "") == str(TORCH))
+    return records[:later]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug"), pytest.fail.Exception("Timeout")])
+def test_cells_that_were_measured_before_an_error_keep_their_samples_in_tests_and_table(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(measuring, "measure", ending_by(error, half_a_run()))
+    session = session_of(tmp_path)
+    with pytest.raises(type(error)):
+        session.measure(lambda progress: None)
+    session.measure(lambda progress: None)  # of the next test: it is not measured again
+    numpy, torch = (session.outcome(cell) for cell in PLAN.cells)
+    assert (numpy.status, len(numpy.samples)) == ("ok", 10)
+    assert torch.status == "not_run"
+    session.finish()
+    shown = "\n".join(session.summary())
+    assert "numpy" in shown
+    assert "torch: not_run" in shown
+
+
+def test_a_disk_that_is_full_is_one_line_of_the_first_test(tmp_path, monkeypatch):
+    monkeypatch.setattr(measuring, "measure", ending_by(OSError(28, "No space left on device")))
+    session = session_of(tmp_path)
+    with pytest.raises(pytest.fail.Exception, match=r"^measuring ended early: .*No space left on device$"):
+        session.measure(lambda progress: None)
+    assert session.outcome(PLAN.cells[0]).status == "not_run"
+    session.finish()
+    assert session.failed
+    assert session.summary()[0].startswith("warning   the results could not be written: ")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_results_that_cannot_be_written_are_one_line_before_anything_is_measured(tmp_path, monkeypatch, resumed):
+    session = session_of(tmp_path / "results")
+    session.check_writable()
+    assert not (tmp_path / "results").exists()
+    monkeypatch.setattr(writable.tempfile, "TemporaryFile", read_only)
+    monkeypatch.chdir(tmp_path)
+    if resumed:
+        session = BenchSession(Asked(PLAN, tmp_path / "results", tmp_path / "a run", ()), timed=True)
+    with pytest.raises(pytest.UsageError) as caught:
+        session.check_writable()
+    option, folder = ("--resume", "a run") if resumed else ("--results", "results")
+    assert str(caught.value).startswith(f"{option}: cannot write to {folder}: Read-only file system; ")
+
+
+def read_only(dir):
+    raise OSError(30, "Read-only file system")

@@ -1,0 +1,50 @@
+"""The last words of a process that died."""
+
+import pytest
+
+from bench.measure import logs
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"", ""),
+        (b"\n \n", ""),
+        (b"one\ntwo\n\n  \n", "two"),
+        (b"no newline at its end", "no newline at its end"),
+        (b"progress 1 %\rprogress 2 %\r", "progress 2 %"),
+        (b"\x1b[31mError\x1b[0m: bad\x00\n\x1b[0m\n", "Error: bad\\x00"),
+        (b"not UTF-8: \xff\n", "not UTF-8: \ufffd"),
+    ],
+)
+def test_the_last_line_that_is_not_blank_is_read(tmp_path, text, line):
+    (tmp_path / "log").write_bytes(text)
+    assert logs.last_line(tmp_path / "log") == line
+
+
+def test_what_an_earlier_process_wrote_is_not_this_one_s_last_line(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"the first process\n")
+    start = log.stat().st_size
+    assert logs.last_line(log, start) == ""
+    with log.open("ab") as file:
+        file.write(b"the second process\n")
+    assert logs.last_line(log, start) == "the second process"
+
+
+def test_a_long_line_is_cut_and_a_huge_log_is_not_read_whole(tmp_path):
+    (tmp_path / "log").write_bytes(b"x" * (3 * logs.READ_BYTES))
+    line = logs.last_line(tmp_path / "log")
+    assert set(line) == {"x", " ", "…"}
+    assert len(line) == logs.MOST_CHARACTERS
+
+
+def test_a_log_that_is_gone_has_no_last_line(tmp_path):
+    assert logs.last_line(tmp_path / "nowhere") == ""
+
+
+def test_a_path_below_the_working_folder_is_relative_and_another_is_absolute(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert logs.path_from_here(tmp_path / "here" / "runs" / "a.log") == "runs/a.log"
+    assert logs.path_from_here(tmp_path / "a.log") == str(tmp_path / "a.log")

@@ -1,0 +1,102 @@
+"""A reason of several lines, with characters that mean something elsewhere, wherever a reason is shown."""
+
+import csv
+import json
+import re
+
+import pytest
+
+import bench
+from bench.analyse import tables
+from bench.history import entries
+from bench.measure import journal
+from bench.measure.records import Ceiling, Failed, WorkerStarted
+from bench.plan.cells import Cell
+from bench.plan.sides import BASE, HEAD
+from bench.report import ab, ceilings, compare, files, markdown, page, terminal
+from bench.report.exports import formats
+from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, write_journal
+from tests.bench.report.exports.exported import exported
+from tests.bench.sides import compared
+
+ODD = "first | line\nsecond `line`\r\n\x1b[31mthird\x1b[0m\rfourth\x00 <b> \\"
+LINE = "first | line second `line` third fourth\\x00 <b> \\"
+ESCAPED = "first \\| line second \\`line\\` third fourth\\\\x00 \\<b> \\\\"
+
+
+@pytest.fixture
+def odd():
+    """A run of which every cell of one contender failed for that reason."""
+    plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE))
+    lost = {Cell(TORCH, shape, "step"): Outcome("crashed", ODD) for shape in (SMALL, LARGE)}
+    return Story(plan, outcomes=lost)
+
+
+def cells_of(row):
+    """Of a row of a Markdown table, as GitHub splits it."""
+    return re.split(r"(?<!\\)(?:\\\\)*\|", row.strip().strip("|"))
+
+
+def test_a_record_has_it_on_one_line_when_it_is_made_and_when_an_older_journal_is_read():
+    assert Failed(1, ["a"], "crashed", ODD).reason == LINE
+    assert Ceiling(1, 1, "a", reason=ODD).reason == LINE
+    older = json.dumps({"record": "Failed", "passage": 1, "cells": ["a"], "status": "crashed", "reason": ODD})
+    assert journal.decode(older, "here") == Failed(1, ["a"], "crashed", LINE)
+
+
+def test_what_a_contender_says_of_itself_is_on_one_line_as_well():
+    made = WorkerStarted(1, 1, "a", "my\nbackend", "1\n2", "CPython", "a\r\nGPU", "high\x00", 1, 0.1, 0.2)
+    assert (made.backend, made.backend_version, made.device_name) == ("my backend", "1 2", "a GPU")
+    assert made.precision == "high\\x00"
+
+
+def test_it_is_one_row_of_the_tables_and_one_line_of_the_terminal(odd, tmp_path):
+    files.write(write_journal(tmp_path, odd.records()))
+    text = (tmp_path / "timings.csv").read_text(encoding="utf-8")
+    assert len(text.splitlines()) == 1 + len(odd.plan.cells)
+    assert [row["reason"] for row in csv.DictReader(text.splitlines())] == ["", LINE, "", LINE]
+    assert f"torch: crashed, {LINE} (2 cells)" in terminal.page(odd.records()).splitlines()
+    [row] = [line for line in markdown.report(odd.records()).splitlines() if "third fourth" in line]
+    assert ESCAPED in row
+    assert len(cells_of(row)) == 4
+
+
+def test_a_table_without_its_journal_has_it_on_one_line(odd, tmp_path):
+    table = tables.timings(odd.records())
+    table["reason"] = table["reason"].astype(str).replace(LINE, ODD)
+    (tmp_path / "timings.csv").write_text(files.timings_csv(table), encoding="utf-8", newline="")
+    assert set(bench.load(tmp_path).timings["reason"].dropna()) - {""} == {LINE}
+
+
+def test_it_is_one_row_of_a_comparison():
+    records = compared(outcomes={(HEAD, "numpy"): Outcome("crashed", ODD)})
+    told = ab.comparison(records)
+    [row] = [line for line in compare.section(told).splitlines() if "third fourth" in line]
+    assert ESCAPED in row
+    assert len(cells_of(row)) == len(
+        cells_of(next(line for line in compare.section(told).splitlines() if "|:" in line))
+    )
+    assert sum("second" in line for line in compare.text(told).splitlines()) == 1
+    both = dict.fromkeys([(BASE, "numpy"), (HEAD, "numpy")], Outcome("crashed", ODD))
+    nothing = ab.comparison(compared(outcomes=both))
+    assert f"* numpy: crashed: {ESCAPED} (1 cell)" in compare.markdown(nothing).splitlines()
+
+
+def test_it_is_one_item_of_the_list_of_missing_ceilings():
+    record = Ceiling(1, 1, "numpy-cpu-float32", reason=ODD)
+    assert ceilings._missing([record]) == f"* Not from numpy-cpu-float32: {ESCAPED}"
+
+
+def test_it_is_one_line_of_the_history_and_of_every_export(odd):
+    assert {row.reason for row in entries.entry_of(odd.records()).untimed} == {LINE}
+    run = exported(odd)
+    rows = [json.loads(line) for line in formats.TEXTS["jsonl"](run).splitlines()]
+    assert [row["reason"] for row in rows if row["status"] == "crashed"] == [LINE, LINE]
+    assert len(formats.TEXTS["csv"](run).splitlines()) == 1 + len(odd.plan.cells)
+
+
+def test_a_fact_of_several_lines_is_one_row():
+    table = page.facts({"command": "`pytest -k 'a\nor b'`", "host": "a|b"})
+    assert len(table.splitlines()) == 4
+    assert "`pytest -k 'a or b'`" in table
+    assert "a\\|b" in table
