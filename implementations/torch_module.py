@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from .interface import Problem
@@ -17,8 +19,9 @@ class Net(TorchNet):
     def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
         super().__init__(problem, device, dtype)
         _, D_in, H, D_out = problem.shape
-        make = {"bias": False, "device": device, "dtype": getattr(torch, dtype)}
-        self.first, self.second = torch.nn.Linear(D_in, H, **make), torch.nn.Linear(H, D_out, **make)
+        options = {"bias": False, "device": device, "dtype": getattr(torch, dtype)}
+        make = partial(torch.nn.utils.skip_init, torch.nn.Linear, **options)  # random weights would be overwritten
+        self.first, self.second = make(D_in, H), make(H, D_out)
         self.model = torch.nn.Sequential(self.first, torch.nn.ReLU(), self.second)
         with torch.no_grad():
             self.first.weight.copy_(self.w1.T)

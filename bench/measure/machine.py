@@ -17,7 +17,7 @@ import psutil
 
 from bench.plan.plan import Machine
 
-MEASUREMENT = 1
+MEASUREMENT = 2
 """Of the way that is measured: one more whenever it changes what a timing comes to, so that no series spans it."""
 
 

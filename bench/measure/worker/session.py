@@ -101,7 +101,7 @@ class Session:
         self.layouts = random.Random(seed)
         self.timer = self._timer(phase)
         if inner is None:
-            inner, samples = self.timer.calibrate(samples)
+            inner, samples = self.timer.choose_inner(samples)
         self.inner, self.samples = inner, samples
         return {"inner": inner, "samples": samples}
 
@@ -132,7 +132,7 @@ class Session:
         """Processor seconds per second of a large product: whether a thread limit held."""
         self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1, seed=self.seed)
         timer = self._timer("forward")
-        timer.calibrate(samples=1)
+        timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)
         return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
 
