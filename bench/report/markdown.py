@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse import resolution, tables
-from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Record, RunEnded, WorkerStarted
+from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
@@ -278,6 +278,7 @@ def breakdown(records: Sequence[Record]) -> dict[str, float]:
         "imports": sum(start.wall_seconds for start in starts),
         "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
         "verifying": sum(p.verify_seconds for p in prepared),
+        "checking what was timed": sum(record.check_seconds for record in records if isinstance(record, Left)),
         "ceilings": sum(record.wall_seconds for record in records if isinstance(record, Ceiling)),
         "failing": sum(record.wall_seconds for record in records if isinstance(record, Failed)),
     }

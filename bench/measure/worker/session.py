@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,13 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import ceilings, layout, memory
+from . import aftercheck, ceilings, layout, memory, training
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
 PROBE_SIZE = 1536
+REPEATED_SECONDS = 0.02
+"""A training that takes longer is repeated step by step only in the process that verifies its contender."""
 
 
 class Failure(Exception):
@@ -41,6 +44,8 @@ class Session:
     slowdown: float = 0.0
     clocks: Clocks = field(default_factory=Clocks)
     timer: Timer | None = None
+    seconds: float | None = None
+    """Of the quickest iteration in the last block of the present cell."""
 
     def start(self, started: float) -> dict[str, Any]:
         """Import the backend and find the device; `started` is when NumPy's import, needed for all,
@@ -73,7 +78,7 @@ class Session:
         self.timer = None
         self.problem = Problem.random(*shape, seed=self.seed)
         self.problem.arrays(self.dtype)
-        self.steps = steps
+        self.steps, self.verifying = steps, check
         now = self.clocks.wall
         started = now()
         self._make().synchronize()
@@ -102,7 +107,7 @@ class Session:
         self.timer = self._timer(phase)
         if inner is None:
             inner, samples = self.timer.choose_inner(samples)
-        self.inner, self.samples = inner, samples
+        self.inner, self.samples, self.seconds = inner, samples, None
         return {"inner": inner, "samples": samples}
 
     def block(self) -> dict[str, Any]:
@@ -113,14 +118,29 @@ class Session:
         self.timer = self._timer(phase)
         rewarm_seconds = self.timer.rewarm()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
+        self.seconds = min(seconds)
+        if self.timer.trained:
+            self.training = training.Training.of(*self.timer.trained)
         return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds}
 
     def leave(self) -> dict[str, Any]:
-        """Be done with the phase; the most memory it held."""
+        """Be done with the phase; the most memory it held. Raises Failure where a block's work was not done."""
         assert self.timer, "enter comes before leave"
-        device_bytes = self.timer.net.peak_device_bytes()
-        self.timer = None
-        return {"host_bytes": memory.peak_bytes(), "device_bytes": device_bytes}
+        device_bytes, host_bytes = self.timer.net.peak_device_bytes(), memory.peak_bytes()
+        timer, self.timer = self.timer, None
+        started = self.clocks.wall()
+        if reason := next(self.reasons(timer), None):
+            raise Failure("wrong", reason)
+        check_seconds = self.clocks.wall() - started
+        return {"host_bytes": host_bytes, "device_bytes": device_bytes, "check_seconds": check_seconds}
+
+    def reasons(self, timer: Timer) -> Iterator[str]:
+        """Why the cell that was timed last is wrong, in words."""
+        if self.seconds is None:  # no block was asked for
+            return
+        yield from aftercheck.reasons(timer, self.seconds)
+        if timer.phase == "train" and (self.verifying or self.seconds <= REPEATED_SECONDS):
+            yield from training.reasons(self.training, self._make(), self.steps)
 
     def ceiling(self) -> dict[str, Any]:
         """The most that this backend gets out of its device."""

@@ -46,12 +46,23 @@ class Timer:
     def __init__(self, make: Callable[[], Any], phase: str, steps: int, clocks: Clocks, slowdown: float = 0.0) -> None:
         self.make, self.phase, self.steps, self.clocks = make, phase, steps, clocks
         self.net = make()
+        self.trained: tuple[Any, Any] | None = None
+        """Losses and weights that the last training returned."""
+        self.slowdown = slowdown
         if phase in ("backward", "update"):
             self.net.forward()
         if phase == "update":
             self.net.backward()
         self.net.synchronize()
         self._run = slowed(self._choose(), slowdown, clocks.wall) if slowdown else self._choose()
+
+    def of(self, net: Any) -> Timer:
+        """A timer like this one, of another net."""
+        return Timer(lambda: net, self.phase, self.steps, self.clocks, self.slowdown)
+
+    def run(self, inner: int) -> float:
+        """Seconds of so many iterations."""
+        return self._run(inner)
 
     def first_call(self) -> float:
         """Seconds of the phase's first iteration: compilation and all."""
@@ -160,6 +171,5 @@ class Timer:
         started = now()
         for _ in range(inner):
             net = self.make()
-            net.train(self.steps)
-            net.weights()
+            self.trained = net.train(self.steps), net.weights()
         return now() - started

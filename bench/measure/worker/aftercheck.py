@@ -1,0 +1,315 @@
+"""Whether a timed cell did its work: nothing left undone or kept from an earlier call, no state shared between nets,
+and results that are still right. Outside every clock that becomes a result.
+
+A busy machine must not make an honest net suspicious: times are compared in several tries, and one try that shows
+nothing clears the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from implementations import Problem
+
+from .reference import Check, Expected, pair, reference
+from .timing import Timer
+
+TRIES = 6
+"""A time is suspicious only if each of so many tries says so."""
+MOST_ITERATIONS = 64
+DRAIN_SECONDS = 1e-3
+"""Iterations that took so long when they were timed go before a reading, but no more than MOST_ITERATIONS."""
+UNDONE_SHARE = 0.2
+"""Of the time that iterations took, what a reading after them may take beyond a reading of an idle net."""
+IDLE_NETS = 3
+"""Whose weights are read to know what a reading takes."""
+IDLE_RATIO = 2.0
+"""Readings of an idle net differ by less than this factor."""
+KEPT_RATIO = 2.0
+"""A call after a change of the weights takes less than this many times what a repeated one takes."""
+SLACK_SECONDS = 1e-6
+"""Times that differ by less tell nothing."""
+CHANGES = 2
+"""Consecutive iterations of which each must change the weights: more than one, since every second may be skipped."""
+VISIBLE = 16.0
+"""A change is visible in weights from this many times their rounding on."""
+
+
+def reasons(timer: Timer, seconds: float) -> Iterator[str]:
+    """Why a cell that took `seconds` an iteration is wrong, in words; none for an honest one. `timer` has the net
+    of the last block."""
+    phase, net = timer.phase, timer.net
+    other = timer.make()
+    other.synchronize()
+    if not _alike(other.weights(), net.problem.arrays(net.dtype)[2:]):
+        yield "a new net does not start from the problem's weights: nets share state"
+        return
+    if phase != "train":
+        yield from _undone(timer.of(other), seconds, timer.make)
+    yield from _shared(net, other, phase)
+    if phase in ("step", "update"):
+        yield from _skipped(other, phase)
+        yield from _skipped(net, phase)
+    yield from {"forward": _forward, "backward": _backward, "update": _update}.get(phase, _step)(timer)
+
+
+def step_reasons(net: Any) -> Iterator[str]:
+    """Why the next step of a net is wrong."""
+    before = _copies(net.weights())
+    net.step()
+    net.synchronize()
+    after = _copies(net.weights())
+    expected = _expected(net, before)
+    target = _updated(expected)
+    yield from _failed(expected.weights(after, target, "a step"))
+
+
+def _undone(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[str]:
+    """Whether work is left after a synchronise, and done when a result is read: that of many iterations, or of the
+    last one where a lazy framework drops the results that nobody reads."""
+    many = max(1, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
+    readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted({many, 1}, reverse=True)}
+    allowance = 0.0
+    for _ in range(TRIES):
+        for iterations in list(readings):
+            reading = _reading(timer, iterations, allowance)
+            if reading.suspicious and not allowance:
+                # A first reading may have more to transfer than a repeated one: ask nets that are idle.
+                allowance = _idle_reading(timer, make)
+                reading = replace(reading, idle=max(reading.idle, allowance))
+            if reading.suspicious:
+                readings[iterations].append(reading)
+            else:
+                del readings[iterations]
+        if not readings:
+            return
+    yield str(min(next(iter(readings.values())), key=lambda reading: reading.first))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What it took to read a result after a phase's iterations."""
+
+    phase: str
+    iterations: int
+    spent: float
+    first: float
+    idle: float
+    """What it takes on an idle net, as far as is known."""
+
+    @property
+    def suspicious(self) -> bool:
+        return self.first > IDLE_RATIO * self.idle + UNDONE_SHARE * self.spent + SLACK_SECONDS
+
+    def __str__(self) -> str:
+        return (
+            f"work is left undone by synchronize: {self.iterations} × {self.phase} took {_text(self.spent)}, "
+            f"then reading the result {_text(self.first)}, against {_text(self.idle)} on an idle net"
+        )
+
+
+def _reading(timer: Timer, iterations: int, allowance: float) -> Reading:
+    read = _results(timer.net, timer.phase)
+    spent = timer.run(iterations)
+    first = _timed(timer, read)
+    again = _timed(timer, read)
+    return Reading(timer.phase, iterations, spent, first, max(again, allowance))
+
+
+def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:
+    """What a first reading of as many bytes takes at least: the weights of nets that were not asked for anything."""
+    net = timer.net
+    share = _bytes(_results(net, timer.phase)()) / _bytes(net.problem.arrays(net.dtype)[2:])
+    if share >= 1:
+        return share * _first_reading(timer, make)
+    tiny = Problem.random(1, 1, 1, 1)
+    latency = _first_reading(timer, lambda: type(net)(tiny, net.device, net.dtype))
+    return latency + share * _first_reading(timer, make)
+
+
+def _first_reading(timer: Timer, make: Callable[[], Any]) -> float:
+    """Of the weights of a new net."""
+    seconds = []
+    for _ in range(IDLE_NETS):
+        net = make()
+        net.synchronize()
+        seconds.append(_timed(timer, net.weights))
+    return min(seconds)
+
+
+def _shared(net: Any, other: Any, phase: str) -> Iterator[str]:
+    """Whether a step of another net changes this one."""
+    results = _results(net, phase)
+    before = _copies((*net.weights(), *results()))
+    _advance(other)
+    for old, new in zip(before, (*net.weights(), *results()), strict=True):
+        if not np.array_equal(old, new, equal_nan=True):
+            yield f"a step of another net changes what this one has after its {phase}: nets share state"
+            return
+
+
+def _skipped(net: Any, phase: str) -> Iterator[str]:
+    """Whether an iteration leaves weights as they are that it had to change."""
+    before = _copies(net.weights())
+    for _ in range(CHANGES):
+        getattr(net, phase)()
+        net.synchronize()
+        after = _copies(net.weights())
+        for i, (old, new) in enumerate(zip(before, after, strict=True)):
+            if np.array_equal(old, new) and _visible(net, phase, before, i):
+                yield f"w{i + 1} is the same before and after one {phase} of several: its update is skipped"
+                return
+        before = after
+
+
+def _visible(net: Any, phase: str, weights: tuple[np.ndarray, np.ndarray], i: int) -> bool:
+    """Whether an update has to change a weight by more than rounding hides."""
+    if phase == "update":
+        gradient = _copies(net.gradients())[i]
+    else:
+        expected = _expected(net, weights).reference
+        gradient = (expected.grad_w1, expected.grad_w2)[i]
+    hidden = VISIBLE * np.finfo(net.dtype).eps * np.abs(weights[i]).max()
+    return bool(net.problem.learning_rate * np.abs(gradient).max() > hidden)
+
+
+def _forward(timer: Timer) -> Iterator[str]:
+    net = timer.net
+    yield from _kept(timer, lambda changed: _advance(net, changed))
+    _advance(net)
+    weights = _copies(net.weights())
+    net.forward()
+    net.synchronize()
+    yield from _failed([_expected(net, weights, backward=False).prediction(net.prediction())])
+
+
+def _backward(timer: Timer) -> Iterator[str]:
+    net = timer.net
+
+    def prepare(changed: bool) -> None:
+        _advance(net, changed)
+        net.forward()
+        net.synchronize()
+
+    yield from _kept(timer, prepare)
+    _advance(net)
+    weights = _copies(net.weights())
+    net.forward()
+    net.backward()
+    net.synchronize()
+    yield from _failed(_expected(net, weights).gradients(net.gradients()))
+
+
+def _update(timer: Timer) -> Iterator[str]:
+    """Rate × gradient is subtracted. That the gradients are right is for the backward's cell to say."""
+    net = timer.net
+    before, gradients = _copies(net.weights()), _copies(net.gradients())
+    net.update()
+    net.synchronize()
+    rounding = float(np.finfo(net.dtype).eps)
+    for i, (old, gradient, new) in enumerate(zip(before, gradients, pair(net.weights()), strict=True)):
+        change = net.problem.learning_rate * gradient.astype(np.float64)
+        off = float(np.abs(np.asarray(new, np.float64) - (old - change)).max())
+        if not off <= 4 * rounding * float(np.abs(old).max() + np.abs(change).max()):
+            due = float(np.abs(change).max())
+            yield f"after the timed ones, an update of w{i + 1} is off by {off:.2g}; it had to change it by {due:.2g}"
+            return
+
+
+def _step(timer: Timer) -> Iterator[str]:
+    yield from step_reasons(timer.net)
+
+
+def _kept(timer: Timer, prepare: Callable[[bool], None]) -> Iterator[str]:
+    """Whether a call after a change of the weights takes so much longer than one that finds them unchanged that the
+    latter cannot have computed anything. `prepare(changed)` does the same before both, but for the update."""
+    net, phase = timer.net, timer.phase
+    quickest: dict[bool, float] = {}
+
+    def call() -> None:
+        getattr(net, phase)()
+        net.synchronize()
+
+    for _ in range(TRIES):
+        for changed in (True, False):
+            prepare(changed)
+            spent = _timed(timer, call)
+            quickest[changed] = min(spent, quickest.get(changed, spent))
+        if quickest[True] <= KEPT_RATIO * quickest[False] + SLACK_SECONDS:
+            return
+    yield (
+        f"{phase} takes {_text(quickest[True])} after a change of the weights, but {_text(quickest[False])} while they "
+        "are unchanged: it keeps what it had computed"
+    )
+
+
+def _advance(net: Any, update: bool = True) -> None:
+    """A step by its phases, or all of it but the update."""
+    net.forward()
+    net.backward()
+    if update:
+        net.update()
+    net.synchronize()
+
+
+def _results(net: Any, phase: str) -> Callable[[], tuple[Any, ...]]:
+    """Reads on the host what a phase computes."""
+    if phase == "forward":
+        return lambda: (net.prediction(),)
+    return lambda: tuple(net.gradients() if phase == "backward" else net.weights())
+
+
+def _expected(net: Any, weights: tuple[Any, ...], backward: bool = True) -> Expected:
+    start = reference(net, (weights[0], weights[1]))
+    start.forward()
+    if backward:
+        start.backward()
+    return Expected(net, start)
+
+
+def _updated(expected: Expected) -> tuple[np.ndarray, np.ndarray]:
+    start = expected.reference
+    return start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
+
+
+def _failed(checks: list[Check]) -> Iterator[str]:
+    for check in checks:
+        if not check.passed:
+            yield f"after the timed iterations it is no longer right: {check}"
+            return
+
+
+def _timed(timer: Timer, call: Callable[[], Any]) -> float:
+    now = timer.clocks.wall
+    started = now()
+    call()
+    return now() - started
+
+
+def _copies(tensors: Any) -> tuple[Any, ...]:
+    """What a getter returned may change with the net."""
+    return tuple(np.array(tensor) for tensor in tensors)
+
+
+def _alike(weights: Any, start: tuple[np.ndarray, ...]) -> bool:
+    rounding = 4 * float(np.finfo(start[0].dtype).eps)
+    return all(
+        one.shape == other.shape and np.allclose(one, other, rtol=rounding, atol=0)
+        for one, other in zip(_copies(pair(weights)), start, strict=True)
+    )
+
+
+def _bytes(tensors: Any) -> int:
+    return sum(np.asarray(tensor).nbytes for tensor in tensors)
+
+
+def _text(seconds: float) -> str:
+    """Three significant digits, in the unit that suits them."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
