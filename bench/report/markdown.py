@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse import resolution, tables
+from bench.analyse.suspicion import SUSPECT
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
@@ -70,7 +71,7 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
 
 def _fastest(timings: pd.DataFrame) -> str:
     """Per shape and phase, the ranking in groups that cannot be told apart."""
-    timed = timings[timings["status"] == "ok"]
+    timed = timings[timings["rank"].notna()]
     if timed.empty:
         return ""
     lines: list[dict[str, str]] = []
@@ -110,6 +111,7 @@ def _step_times(timings: pd.DataFrame) -> str:
         text=[
             units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
             + f", {units.significant(row.gflops)} GFLOP/s"
+            + (", suspect" if row.verdict == SUSPECT else "")
             for row in chosen.itertuples()
         ]
     )
@@ -189,9 +191,12 @@ def _failures(timings: pd.DataFrame) -> str:
     noted = timings[(timings["status"] == "ok") & timings["reason"].fillna("").ne("")]
     if bad.empty and noted.empty:
         return ""
+    outcomes = pd.concat([bad, noted])
+    is_suspect = outcomes["verdict"].astype("string").fillna("") == SUSPECT
+    outcomes = outcomes.assign(status=outcomes["status"].astype(str).mask(is_suspect, SUSPECT))
     lines = [
         {"contender": contender, "status": status, "reason": str(reason).replace("|", "\\|"), "cells": len(rows)}
-        for (contender, status, reason), rows in pd.concat([bad, noted]).groupby(
+        for (contender, status, reason), rows in outcomes.groupby(
             ["contender", "status", "reason"], sort=False, observed=True
         )
     ]

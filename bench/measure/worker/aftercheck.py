@@ -143,7 +143,13 @@ def _first_reading(timer: Timer, make: Callable[[], Any]) -> float:
 
 def _shared(net: Any, other: Any, phase: str) -> Iterator[str]:
     """Whether a step of another net changes this one."""
-    results = _results(net, phase)
+    if phase == "backward":
+        net.forward()
+    if phase in ("forward", "backward"):
+        _advance(other)  # from other weights, it comes to other results
+        getattr(net, phase)()
+        net.synchronize()
+    results = _results(net, "backward" if phase == "update" else phase)
     before = _copies((*net.weights(), *results()))
     _advance(other)
     for old, new in zip(before, (*net.weights(), *results()), strict=True):

@@ -140,13 +140,13 @@ class KeptBackward(Net):
 
 
 class SkipsLater(Net):
-    """Updates twenty times, and then no more."""
+    """Updates eight times, and then no more."""
 
     updates = 0
 
     def update(self) -> None:
         self.updates += 1
-        if self.updates <= 20:
+        if self.updates <= 8:
             super().update()
 
 
@@ -228,13 +228,13 @@ class TrainsShort(Net):
 
 
 class Degrades(Net):
-    """Halves its precision after twenty forwards."""
+    """Halves its precision after eight forwards."""
 
     forwards = 0
 
     def forward(self) -> None:
         self.forwards += 1
         super().forward()
-        if self.forwards > 20:
+        if self.forwards > 8:
             self.h_relu = self.h_relu.astype(np.float16).astype(self.dtype)
             self.y_pred = self.h_relu @ self.w2
