@@ -79,7 +79,7 @@ def reference(net: Any, weights: tuple[np.ndarray, np.ndarray], decide: Decide =
     """The network in float64 from a net's inputs and from the given weights."""
     x, y, *_ = net.problem.arrays(net.dtype)
     x, y, w1, w2 = (array.astype(np.float64) for array in (x, y, *weights))
-    spread = float(np.linalg.norm(x, axis=1).max() * np.linalg.norm(w1, axis=0).max())
+    spread = math.sqrt(np.einsum("nd,nd->n", x, x).max() * np.einsum("dh,dh->h", w1, w1).max())
     return Reference(x, y, w1, w2, net.problem.learning_rate, SAFETY * rounding_of(net) * spread, decide)
 
 
@@ -151,7 +151,7 @@ class Expected:
         units = self.reference.in_doubt.any(axis=0)
         if not units.any():
             return 0.0, 0.0
-        doubt = np.zeros_like(self.reference.w1)
+        doubt = np.zeros((self.reference.x.shape[1], len(units)))
         doubt[:, units] = np.abs(self.reference.x).T @ self.reference.in_doubt[:, units]
         return doubt, 0.0
 

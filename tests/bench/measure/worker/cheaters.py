@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -140,13 +141,13 @@ class KeptBackward(Net):
 
 
 class SkipsLater(Net):
-    """Updates eight times, and then no more."""
+    """Updates three times, and then no more."""
 
     updates = 0
 
     def update(self) -> None:
         self.updates += 1
-        if self.updates <= 8:
+        if self.updates <= 3:
             super().update()
 
 
@@ -157,7 +158,7 @@ class SkipsEverySecond(Net):
 
     def update(self) -> None:
         self.updates += 1
-        if self.updates <= 4 or self.updates % 2:
+        if self.updates <= 3 or self.updates % 2:
             super().update()
 
 
@@ -184,12 +185,12 @@ class Continuing(Net):
     """After the nets of its verification, a new net goes on with the weights of the last one of its shape."""
 
     last: ClassVar[dict[object, tuple[np.ndarray, np.ndarray]]] = {}
-    made = 0
+    made: ClassVar[Counter[object]] = Counter()
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        Continuing.made += 1
-        if Continuing.made > 8:
+        self.made[self.problem.shape] += 1
+        if self.made[self.problem.shape] > 6:
             self.w1, self.w2 = self.last.get(self.problem.shape, (self.w1, self.w2))
         self.last[self.problem.shape] = self.w1, self.w2
 
@@ -228,13 +229,13 @@ class TrainsShort(Net):
 
 
 class Degrades(Net):
-    """Halves its precision after eight forwards."""
+    """Halves its precision after three forwards."""
 
     forwards = 0
 
     def forward(self) -> None:
         self.forwards += 1
         super().forward()
-        if self.forwards > 8:
+        if self.forwards > 3:
             self.h_relu = self.h_relu.astype(np.float16).astype(self.dtype)
             self.y_pred = self.h_relu @ self.w2
