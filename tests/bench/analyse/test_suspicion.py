@@ -61,7 +61,7 @@ def test_times_below_the_ceiling_and_near_it_are_believed(factor):
 
 def test_a_single_pass_is_suspect_only_far_above_the_ceiling():
     assert rows(journal(0.08, passes=1)).loc["torch", "verdict"] == "unclear"
-    assert rows(journal(0.01, passes=1)).loc["torch", "verdict"] == "suspect"
+    assert rows(journal(0.001, passes=1)).loc["torch", "verdict"] == "suspect"
 
 
 def test_a_training_quicker_than_its_steps_is_suspect():
@@ -70,6 +70,12 @@ def test_a_training_quicker_than_its_steps_is_suspect():
     assert set(trained["verdict"]) == {"suspect"}
     assert trained["reason"].str.contains("but its 20000 steps take").any()
     assert suspicion.trusted(told).sum() == 2
+
+
+def test_two_passes_do_not_show_what_a_step_takes():
+    assert suspicion.trusted(
+        tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=20_000, passes=2))
+    ).all()
 
 
 @pytest.mark.parametrize("steps", [1, 100, 190])
