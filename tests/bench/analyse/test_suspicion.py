@@ -65,10 +65,10 @@ def test_a_single_pass_is_suspect_only_far_above_the_ceiling():
 
 
 def test_a_training_quicker_than_its_steps_is_suspect():
-    told = tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=2_000_000))
+    told = tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=1000, shapes=(LARGE,)))
     trained = told[told["phase"] == "train"]
     assert set(trained["verdict"]) == {"suspect"}
-    assert trained["reason"].str.contains("but its 2000000 steps take").any()
+    assert trained["reason"].str.contains("but its 1000 steps take").any()
     assert suspicion.trusted(told).sum() == 2
 
 
