@@ -9,7 +9,7 @@ from bench.analyse import runs, suspicion, tables
 from bench.history import entries
 from bench.measure.records import Ceiling, Record
 from bench.report import files, markdown, terminal
-from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, settled
+from tests.bench.made import LARGE, NUMPY, TORCH, Story, plan_of_cells, settled
 
 
 def journal(factor=1.0, phases=("step",), faked=TORCH, product=1e12, **others) -> list[Record]:
