@@ -196,16 +196,16 @@ class Continuing(Net):
 
 
 class ReturnsEarly(Net):
-    """Steps in a thread that no one waits for, once it has been verified."""
+    """Steps in a thread that no one waits for, after the three steps of its verification."""
 
     steps = 0
 
     def step(self) -> None:
         self.steps += 1
-        if self.steps <= 4:
+        if self.steps <= 3:
             super().step()
         else:
-            threading.Thread(target=super().step, daemon=True).start()
+            threading.Timer(0.02, super().step).start()
 
 
 class TrainsEarly(Net):
