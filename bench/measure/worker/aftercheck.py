@@ -36,6 +36,8 @@ SLACK_SECONDS = 1e-6
 """Times that differ by less tell nothing."""
 MOST_ROWS = 256
 """Of w1, that are compared in float64 in each process: others in each, so that a check is short at any shape."""
+COMPUTES_NOTHING = 2.0
+"""A call that computes nothing takes no longer than so many of a net with one weight in each layer."""
 CHANGES = 2
 """Consecutive iterations of which each must change the weights: more than one, since every second may be skipped."""
 VISIBLE = 16.0
@@ -264,10 +266,31 @@ def _kept(timer: Timer, prepare: Callable[[bool], None]) -> Iterator[str]:
             quickest[changed] = min(spent, quickest.get(changed, spent))
         if quickest[True] <= KEPT_RATIO * quickest[False] + SLACK_SECONDS:
             return
+    if quickest[False] > COMPUTES_NOTHING * _least_call(timer):
+        return  # it does something each time: threads that wait for others on a busy machine made the difference
     yield (
         f"{phase} takes {_text(quickest[True])} after a change of the weights, but {_text(quickest[False])} while they "
         "are unchanged: it keeps what it had computed"
     )
+
+
+def _least_call(timer: Timer) -> float:
+    """What a phase of a net of hardly any numbers takes, from weights that have changed."""
+    net, phase = timer.net, timer.phase
+    tiny = type(net)(Problem.random(1, 1, 1, 1), net.device, net.dtype)
+    seconds = []
+
+    def call() -> None:
+        getattr(tiny, phase)()
+        tiny.synchronize()
+
+    for _ in range(TRIES):
+        _advance(tiny)
+        if phase == "backward":
+            tiny.forward()
+            tiny.synchronize()
+        seconds.append(_timed(timer, call))
+    return min(seconds)
 
 
 def _advance(net: Any, update: bool = True) -> None:
