@@ -23,7 +23,11 @@ class Net(TwoLayerNet):
         super().__init__(problem, device, dtype)
         x, y, w1, w2 = (torch.from_numpy(array) for array in problem.arrays(dtype))
         self.x, self.y = x.to(device), y.to(device)
-        self.w1, self.w2 = w1.to(device, copy=True), w2.to(device, copy=True)
+        self.start_from(w1, w2)
+
+    def start_from(self, w1: torch.Tensor, w2: torch.Tensor) -> None:
+        """Copies of the problem's weights, which lie on the host, on the device."""
+        self.w1, self.w2 = w1.to(self.device, copy=True), w2.to(self.device, copy=True)
 
     def forward(self) -> None:
         self.h = self.x @ self.w1

@@ -16,16 +16,19 @@ class Net(TorchNet):
 
     def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
         super().__init__(problem, device, dtype)
-        _, D_in, H, D_out = problem.shape
-        make = {"bias": False, "device": device, "dtype": getattr(torch, dtype)}
-        self.first, self.second = torch.nn.Linear(D_in, H, **make), torch.nn.Linear(H, D_out, **make)
-        self.model = torch.nn.Sequential(self.first, torch.nn.ReLU(), self.second)
-        with torch.no_grad():
-            self.first.weight.copy_(self.w1.T)
-            self.second.weight.copy_(self.w2.T)
-        del self.w1, self.w2
         self.criterion = torch.nn.MSELoss(reduction="sum")
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.learning_rate)
+
+    def start_from(self, w1: torch.Tensor, w2: torch.Tensor) -> None:
+        self.first, self.second = self.layer(w1), self.layer(w2)
+        self.model = torch.nn.Sequential(self.first, torch.nn.ReLU(), self.second)
+
+    def layer(self, weights: torch.Tensor) -> torch.nn.Linear:
+        """A linear layer of these weights. On the device `meta` no random ones are drawn first."""
+        layer = torch.nn.Linear(*weights.shape, bias=False, device="meta")
+        transposed = weights.to(self.device).T.clone(memory_format=torch.contiguous_format)
+        layer.weight = torch.nn.Parameter(transposed)
+        return layer
 
     def forward(self) -> None:
         self.y_pred = self.model(self.x)

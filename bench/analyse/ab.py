@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bench.measure.records import PassChosen, Record
@@ -15,6 +15,7 @@ from . import tables
 from .changes import ABSENT, Change, Held, judge, pool
 from .gate import percent
 from .statistics import UNKNOWN, Estimate, confidence_after, estimate, floor, paired
+from .suspicion import SUSPECT
 from .tables import CellRecords
 
 
@@ -71,18 +72,21 @@ def _confirmed(change: Change, again: Change | None) -> Change:
 
 
 def _changes(records: Sequence[Record], plan: Plan, counted: Callable[[int], bool]) -> list[Change]:
+    impossible = tables.suspects(records)
     held: dict[Cell, dict[str, CellRecords]] = {}
     for one in tables.by_cell(records).values():
         held.setdefault(off(one.cell), {})[one.cell.contender.variant] = _only(one, counted)
-    return [_change(cell, sides.get(BASE), sides.get(HEAD), plan) for cell, sides in held.items()]
+    return [_change(cell, sides.get(BASE), sides.get(HEAD), plan, impossible) for cell, sides in held.items()]
 
 
 def _only(held: CellRecords, counted: Callable[[int], bool]) -> CellRecords:
     return replace(held, blocks=[block for block in held.blocks if counted(block.passage)])
 
 
-def _change(cell: Cell, base: CellRecords | None, head: CellRecords | None, plan: Plan) -> Change:
-    change = Change(cell, _held(base, plan), _held(head, plan))
+def _change(
+    cell: Cell, base: CellRecords | None, head: CellRecords | None, plan: Plan, impossible: Mapping[str, str]
+) -> Change:
+    change = Change(cell, _held(base, plan, impossible), _held(head, plan, impossible))
     if not base or not head or change.base.status != "ok" or change.head.status != "ok":
         return change
     before, after = _floors(base), _floors(head)
@@ -93,13 +97,15 @@ def _change(cell: Cell, base: CellRecords | None, head: CellRecords | None, plan
     return replace(change, ratio=ratio, typical=typical)
 
 
-def _held(held: CellRecords | None, plan: Plan) -> Held:
+def _held(held: CellRecords | None, plan: Plan, impossible: Mapping[str, str]) -> Held:
     if held is None:
         return ABSENT
     if held.failed:
         return Held(held.failed.status, held.failed.reason)
     if not held.blocks:
         return Held("not_run", "the run ended before its first block")
+    if held.cell.key in impossible:
+        return Held(SUSPECT, impossible[held.cell.key])
     return Held("ok", "", _of(_floors(held), plan), _of(_typicals(held), plan))
 
 

@@ -12,6 +12,7 @@ from bench.plan.looks import FIRST as FEWEST
 
 from .pooling import pooled
 from .statistics import MIN_EFFECT, UNKNOWN, Estimate, verdicts
+from .suspicion import SUSPECT
 
 VERDICTS = ("slower", "wrong", "missing", "unclear", "faster", "fixed", "same", "untimed")
 """`wrong`: on head. `missing`: a row of one side only, or timed on base only, or one that base lacks what it takes to
@@ -130,6 +131,9 @@ def _without_ratio(change: Change) -> tuple[str, str] | None:
         return "missing", "only in head" + (f", {_told(head)}" if head.status != "ok" else "")
     if head.status == ABSENT.status:
         return "missing", "only in base" + (f", {_told(base)}" if base.status != "ok" else "")
+    if SUSPECT in (base.status, head.status) and {base.status, head.status} <= {SUSPECT, "ok"}:
+        side = ("head", head) if head.status == SUSPECT else ("base", base)
+        return "unclear", f"in {side[0]} {_told(side[1])}"
     if base.status == head.status == "ok":
         passes = change.ratio.passes
         few = f"{passes} pass{'' if passes == 1 else 'es'}, and fewer than {FEWEST} decide nothing"

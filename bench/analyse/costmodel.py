@@ -20,6 +20,7 @@ from bench.plan.cells import Shape, flops
 from bench.plan.work import unavoidable_bytes
 
 from .statistics import CONFIDENCE
+from .suspicion import trusted
 
 LEVEL = 0.90
 """Of a prediction's interval."""
@@ -151,7 +152,7 @@ class CostModel:
 def measured(timings: pd.DataFrame) -> list[Measured]:
     """The cells of a run that have a time, by contender and phase, in the order they first stand."""
     found = []
-    timed = timings[timings["status"] == "ok"].drop_duplicates([*KEY, *AXES, "phase"])
+    timed = timings[trusted(timings)].drop_duplicates([*KEY, *AXES, "phase"])
     for _, rows in timed.groupby([*KEY, "phase"], sort=False, observed=True):
         first = rows.iloc[0]
         shapes = tuple(Shape(*map(int, sizes)) for sizes in rows[AXES].to_numpy())

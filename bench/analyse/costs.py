@@ -17,6 +17,7 @@ from bench.plan.cells import Cell, Contender, Shape
 
 from . import standing, tables
 from .statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed, typical
+from .suspicion import SUSPECT
 from .tables import CellRecords
 
 SHORTEST = 1e-9
@@ -93,7 +94,7 @@ def costs(records: Sequence[Record]) -> list[Costs]:
     plan = plan_of(tables.started(records))
     groups: dict[tuple[Contender, Shape], dict[str, CellRecords]] = defaultdict(dict)
     for key, cell in held.items():
-        if rows[key]["status"] == "ok":
+        if rows[key]["status"] == "ok" and rows[key]["verdict"] != SUSPECT:
             groups[cell.cell.contender, cell.cell.shape][cell.cell.phase] = cell
     steps = {group["step"].cell.key: group["step"] for group in groups.values() if "step" in group}
     timed = {key: rows[key] for key in steps}

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from .statistics import Blocks, Estimate, paired
+from .suspicion import trusted
 
 AXES = ("N", "D_in", "H")
 """Along which winners are looked for."""
@@ -97,7 +98,7 @@ def _cells(
     blocks = blocks_of(samples if phases is None else samples[samples["phase"].isin([*phases])])
     cells: Cells = {}
     called: dict[Runner, str] = {}
-    for index, row in timings[timings["status"] == "ok"].iterrows():
+    for index, row in timings[trusted(timings)].iterrows():
         # Where a limit did not hold, `threads` is not the limit and finds no samples: it is comparable to nobody.
         found = blocks.get((*(row[name] for name in KEY), *(int(row[name]) for name in SIZES), row["phase"]))
         if found is None:

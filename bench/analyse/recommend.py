@@ -20,6 +20,7 @@ from .costmodel import AXES, KEY, LEVEL, Validation, Who
 from .costs import costs
 from .runs import Run
 from .statistics import CONFIDENCE, Blocks, Estimate, paired
+from .suspicion import SUSPECT, trusted
 
 Starts = Mapping[tuple[Who, Shape], Estimate]
 """Seconds from a process's import to the end of its first step, where nothing ran in it before."""
@@ -159,7 +160,7 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 def _at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
     """The rows of the very cell, by contender."""
-    there = timings[(timings["status"] == "ok") & (timings["phase"] == question.phase)]
+    there = timings[trusted(timings) & (timings["phase"] == question.phase)]
     for axis in AXES:
         there = there[there[axis] == getattr(question.shape, axis)]
     return {_who(row): row for _, row in there.drop_duplicates(KEY).iterrows()}
@@ -167,10 +168,15 @@ def _at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
 
 def _failed_at(timings: pd.DataFrame, question: Question) -> dict[Who, str]:
     """Contenders that were tried at the very cell and have no time there, and why."""
-    there = timings[~timings["status"].isin(["ok", "not_run"]) & (timings["phase"] == question.phase)]
+    lacking = ~trusted(timings) & (timings["status"] != "not_run")
+    there = timings[lacking & (timings["phase"] == question.phase)]
     for axis in AXES:
         there = there[there[axis] == getattr(question.shape, axis)]
-    return {_who(row): f"{row['status']} at this very cell, {row['reason']}" for _, row in there.iterrows()}
+    return {_who(row): f"{_outcome(row)} at this very cell, {row['reason']}" for _, row in there.iterrows()}
+
+
+def _outcome(row: pd.Series) -> str:
+    return SUSPECT if row["status"] == "ok" else str(row["status"])
 
 
 def _left_out(missing: Sequence[costmodel.Measured], failed: dict[Who, str]) -> list[str]:
@@ -205,7 +211,7 @@ def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question, 
     """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work."""
     if question.steps is None:
         return row
-    mine = timings[(timings["status"] == "ok") & (timings["phase"] == question.phase)]
+    mine = timings[trusted(timings) & (timings["phase"] == question.phase)]
     for name in KEY:
         mine = mine[mine[name] == row[name]]
     work = [log(flops(Shape(*(int(size) for size in sizes)), question.phase)) for sizes in mine[AXES].to_numpy()]

@@ -17,7 +17,7 @@ from bench.measure.records import Record
 from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
-from . import ceilings, environments, kernels, runs, tables
+from . import ceilings, environments, kernels, runs, suspicion, tables
 from .statistics import MIN_EFFECT, confidence_after, estimate, floor, typical
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
@@ -95,7 +95,7 @@ def of_records(records: Sequence[Record]) -> RunSide:
     cells = []
     for cell, (_, row) in zip(plan.cells, tables.timings(records).iterrows(), strict=True):
         mine = held[cell.key]
-        per_pass = mine.per_pass() if row["status"] == "ok" else {}
+        per_pass = mine.per_pass() if _status(row) == "ok" else {}
         limits = {
             passage: max(most.compute_seconds(cell, plan.steps), most.bandwidth_seconds(cell, plan.steps))
             for passage, most in found.get(cell.contender.place, {}).items()
@@ -108,7 +108,7 @@ def of_records(records: Sequence[Record]) -> RunSide:
         cells.append(
             CellSide(
                 Cell(_limited(cell.contender, plan.threads(cell.contender)), cell.shape, cell.phase),
-                row["status"],
+                _status(row),
                 row["reason"],
                 _facts(row, plan.steps) | {name: ", ".join(sorted(some)) for name, some in told.items() if some},
                 environment=environments.of_workers(mine.workers),
@@ -149,7 +149,7 @@ def of_tables(run: runs.Run) -> RunSide:
         cells.append(
             CellSide(
                 Cell(contender, shape, row["phase"]),
-                row["status"],
+                _status(row),
                 "" if pd.isna(row["reason"]) else row["reason"],
                 _facts(row, plan.get("steps")),
                 environment=run.info.get("environment"),
@@ -167,6 +167,11 @@ def of_tables(run: runs.Run) -> RunSide:
         plan.get("min_effect", MIN_EFFECT),
         [(pattern, effect) for pattern, effect in plan.get("min_effects", ())],
     )
+
+
+def _status(row: pd.Series) -> str:
+    """Of a cell whose time cannot be true, `suspect`: it is no side of a ratio."""
+    return suspicion.SUSPECT if str(row["verdict"]) == suspicion.SUSPECT else str(row["status"])
 
 
 def _check_one_sided(run: runs.Run) -> None:

@@ -26,7 +26,7 @@ from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
-from . import csvfiles, disturbance, resolution, standing
+from . import csvfiles, disturbance, resolution, standing, suspicion
 from .ceilings import BOUNDS, RESOLUTION, Limits, closeness, limits, unsteadiness
 from .memo import once
 from .statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
@@ -117,7 +117,7 @@ SAMPLES: dict[str, str] = {
 }
 """The columns of `samples.csv.gz`. `threads` is the limit that was set."""
 ORDERED = {"phase": list(PHASES), "status": list(STATUSES), "dtype": list(DTYPES), "bound": list(BOUNDS)}
-ORDERED |= {name: ["faster", "same", "slower", "unclear"] for name in ("verdict", "verdict_floor")}
+ORDERED |= {name: ["faster", "same", "slower", "unclear", suspicion.SUSPECT] for name in ("verdict", "verdict_floor")}
 BUSY_BEYOND_LIMIT = 1.25
 """Processor seconds per second, over the limit, from which a thread limit did not hold."""
 
@@ -206,9 +206,11 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
     head = started(records)
     plan = plan_of(head)
     rows = _rows(records, plan, head)
+    _against_ceilings(rows, plan, limits(records))
+    suspicion.set_aside(rows, plan)
     standing.compare(rows, plan)
     standing.rank(rows, plan)
-    _against_ceilings(rows, plan, limits(records))
+    suspicion.give_verdicts(rows)
     for row in rows:
         row |= {name: csvfiles.storable(value) for name, value in row.items() if isinstance(value, str)}
     return typed(pd.DataFrame(rows, columns=[*TIMINGS]), TIMINGS)
@@ -361,12 +363,22 @@ def _peak_bytes(held: CellRecords) -> int | None:
     return max((peak for peak in peaks if peak is not None), default=None)
 
 
+def suspects(records: Sequence[Record]) -> dict[str, str]:
+    """By cell key, why a time cannot be true."""
+    table = timings(records)
+    cells = plan_of(started(records)).cells
+    wrong = ~suspicion.trusted(table) & (table["status"] == "ok")
+    return {cell.key: str(reason) for cell, reason, yes in zip(cells, table["reason"], wrong, strict=True) if yes}
+
+
 def undecided(records: Sequence[Record]) -> set[str]:
     """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`,
     and whose time is not precise enough to leave it at that; with them those they are compared with."""
     head = started(records)
     plan = plan_of(head)
     rows = _rows(records, plan, head)
+    _against_ceilings(rows, plan, limits(records))
+    suspicion.set_aside(rows, plan)
     return standing.undecided(rows, plan)
 
 
@@ -377,6 +389,7 @@ def _against_ceilings(rows: list[dict[str, Any]], plan: Plan, found: Mapping[Pla
         if row["status"] == "ok" and here:
             close = closeness(cell, row["_per_pass"], row["_within"], here, plan.steps)
             row["ceiling_fraction"], row["bound"] = close.fraction.value, close.bound
+            row["_ceiling_fraction"] = close.fraction
 
 
 def _median(values: Iterable[float]) -> float:

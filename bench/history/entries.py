@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.analyse import environments, kernels, tables
 from bench.analyse.statistics import estimate, floor, typical
+from bench.analyse.suspicion import SUSPECT
 from bench.measure import machine
 from bench.measure.records import Record, RunStarted
 from bench.measure.session import plan_of
@@ -74,12 +75,19 @@ def entry_of(records: Sequence[Record]) -> Entry:
         raise ValueError(f"{head.run} was cut off, and only whole runs are kept")
     if plan.sides:
         raise ValueError(f"{head.run} compares two sides, of which each may be of any revision")
+    suspects = tables.suspects(records)
     return Entry(
         head.run,
         head.started,
         plan.adaptive,
-        tuple(_timed(one, plan, head) for one in held if one.blocks and not one.failed),
-        tuple(_untimed(one, plan, head) for one in held if one.failed or not one.blocks),
+        tuple(
+            _timed(one, plan, head) for one in held if one.blocks and not one.failed and one.cell.key not in suspects
+        ),
+        tuple(
+            _untimed(one, plan, head, suspects.get(one.cell.key, ""))
+            for one in held
+            if one.failed or not one.blocks or one.cell.key in suspects
+        ),
     )
 
 
@@ -113,8 +121,11 @@ def _timed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
     )
 
 
-def _untimed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Untimed:
+def _untimed(held: tables.CellRecords, plan: Plan, head: RunStarted, impossible: str = "") -> Untimed:
+    """Of a cell that has no time, or one that cannot be true, which `impossible` tells."""
     status, reason = (held.failed.status, held.failed.reason) if held.failed else ("not_run", "")
+    if impossible:
+        status, reason = SUSPECT, impossible
     conditions = _json(_conditions(held.cell, plan, head))
     return Untimed(held.cell.key, _json(asdict(held.cell)), conditions, status, reason, plan.min_effect_of(held.cell))
 

@@ -137,6 +137,8 @@ class Left:
     cell: str
     host_bytes: int | None
     device_bytes: int | None
+    check_seconds: float = 0.0
+    """Of checking, after its blocks, that their work was done."""
 
 
 @dataclass(frozen=True)

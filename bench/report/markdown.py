@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse import resolution, tables
-from bench.measure.records import Block, Ceiling, Entered, Failed, Prepared, Record, RunEnded, WorkerStarted
+from bench.analyse.suspicion import SUSPECT
+from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
 from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
@@ -71,7 +72,7 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
 
 def _fastest(timings: pd.DataFrame) -> str:
     """Per shape and phase, the ranking in groups that cannot be told apart."""
-    timed = timings[timings["status"] == "ok"]
+    timed = timings[timings["rank"].notna()]
     if timed.empty:
         return ""
     lines: list[dict[str, str]] = []
@@ -111,6 +112,7 @@ def _step_times(timings: pd.DataFrame) -> str:
         text=[
             units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
             + f"{disturbance.mark(row.reason)}, {units.significant(row.gflops)} GFLOP/s"
+            + (", suspect" if row.verdict == SUSPECT else "")
             for row in chosen.itertuples()
         ]
     )
@@ -190,9 +192,12 @@ def _failures(timings: pd.DataFrame) -> str:
     noted = timings[(timings["status"] == "ok") & timings["reason"].fillna("").ne("")]
     if bad.empty and noted.empty:
         return ""
+    outcomes = pd.concat([bad, noted])
+    is_suspect = outcomes["verdict"].astype("string").fillna("") == SUSPECT
+    outcomes = outcomes.assign(status=outcomes["status"].astype(str).mask(is_suspect, SUSPECT))
     lines = [
         {"contender": contender, "status": status, "reason": page.escaped(str(reason)), "cells": len(rows)}
-        for (contender, status, reason), rows in pd.concat([bad, noted]).groupby(
+        for (contender, status, reason), rows in outcomes.groupby(
             ["contender", "status", "reason"], sort=False, observed=True
         )
     ]
@@ -280,6 +285,7 @@ def breakdown(records: Sequence[Record]) -> dict[str, float]:
         "imports": sum(start.wall_seconds for start in starts),
         "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
         "verifying": sum(p.verify_seconds for p in prepared),
+        "checking what was timed": sum(record.check_seconds for record in records if isinstance(record, Left)),
         "ceilings": sum(record.wall_seconds for record in records if isinstance(record, Ceiling)),
         "failing": sum(record.wall_seconds for record in records if isinstance(record, Failed)),
     }

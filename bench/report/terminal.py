@@ -8,6 +8,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from bench.analyse import tables
+from bench.analyse.suspicion import SUSPECT
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 
@@ -58,7 +59,11 @@ def summary(timings: pd.DataFrame, baseline: str) -> str:
     failed = timings[timings["status"] != "ok"].assign(contender=names)
     reasons = failed.groupby(["contender", "status", "reason"], sort=False, observed=True).size()
     lines = [f"{name}: {status}, {reason} ({_cells(count)})" for (name, status, reason), count in reasons.items()]
-    return "\n\n".join(parts + (["\n".join(["Not timed:", *lines])] if lines else []))
+    suspects = timings[timings["verdict"] == SUSPECT]
+    doubts = [f"{names[index]}: {row['phase']} {row['reason']}" for index, row in suspects.iterrows()]
+    parts += ["\n".join(["Not timed:", *lines])] if lines else []
+    parts += ["\n".join(["Suspect, and compared with nothing:", *doubts])] if doubts else []
+    return "\n\n".join(parts)
 
 
 def _fastest_first(rows: pd.DataFrame) -> list[tuple[int, pd.Series]]:

@@ -80,10 +80,11 @@ class FakeNet:
     def train(self, steps: int) -> None:
         self._do("train", steps)
 
-    def weights(self) -> None:
+    def weights(self) -> tuple[()]:
         self.synchronize()
         self._do("weights")
         self.synchronize()
+        return ()
 
     def synchronize(self) -> None:
         self.clock.spend(self.owed)

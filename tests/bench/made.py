@@ -30,6 +30,8 @@ SPREAD = (0.99, 0.995, 1.0, 1.02, 1.1)
 DRIFT = (1.0, 1.01, 0.99, 1.005, 0.995)
 """Of the passes, repeated."""
 INNER = 16
+STEPS = 100
+"""That a train of a made run takes as long as, which is more than any of its plans asks for."""
 MACHINE = {
     "cpu": "Model Processor",
     "processors": 4,
@@ -58,7 +60,7 @@ def plan_of_cells(
 def settled(cell: Cell, passage: int) -> float:
     """Seconds of the middle sample: torch is twice as fast as numpy, and every pass drifts a little."""
     per_flop = {"numpy": 16e-12, "torch": 8e-12}.get(cell.contender.implementation, 4e-12)
-    work = cell.shape.N * cell.shape.D_in * cell.shape.H * (4 if cell.phase == "step" else 2)
+    work = cell.shape.N * cell.shape.D_in * cell.shape.H * {"step": 4, "train": 4 * STEPS}.get(cell.phase, 2)
     return work * per_flop * DRIFT[(passage - 1) % len(DRIFT)]
 
 

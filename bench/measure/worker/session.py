@@ -9,6 +9,7 @@ import platform
 import random
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import ceilings, contract, environment, exceptions, kernels, layout, memory
+from . import aftercheck, ceilings, contract, environment, exceptions, kernels, layout, memory, training
 from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
@@ -25,6 +26,11 @@ from .verify import Check, verify, worst
 PROBE_SIZE = 1536
 NOT_HERE = (ImportError, OSError, RuntimeError, AssertionError)
 """What frameworks raise that lack a library, a driver or a device."""
+CHECK_SHARE = 0.02
+"""Of the time that a process spends in blocks, what checking them may take until cells go without. In the process that
+verifies its contender each cell is checked; phases and shapes come in another order in each, and so do the checks."""
+REPEATED_SECONDS = 0.02
+"""A training that takes longer is repeated step by step only in the process that verifies its contender."""
 
 
 class Failure(Exception):
@@ -46,6 +52,11 @@ class Session:
     slowdown: float = 0.0
     clocks: Clocks = field(default_factory=Clocks)
     timer: Timer | None = None
+    seconds: float | None = None
+    """Of the quickest iteration in the last block of the present cell."""
+    verifying: bool = False
+    block_seconds: float = 0.0
+    check_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.monitor = Monitor(self.clocks)
@@ -88,7 +99,7 @@ class Session:
         self.timer = None
         self.problem = Problem.random(*shape, seed=self.seed)
         self.problem.arrays(self.dtype)
-        self.steps = steps
+        self.steps, self.verifying = steps, check
         now = self.clocks.wall
         started = now()
         self._make().synchronize()
@@ -116,13 +127,14 @@ class Session:
         self.layouts = random.Random(seed)
         self.timer = self._timer(phase)
         if inner is None:
-            inner, samples = self.timer.calibrate(samples)
-        self.inner, self.samples = inner, samples
+            inner, samples = self.timer.choose_inner(samples)
+        self.inner, self.samples, self.seconds = inner, samples, None
         return {"inner": inner, "samples": samples}
 
     def block(self) -> dict[str, Any]:
         """Re-warm and take a block of samples, of a net that lies elsewhere than the last block's."""
         assert self.timer, "enter comes before block"
+        started = self.clocks.wall()
         phase, self.timer = self.timer.phase, None
         self.holes = layout.scatter(self.layouts)
         self.timer = self._timer(phase)
@@ -130,14 +142,33 @@ class Session:
         before = self.monitor.read()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
         taken = self.monitor.since(before)
+        self.block_seconds += self.clocks.wall() - started
+        self.seconds = min(seconds)
+        if self.timer.trained:
+            self.training = training.Training.of(*self.timer.trained)
         return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds, **taken}
 
     def leave(self) -> dict[str, Any]:
-        """Be done with the phase; the most memory it held."""
+        """Be done with the phase; the most memory it held. Raises Failure where a block's work was not done."""
         assert self.timer, "enter comes before leave"
-        device_bytes = self.timer.net.peak_device_bytes()
-        self.timer = None
-        return {"host_bytes": memory.peak_bytes(), "device_bytes": device_bytes}
+        device_bytes, host_bytes = self.timer.net.peak_device_bytes(), memory.peak_bytes()
+        timer, self.timer = self.timer, None
+        check_seconds = 0.0
+        if self.verifying or self.check_seconds <= CHECK_SHARE * self.block_seconds:
+            started = self.clocks.wall()
+            if reason := next(self.reasons(timer), None):
+                raise Failure("wrong", reason)
+            check_seconds = self.clocks.wall() - started
+            self.check_seconds += check_seconds
+        return {"host_bytes": host_bytes, "device_bytes": device_bytes, "check_seconds": check_seconds}
+
+    def reasons(self, timer: Timer) -> Iterator[str]:
+        """Why the cell that was timed last is wrong, in words."""
+        if self.seconds is None:  # no block was asked for
+            return
+        yield from aftercheck.reasons(timer, self.seconds)
+        if timer.phase == "train" and (self.verifying or self.seconds <= REPEATED_SECONDS):
+            yield from training.reasons(self.training, self._make(), self.steps)
 
     def ceiling(self) -> dict[str, Any]:
         """The most that this backend gets out of its device."""
@@ -149,7 +180,7 @@ class Session:
         """Processor seconds per second of a large product: whether a thread limit held."""
         self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1, seed=self.seed)
         timer = self._timer("forward")
-        timer.calibrate(samples=1)
+        timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)
         return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
 

@@ -1,10 +1,11 @@
-"""The clock's side of a cell: calibration, re-warming, and samples that end in a synchronise."""
+"""The clock's side of a cell: choosing `inner`, re-warming, and samples that end in a synchronise."""
 
 from __future__ import annotations
 
 import gc
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,20 @@ from .slowed import slowed
 
 SAMPLE_SECONDS = 2e-3
 """Aimed at for one sample: far above any clock's resolution, short beside a scheduler's quantum."""
+SYNCHRONIZE_SHARE = 0.002
+"""Of a sample, the most that its one synchronise may take; samples are longer where it would take more."""
+SYNCHRONIZE_BATCHES, SYNCHRONIZE_CALLS = 5, 10
+"""How often a synchronise of an idle net is timed, and the calls of each time."""
+LEAST_BATCHES = 3
+"""`inner` rests on at least so many batches of iterations,"""
+ENOUGH_SECONDS = 10.0
+"""or on fewer that take so long: `inner` is 1 then in any case."""
 BLOCK_SECONDS = 45e-3
 """A cell whose samples would take longer than this in a block takes fewer, and at least one."""
 REWARM_SECONDS = 8e-3
 """Before every block: long enough for caches and thread pools to come back after a stop."""
 WARM_SECONDS = 40e-3
-"""Before a cell is calibrated."""
+"""Before a cell's `inner` is chosen."""
 MOST_INNER = 1_000_000
 
 
@@ -37,6 +46,9 @@ class Timer:
     def __init__(self, make: Callable[[], Any], phase: str, steps: int, clocks: Clocks, slowdown: float = 0.0) -> None:
         self.make, self.phase, self.steps, self.clocks = make, phase, steps, clocks
         self.net = make()
+        self.trained: tuple[Any, Any] | None = None
+        """Losses and weights that the last training returned."""
+        self.slowdown = slowdown
         if phase in ("backward", "update"):
             self.net.forward()
         if phase == "update":
@@ -44,15 +56,42 @@ class Timer:
         self.net.synchronize()
         self._run = slowed(self._choose(), slowdown, clocks.wall) if slowdown else self._choose()
 
+    def of(self, net: Any) -> Timer:
+        """A timer like this one, of another net."""
+        return Timer(lambda: net, self.phase, self.steps, self.clocks, self.slowdown)
+
+    def run(self, inner: int) -> float:
+        """Seconds of so many iterations."""
+        return self._run(inner)
+
     def first_call(self) -> float:
         """Seconds of the phase's first iteration: compilation and all."""
         return self._run(1)
 
-    def calibrate(self, samples: int) -> tuple[int, int]:
+    def choose_inner(self, samples: int) -> tuple[int, int]:
         """(inner, samples in a block), after warming up."""
-        quickest = self._warm(WARM_SECONDS, self._run)
-        inner = min(MOST_INNER, max(1, math.ceil(SAMPLE_SECONDS / max(quickest, 1e-9))))
-        return inner, max(1, min(samples, int(BLOCK_SECONDS / max(inner * quickest, 1e-9))))
+        quickest = max(self._warm(WARM_SECONDS, self._run, LEAST_BATCHES), 1e-9)
+        inner = min(MOST_INNER, max(1, math.ceil(self.sample_seconds() / quickest)))
+        return inner, max(1, min(samples, int(BLOCK_SECONDS / (inner * quickest))))
+
+    def sample_seconds(self) -> float:
+        """What one sample is to take at least. A training ends with its weights on the host, which its users wait
+        for as well, and has no synchronise besides."""
+        if self.phase == "train":
+            return SAMPLE_SECONDS
+        return max(SAMPLE_SECONDS, self.synchronize_seconds() / SYNCHRONIZE_SHARE)
+
+    def synchronize_seconds(self) -> float:
+        """What a synchronise takes that has nothing to wait for."""
+        synchronize, now = self.net.synchronize, self.clocks.wall
+        synchronize()
+        batches = []
+        for _ in range(SYNCHRONIZE_BATCHES):
+            started = now()
+            for _ in range(SYNCHRONIZE_CALLS):
+                synchronize()
+            batches.append((now() - started) / SYNCHRONIZE_CALLS)
+        return min(batches)
 
     def rewarm(self) -> float:
         """Warm up again after a stop; the seconds it took."""
@@ -74,17 +113,26 @@ class Timer:
             if collecting:
                 gc.enable()
 
-    def _warm(self, seconds: float, run: Callable[[int], float]) -> float:
-        """Iterate for that long, at least once; the quickest iteration."""
-        quickest, batch = math.inf, 1
+    def _warm(self, seconds: float, run: Callable[[int], float], least: int = 1) -> float:
+        """Iterate for that long, in at least so many batches unless an iteration is slow; the quickest iteration.
+
+        Batches grow until reading the clock is not what is timed, and only the largest count: a single
+        iteration may have been interrupted.
+        """
+        spent_in: dict[int, list[float]] = defaultdict(list)
+        batch = 1
         end = self.clocks.wall() + seconds
         while True:
             spent = run(batch)
-            quickest = min(quickest, spent / batch)
-            if self.clocks.wall() >= end:
-                return quickest
-            if spent < seconds / 20:
-                batch *= 2  # so that reading the clock is not what is timed
+            spent_in[batch].append(spent)
+            if spent < seconds / 20 and batch < MOST_INNER:
+                batch *= 2
+            elif self.clocks.wall() >= end and self._enough(spent_in[batch], least):
+                return min(spent_in[batch]) / batch
+
+    @staticmethod
+    def _enough(spent: list[float], least: int) -> bool:
+        return len(spent) >= least or sum(spent) >= ENOUGH_SECONDS
 
     def _choose(self) -> Callable[[int], float]:
         if self.phase == "train":
@@ -123,6 +171,5 @@ class Timer:
         started = now()
         for _ in range(inner):
             net = self.make()
-            net.train(self.steps)
-            net.weights()
+            self.trained = net.train(self.steps), net.weights()
         return now() - started

@@ -34,7 +34,8 @@ def cost(cell, passage):
     """Torch and jax are nearly alike, numpy starts sooner and then is slower."""
     fixed, per_flop = COST[cell.contender.implementation]
     work = flops(cell.shape, cell.phase) * per_flop + unavoidable_bytes(cell.shape, cell.phase, 4) * 2e-11
-    return (fixed + work) * DRIFT[cell.contender.implementation][passage - 1]
+    steps = 50 if cell.phase == "train" else 1
+    return steps * (fixed + work) * DRIFT[cell.contender.implementation][passage - 1]
 
 
 def story(contenders=(NUMPY, TORCH, JAX), shapes=tuple(SHAPES), phases=("forward", "step"), **others):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import weakref
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from bench.measure.worker.session import Session
 from bench.measure.worker.timing import (
     BLOCK_SECONDS,
+    LEAST_BATCHES,
     MOST_INNER,
     REWARM_SECONDS,
     SAMPLE_SECONDS,
+    SYNCHRONIZE_SHARE,
     WARM_SECONDS,
     Clocks,
     Timer,
@@ -96,10 +99,10 @@ def test_an_update_has_the_gradients_it_needs_before_the_clock_runs():
 @pytest.mark.parametrize("kind", [FakeNet, GraphNet])
 @pytest.mark.parametrize("micros", [1, 5, 64, 700])
 @pytest.mark.parametrize("phase", ["forward", "backward"])
-def test_calibration_aims_at_the_seconds_of_a_sample(phase, micros, kind):
+def test_inner_is_chosen_for_the_seconds_of_a_sample(phase, micros, kind):
     timer, clock, _ = timer_of(phase, kind, **{phase: micros * MICRO})
     before = clock.now
-    inner, samples = timer.calibrate(15)
+    inner, samples = timer.choose_inner(15)
     assert SAMPLE_SECONDS <= inner * micros * MICRO < SAMPLE_SECONDS + micros * MICRO
     assert samples == 15
     assert clock.now - before >= WARM_SECONDS
@@ -110,7 +113,7 @@ def test_calibration_aims_at_the_seconds_of_a_sample(phase, micros, kind):
 )
 def test_slow_cells_take_fewer_samples_and_at_least_one(seconds, samples):
     timer, _, _ = timer_of("step", step=seconds)
-    inner, taken = timer.calibrate(15)
+    inner, taken = timer.choose_inner(15)
     assert inner == (2 if seconds < SAMPLE_SECONDS else 1)
     assert taken == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
     assert inner * taken * seconds <= max(BLOCK_SECONDS, seconds)
@@ -118,7 +121,7 @@ def test_slow_cells_take_fewer_samples_and_at_least_one(seconds, samples):
 
 def test_a_slow_cell_is_called_once_to_be_calibrated_and_once_to_be_warm_again():
     timer, _, nets = timer_of("step", step=50.0)
-    timer.calibrate(15)
+    timer.choose_inner(15)
     assert nets[0].calls.count("step") == 1
     timer.rewarm()
     assert nets[0].calls.count("step") == 2
@@ -129,7 +132,56 @@ def test_a_phase_too_quick_for_any_clock_has_a_bounded_number_of_iterations():
     ticking = timer.clocks.wall
     timer.clocks = Clocks(lambda: ticking.spend(1e-4) or ticking(), ticking)
     timer._run = lambda inner: inner * 1e-12
-    assert timer.calibrate(15)[0] == MOST_INNER
+    assert timer.choose_inner(15)[0] == MOST_INNER
+
+
+def interrupted(timer, clock, seconds, at):
+    """The timer's iterations, of which the one of that number, from 0, has an interruption in it."""
+    advance, count = timer.net.step, iter(range(10**9))
+
+    def step():
+        advance()
+        clock.spend(seconds if next(count) == at else 0.0)
+
+    timer._run = timer._repeat(step)
+
+
+@pytest.mark.parametrize("seconds", [4e-3, 5e-2, 2.0])
+@pytest.mark.parametrize("at", [0, 1, 2, 20, 60])
+def test_an_interrupted_iteration_does_not_change_inner(at, seconds):
+    timer, clock, _ = timer_of("step", step=256 * MICRO)
+    interrupted(timer, clock, seconds, at)
+    assert timer.choose_inner(15) == (9, 15)
+
+
+def test_inner_rests_on_a_few_batches_where_an_iteration_is_not_slow():
+    timer, _, nets = timer_of("step", step=0.25)
+    timer.choose_inner(15)
+    assert nets[0].calls.count("step") == LEAST_BATCHES
+
+
+class Awaited(FakeNet):
+    """A net whose synchronise takes a while even if there is nothing to wait for."""
+
+    def synchronize(self):
+        super().synchronize()
+        self.clock.spend(self.costs["synchronize"])
+
+
+@pytest.mark.parametrize("micros", [0, 1, 9, 40])
+@pytest.mark.parametrize("step", [1, 16, 3000])
+def test_samples_are_so_long_that_a_synchronise_hardly_counts(step, micros):
+    timer, _, _ = timer_of("step", Awaited, step=step * MICRO, synchronize=micros * MICRO)
+    inner, samples = timer.choose_inner(15)
+    assert timer.synchronize_seconds() == micros * MICRO
+    assert micros <= SYNCHRONIZE_SHARE * inner * step * 1.05
+    assert inner * step * MICRO >= SAMPLE_SECONDS * 0.95
+    assert samples * inner * step * MICRO <= BLOCK_SECONDS
+
+
+def test_a_training_has_no_synchronise_to_make_little_of():
+    timer, _, _ = timer_of("train", Awaited, synchronize=4096 * MICRO)
+    assert timer.sample_seconds() == SAMPLE_SECONDS
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -147,6 +199,7 @@ def session_of(**costs):
     clock, nets = FakeClock(), []
     asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
     asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
+    asked.check_seconds = math.inf  # these nets have no numbers to check
 
     def net_class(*_):
         nets.append(FakeNet(clock, **{**COSTS, **costs}))
@@ -171,7 +224,7 @@ def test_a_session_rewarms_before_every_block_and_keeps_the_inner_it_is_given(ph
     assert asked.timer is None
 
 
-def test_a_session_calibrates_when_it_is_given_no_inner():
+def test_a_session_chooses_inner_when_it_is_given_none():
     asked, _, _ = session_of()
     assert asked.enter("step", samples=3) == {"inner": 17, "samples": 3}
     assert len(asked.block()["seconds"]) == 3

@@ -1,0 +1,241 @@
+"""Classes that are right when they are verified, and do not do the work that is timed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from implementations.numpy_ import Net
+
+
+class Queueing(Net):
+    """Its phases only queue what a getter does."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.queue: list[Callable[[], None]] = []
+
+    def forward(self) -> None:
+        self.queue.append(super().forward)
+
+    def backward(self) -> None:
+        self.queue.append(super().backward)
+
+    def update(self) -> None:
+        self.queue.append(super().update)
+
+    def work(self) -> None:
+        queue, self.queue = self.queue, []
+        for phase in queue:
+            phase()
+
+    def loss(self) -> Any:
+        self.work()
+        return super().loss()
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        self.work()
+        return super().weights()
+
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        self.work()
+        return super().gradients()
+
+    def prediction(self) -> np.ndarray:
+        self.work()
+        return super().prediction()
+
+
+class Unsynchronized(Net):
+    """An honest wrapper of a framework that evaluates lazily, whose author forgot `synchronize`: each phase writes
+    down how its values follow from others, and reading one evaluates what it needs."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.first, self.second = Value(lambda: self.w1.copy()), Value(lambda: self.w2.copy())
+
+    def forward(self) -> None:
+        x, first, second = self.x, self.first, self.second
+        self.hidden = hidden = Value(lambda: x @ first.read())
+        self.active = active = Value(lambda: np.maximum(hidden.read(), 0))
+        self.predicted = Value(lambda: active.read() @ second.read())
+
+    def backward(self) -> None:
+        x, y, second, hidden, active, predicted = (
+            *(self.x, self.y, self.second),
+            *(self.hidden, self.active, self.predicted),
+        )
+        off = Value(lambda: 2 * (predicted.read() - y))
+        self.gradient2 = Value(lambda: active.read().T @ off.read())
+        self.gradient1 = Value(lambda: x.T @ ((off.read() @ second.read().T) * (hidden.read() > 0)))
+
+    def update(self) -> None:
+        rate, first, second = self.learning_rate, self.first, self.second
+        gradient1, gradient2 = self.gradient1, self.gradient2
+        self.first = Value(lambda: first.read() - rate * gradient1.read(), first)
+        self.second = Value(lambda: second.read() - rate * gradient2.read(), second)
+
+    def loss(self) -> Any:
+        return np.square(self.predicted.read() - self.y).sum()
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.first.read(), self.second.read()
+
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.gradient1.read(), self.gradient2.read()
+
+    def prediction(self) -> np.ndarray:
+        return self.predicted.read()
+
+
+class Value:
+    """Evaluated when it is read, after what it follows, so that a long series does not nest."""
+
+    def __init__(self, evaluate: Callable[[], np.ndarray], after: Value | None = None) -> None:
+        self.evaluate: Callable[[], np.ndarray] | None = evaluate
+        self.after = after
+        self.value: Any = None
+
+    def read(self) -> np.ndarray:
+        waiting, series = self, []
+        while waiting is not None and waiting.evaluate:
+            series.append(waiting)
+            waiting = waiting.after
+        for value in reversed(series):
+            value.value, value.evaluate, value.after = value.evaluate(), None, None
+        return self.value
+
+
+class KeptForward(Net):
+    """Computes its forward anew only where the weights have changed."""
+
+    changed = True
+
+    def forward(self) -> None:
+        if self.changed:
+            super().forward()
+            self.changed = False
+
+    def update(self) -> None:
+        super().update()
+        self.changed = True
+
+
+class KeptBackward(Net):
+    """Computes its gradients anew only where the weights have changed."""
+
+    changed = True
+
+    def backward(self) -> None:
+        if self.changed:
+            super().backward()
+            self.changed = False
+
+    def update(self) -> None:
+        super().update()
+        self.changed = True
+
+
+class SkipsLater(Net):
+    """Updates three times, and then no more."""
+
+    updates = 0
+
+    def update(self) -> None:
+        self.updates += 1
+        if self.updates <= 3:
+            super().update()
+
+
+class SkipsEverySecond(Net):
+    """Leaves out every second update once it has been verified."""
+
+    updates = 0
+
+    def update(self) -> None:
+        self.updates += 1
+        if self.updates <= 3 or self.updates % 2:
+            super().update()
+
+
+class Shared(Net):
+    """All nets of the class write their predictions, and their gradients, into the same arrays."""
+
+    common: ClassVar[dict[object, np.ndarray]] = {}
+
+    def share(self, name: str, tensor: np.ndarray) -> np.ndarray:
+        kept = self.common.setdefault((name, tensor.shape, tensor.dtype), tensor)
+        kept[...] = tensor
+        return kept
+
+    def forward(self) -> None:
+        super().forward()
+        self.y_pred = self.share("y_pred", self.y_pred)
+
+    def backward(self) -> None:
+        super().backward()
+        self.grad_w1, self.grad_w2 = self.share("grad_w1", self.grad_w1), self.share("grad_w2", self.grad_w2)
+
+
+class Continuing(Net):
+    """After the nets of its verification, a new net goes on with the weights of the last one of its shape."""
+
+    last: ClassVar[dict[object, tuple[np.ndarray, np.ndarray]]] = {}
+    made: ClassVar[Counter[object]] = Counter()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.made[self.problem.shape] += 1
+        if self.made[self.problem.shape] > 6:
+            self.w1, self.w2 = self.last.get(self.problem.shape, (self.w1, self.w2))
+        self.last[self.problem.shape] = self.w1, self.w2
+
+
+class ReturnsEarly(Net):
+    """Steps in a thread that no one waits for, after the three steps of its verification."""
+
+    steps = 0
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps <= 3:
+            super().step()
+        else:
+            threading.Timer(0.02, super().step).start()
+
+
+class TrainsEarly(Net):
+    """Returns from a long training while a thread goes on with it."""
+
+    def train(self, steps: int) -> np.ndarray:
+        if steps <= 3:
+            return super().train(steps)
+        losses = super().train(3)
+        thread = threading.Thread(target=super().train, args=(steps - 3,), daemon=True)
+        thread.start()
+        return np.concatenate([losses, np.full(steps - 3, losses[-1], self.dtype)])
+
+
+class TrainsShort(Net):
+    """Does three steps of any training, and makes up the other losses."""
+
+    def train(self, steps: int) -> np.ndarray:
+        losses = super().train(min(steps, 3))
+        return np.concatenate([losses, losses[-1] * 0.9 ** np.arange(1, steps - 2)]).astype(self.dtype)
+
+
+class Degrades(Net):
+    """Halves its precision after three forwards."""
+
+    forwards = 0
+
+    def forward(self) -> None:
+        self.forwards += 1
+        super().forward()
+        if self.forwards > 3:
+            self.h_relu = self.h_relu.astype(np.float16).astype(self.dtype)
+            self.y_pred = self.h_relu @ self.w2

@@ -1,0 +1,178 @@
+"""Contenders that do not do the work that is timed are named; honest ones never are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.measure import journal, session
+from bench.measure.records import Failed, Left
+from bench.measure.worker import aftercheck
+from bench.measure.worker.timing import Clocks, Timer
+from bench.plan.cells import PHASES, Cell, Contender, Shape
+from implementations import Problem, numpy_
+from tests.bench.fakes import MICRO, FakeClock, plan_of
+
+HERE = Path(__file__).parent
+SHAPES = (Shape(64, 1000, 100), Shape(200, 300, 100), Shape(128, 500, 50, 5))
+APART = ("forward", "backward", "update")
+UNDONE = (
+    r"work is left undone by synchronize: \d+ × {phase} took \S+ .?s, then reading the result \S+ .?s, "
+    r"against \S+ .?s on an idle net"
+)
+KEPT = r"{phase} takes \S+ .?s after a change of the weights, but \S+ .?s while they are unchanged: it keeps"
+SKIPPED = r"w\d is the same before and after one {phase} of several: its update is skipped"
+NOT_RIGHT = r"after the timed iterations it is no longer right: .*: error \S+, tolerance"
+NOT_SUBTRACTED = r"after the timed ones, an update of w\d is off by \S+; it had to change it by"
+SHARED = r"nets share state"
+UNTRAINED = r"train\(25\) returned \S+ as its last loss; 25 × step come to"
+CHEATERS = {
+    "Queueing": ((*APART, "step"), UNDONE),
+    "Unsynchronized": ((*APART, "step"), UNDONE),
+    "KeptForward": (("forward",), KEPT),
+    "KeptBackward": (("backward",), KEPT),
+    "SkipsLater": (("update", "step"), f"{SKIPPED}|{NOT_RIGHT}"),
+    "SkipsEverySecond": (("update", "step"), f"{SKIPPED}|{NOT_RIGHT}|{NOT_SUBTRACTED}"),
+    "Shared": (APART, SHARED),
+    "Continuing": (("update", "step"), SHARED),
+    "ReturnsEarly": (("step",), f"{SKIPPED}|{NOT_RIGHT}"),
+    "TrainsEarly": (("train",), UNTRAINED),
+    "TrainsShort": (("train",), UNTRAINED),
+    "Degrades": (("forward", "step"), NOT_RIGHT),
+}
+
+
+@pytest.mark.parametrize("name", CHEATERS)
+def test_a_contender_that_does_not_do_its_work_is_wrong_with_the_reason(name, tmp_path):
+    phases, reason = CHEATERS[name]
+    contenders = [Contender(f"cheaters:{name}", "cpu", "float32", threads) for threads in (1, "all")]
+    cells = [Cell(contender, shape, phase) for phase in phases for shape in SHAPES for contender in contenders]
+    plan = replace(plan_of(passes=1, rounds=1, samples=15, steps=25), cells=tuple(cells))
+    session.measure(plan, tmp_path, [str(HERE)])
+    failed = {key: record for record in journal.read(tmp_path) if isinstance(record, Failed) for key in record.cells}
+    for cell in cells:
+        assert cell.key in failed, f"{cell.key} passed"
+        assert failed[cell.key].status == "wrong", failed[cell.key].reason
+        assert re.search(reason.format(phase=cell.phase), failed[cell.key].reason), failed[cell.key].reason
+
+
+def test_what_the_checks_took_is_in_the_journal(tmp_path):
+    contenders = [Contender("numpy", "cpu", dtype) for dtype in ("float32", "float64")]
+    cells = [Cell(contender, Shape(8, 5, 6), phase) for phase in PHASES for contender in contenders]
+    session.measure(replace(plan_of(passes=1, rounds=1, samples=2), cells=tuple(cells)), tmp_path)
+    left = [record for record in journal.read(tmp_path) if isinstance(record, Left)]
+    assert [record for record in journal.read(tmp_path) if isinstance(record, Failed)] == []
+    assert len(left) == len(cells)
+    assert all(record.check_seconds > 0 for record in left)
+
+
+class Priced(numpy_.Net):
+    """A right net, whose calls and readings cost seconds on a clock."""
+
+    common = FakeClock()
+
+    def __init__(self, problem, device, dtype, clock=None, costs=None):
+        super().__init__(problem, device, dtype)
+        self.clock, self.costs = clock or self.common, costs or {"share": 1}
+        self.owed = 0.0
+
+    def pay(self, name):
+        self.clock.spend(self.costs.get(name, 0.0) * MICRO)
+
+    def forward(self):
+        super().forward()
+        self.pay("forward")
+        self.owed += self.costs.get("owed", 0.0) * MICRO
+
+    def prediction(self):
+        self.pay("reading")
+        self.clock.spend(self.owed)
+        self.owed = 0.0
+        return super().prediction()
+
+
+def reasons_of(kind, phase="forward", seconds=64 * MICRO, noise=None, **costs):
+    Priced.common = clock = FakeClock()
+    problem = Problem.random(8, 12, 6, 5)
+    timer = Timer(lambda: kind(problem, "cpu", "float64", clock, costs), phase, 2, Clocks(noise or clock, clock))
+    return [*aftercheck.reasons(timer, seconds)]
+
+
+@pytest.mark.parametrize("phase", [*APART, "step"])
+def test_an_honest_net_has_nothing_to_answer_for(phase):
+    assert reasons_of(Priced, phase, forward=64, reading=16) == []
+
+
+def test_a_reading_that_takes_longer_once_is_no_work_left_undone():
+    class Interrupted(Priced):
+        readings = 0
+
+        def prediction(self):
+            Interrupted.readings += 1
+            if Interrupted.readings % 2 and Interrupted.readings < 2 * aftercheck.TRIES:
+                self.clock.spend(1.0)
+            return super().prediction()
+
+    assert reasons_of(Interrupted, forward=64, reading=16) == []
+
+
+@pytest.mark.parametrize(("owed", "undone"), [(0, False), (1, False), (64, True), (4096, True)])
+def test_work_that_a_reading_does_is_told_with_both_times(owed, undone):
+    told = reasons_of(Priced, forward=16, reading=1, owed=owed, seconds=16 * MICRO)
+    assert bool(told) == undone
+    if undone:
+        assert re.match(UNDONE.format(phase="forward"), told[0])
+
+
+class Remembering(Priced):
+    """Pays only a share of its forward where the weights have not changed, and next to nothing if it is tiny."""
+
+    seen = None
+
+    def forward(self):
+        unchanged = self.seen is not None and np.array_equal(self.seen, self.w1)
+        self.seen = self.w1.copy()
+        numpy_.Net.forward(self)
+        price = TINY if self.problem.shape == (1, 1, 1, 1) else self.costs["forward"]
+        self.clock.spend(price * MICRO * (self.costs["share"] if unchanged else 1))
+
+
+TINY = 4
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1, False), (0.3, False), (0.2, False), (1 / 64, True), (0, True)])
+def test_a_forward_that_takes_no_time_while_the_weights_are_unchanged_keeps_its_result(share, kept):
+    told = reasons_of(Remembering, forward=256, share=share)
+    assert bool(told) == kept
+    if kept:
+        assert re.match(KEPT.format(phase="forward"), told[0])
+
+
+def test_weights_that_no_gradient_moves_are_not_skipped():
+    class Dead(Priced):
+        """All of whose hidden units are off."""
+
+        def __init__(self, problem, device, dtype, clock=None, costs=None):
+            still = Problem(np.abs(problem.x), problem.y, -np.abs(problem.w1), problem.w2, problem.learning_rate)
+            super().__init__(still, device, dtype, clock, costs)
+
+    assert reasons_of(Dead, "step") == []
+    assert reasons_of(Dead, "update") == []
+
+
+def test_the_checks_leave_a_result_that_is_not_a_number_wrong():
+    class Overflows(Priced):
+        calls = 0
+
+        def forward(self):
+            super().forward()
+            self.calls += 1
+            if self.calls > 4:
+                self.y_pred = self.y_pred * np.nan
+
+    (reason,) = reasons_of(Overflows)[:1]
+    assert "NaN" in reason
