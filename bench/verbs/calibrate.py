@@ -39,6 +39,7 @@ def run(asked: argparse.Namespace) -> Any:
     for line in busy.warnings(busy.share()):
         print(line)
     folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
+    print("Timed; finding out what runs of many cells would have found takes another minute or two.", flush=True)
     found = calibration.analyse(*map(journal.read, folders))
     found["set_aside"] = set_aside.trial(journal.read(folders[0]))
     kept = calibrations.store(asked.results, found["machine"], found)
