@@ -84,10 +84,11 @@ def _from_csv(path: Path) -> Run:
             what = f"{status!r} is no status" if status else "the row has no status"
             raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
     timings[missing] = None
-    timings["reason"] = timings["reason"].map(lambda reason: one_line(str(reason)), na_action="ignore")
+    table = _typed(path, timings, tables.TIMINGS)
+    table["reason"] = table["reason"].map(one_line, na_action="ignore").astype(tables.TEXT)
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
-        _typed(path, timings, tables.TIMINGS),
+        table,
         _samples_beside(path),
         _info_beside(path),
     )

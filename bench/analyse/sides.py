@@ -154,7 +154,7 @@ def of_tables(run: runs.Run) -> RunSide:
                 _facts(row, plan.get("steps")),
                 environment=run.info.get("environment"),
                 limit=_limit(row),
-                **_by_pass(per_pass),
+                **_by_pass(per_pass if _status(row) == "ok" else {}),
             )
         )
     return RunSide(

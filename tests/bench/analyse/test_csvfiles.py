@@ -17,6 +17,7 @@ import bench
 from bench.analyse import csvfiles, tables
 from bench.measure import journal
 from bench.measure.records import Block, WorkerStarted
+from bench.measure.worker.one_line import one_line
 from bench.report import files
 from bench.report.exports import cells, formats
 from tests.bench.made import MACHINE, NUMPY, Outcome, Story, plan_of_cells, records, steady, story, write_journal
@@ -66,7 +67,7 @@ def test_text_that_looks_like_something_else_is_read_as_text(tmp_path, text):
     made = records_with_text(text)
     read = texts_of(without_journal(tmp_path, made).timings)
     assert read == texts_of(tables.timings(made))
-    assert (read[0]["source"], read[1]["reason"]) == (text, text)
+    assert (read[0]["source"], read[1]["reason"]) == (text, one_line(text))
 
 
 @pytest.mark.parametrize("text", ["21102e0", "nan", "007"])
@@ -157,8 +158,8 @@ def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
     table.loc[1, "N"] = "6.5"
     table.to_csv(folder / "timings.csv", index=False)
     path = folder / "timings.csv"
-    # The first row has five texts of two lines.
-    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:8: column 'N' has '6.5', which is no whole number"):
+    # The source of the first row has two lines.
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:4: column 'N' has '6.5', which is no whole number"):
         bench.load(path)
 
 

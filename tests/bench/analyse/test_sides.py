@@ -85,7 +85,8 @@ def written(tmp_path):
     plan = plan_of_cells((ONE, NUMPY, replace(TORCH, threads=1)), (SMALL, LARGE), ("step", "train"))
 
     def seconds(cell, passage):
-        return (1e-3 if cell.contender == ONE else 2e-3) * (1 + passage / 100) * cell.shape.N
+        steps = plan.steps if cell.phase == "train" and cell.shape == SMALL else 1  # at the other, it is suspect
+        return (1e-3 if cell.contender == ONE else 2e-3) * (1 + passage / 100) * cell.shape.N * steps
 
     folder = write_journal(tmp_path / "run", Story(plan, seconds, busy={ONE: 1.9}).records())
     files.write(folder)
@@ -106,6 +107,8 @@ def test_a_csv_and_its_samples_are_the_same_side_as_the_journal(written):
             assert one.floors == pytest.approx(other.floors)
             assert one.typicals == pytest.approx(other.typicals)
             assert one.facts == {name: value for name, value in other.facts.items() if name != "blas"}
+        assert {one.status for one in from_csv.cells if one.floors} == {"ok"}
+        assert {one.status for one in from_csv.cells} == {"ok", "suspect"}
         (written / journal.FILE).unlink(missing_ok=True)
 
 
