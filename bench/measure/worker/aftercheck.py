@@ -238,9 +238,9 @@ def _step(timer: Timer, other: Any) -> Iterator[str]:
 
 def _unread(net: Any) -> Iterator[str]:
     """Whether steps between which nothing is read come to what another net's steps come to from the same weights."""
-    before, problem = _copies(net.weights()), net.problem
+    problem, before = net.problem, _copies(net.weights())
     x, y, *_ = problem.arrays(net.dtype)
-    same = Problem(problem.x, problem.y, *before, problem.learning_rate, {net.dtype: (x, y, *before)})
+    same = replace(problem, w1=before[0], w2=before[1], _casts={net.dtype: (x, y, *before)})
     other = type(net)(same, net.device, net.dtype)
     for each in (other, net):
         for _ in range(UNREAD):

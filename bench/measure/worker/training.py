@@ -85,9 +85,10 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
 def _kept(net: Any, steps: int, seconds: float, now: Callable[[], float], seed: int) -> Iterator[str]:
     """Whether a training keeps what it had computed: one of numbers that it has not met before comes to another loss
     than theirs, or takes so much longer that one of the timed numbers cannot have computed anything."""
+    N, D_in, H, D_out = net.problem.shape
     spent = []
     for other in range(1, TRIES + 1):
-        problem = Problem.random(*net.problem.shape, seed=seed + other)
+        problem = Problem.random(N, D_in, H, D_out, seed=seed + other)
         start = problem.arrays(net.dtype)[2:]
         started = now()
         fresh = type(net)(problem, net.device, net.dtype)
