@@ -176,6 +176,43 @@ def test_a_forward_that_takes_no_time_while_the_weights_are_unchanged_keeps_its_
         assert re.match(KEPT.format(phase="forward"), told[0])
 
 
+def test_a_kept_forward_is_told_where_caches_are_cold_after_other_work():
+    class Cold(Remembering):
+        """The first forward after the backward of a larger net takes longer, whichever net's it is."""
+
+        is_cold = False
+
+        def forward(self):
+            super().forward()
+            self.clock.spend(10 * MICRO if Cold.is_cold else 0)
+            Cold.is_cold = False
+
+        def backward(self):
+            super().backward()
+            Cold.is_cold = self.problem.shape != (1, 1, 1, 1)
+
+    (told,) = reasons_of(Cold, forward=256, share=0)
+    assert re.match(KEPT.format(phase="forward"), told)
+
+
+def test_calls_that_are_interrupted_in_one_try_do_not_clear_a_kept_forward():
+    class Interrupted(Remembering):
+        updates = 0
+
+        def forward(self):
+            before = self.clock()
+            super().forward()
+            if self.updates == 1 and self.clock() == before:
+                self.clock.spend(100 * MICRO)
+
+        def update(self):
+            super().update()
+            self.updates += 1
+
+    (told,) = reasons_of(Interrupted, forward=256, share=0)
+    assert re.match(KEPT.format(phase="forward"), told)
+
+
 def test_weights_that_no_gradient_moves_are_not_skipped():
     class Dead(Priced):
         """All of whose hidden units are off."""
