@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.worker.duration import in_words
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 
@@ -60,8 +61,8 @@ def _above_ceiling(row: Row) -> str:
     limit = "compute" if row["bound"] == "compute" else "bandwidth"
     if not _low(fraction) > ABOVE[limit]:
         return ""
-    least = _text(row["seconds"] * fraction.value)
-    return f"takes {_text(row['seconds'])}, but at this machine's best {limit} rate it takes {least} at least"
+    least = in_words(row["seconds"] * fraction.value)
+    return f"takes {in_words(row['seconds'])}, but at this machine's best {limit} rate it takes {least} at least"
 
 
 def _training(row: Row, cell: Cell, rows: Sequence[Row], plan: Plan) -> str:
@@ -74,8 +75,8 @@ def _training(row: Row, cell: Cell, rows: Sequence[Row], plan: Plan) -> str:
             call = CALL_SECONDS.get(cell.contender.device, DEVICE_CALL_SECONDS)
             quickest = min(step["_floors"].values()) if len(step["_floors"]) >= FEWEST_FLOORS else 0.0
             if _high(row["_time"]) / plan.steps < quickest / QUICKER - call:
-                steps = _text(plan.steps * step["seconds"])
-                return f"takes {_text(row['seconds'])}, but its {plan.steps} steps take {steps} one by one"
+                steps = in_words(plan.steps * step["seconds"])
+                return f"takes {in_words(row['seconds'])}, but its {plan.steps} steps take {steps} one by one"
     return ""
 
 
@@ -85,11 +86,3 @@ def _low(estimate: Estimate) -> float:
 
 def _high(estimate: Estimate) -> float:
     return estimate.high if math.isfinite(estimate.high) else estimate.value * SINGLE_PASS
-
-
-def _text(seconds: float) -> str:
-    """Three significant digits, in the unit that suits them."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"

@@ -15,6 +15,7 @@ import numpy as np
 
 from implementations import Problem
 
+from .duration import in_words
 from .reference import Check, Expected, pair, reference
 from .timing import Timer
 
@@ -32,14 +33,22 @@ IDLE_RATIO = 2.0
 KEPT_RATIO = 4.0
 """A call after a change of the weights takes less than this many times what a repeated one takes; where memory has
 to be had anew it may take twice as long."""
+ALIKE_RATIO = 1.5
+"""Calls that differ by less clear a cell at once; by more, the next tries may show that one was interrupted."""
 SLACK_SECONDS = 1e-6
 """Times that differ by less tell nothing."""
 MOST_ROWS = 256
 """Of w1, that are compared in float64 in each process: others in each, so that a check is short at any shape."""
+RECOMPUTED_RATIO = 4.0
+"""A repeated reading takes less than this many times what it takes on an idle net, beyond one iteration."""
 COMPUTES_NOTHING = 2.0
 """A call that computes nothing takes no longer than so many of a net with one weight in each layer."""
 CHANGES = 2
 """Consecutive iterations of which each must change the weights: more than one, since every second may be skipped."""
+UNREAD = 2
+"""Iterations between which nothing is read: a net that works only after a reading does fewer."""
+LOOSE = 0.1
+"""Of the way that the weights have to go in these, how far a net may be from another one that starts where it did."""
 VISIBLE = 16.0
 """A change is visible in weights from this many times their rounding on."""
 
@@ -55,6 +64,7 @@ def reasons(timer: Timer, seconds: float) -> Iterator[str]:
         return
     if phase != "train":
         yield from _undone(timer.of(other), seconds, timer.make)
+        yield from _recomputed(timer.of(other), seconds, timer.make)
     check = {"forward": _forward, "backward": _backward, "update": _update}.get(phase, _step)
     yield from check(timer, other)
 
@@ -81,6 +91,23 @@ def _undone(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[s
     yield str(min(next(iter(readings.values())), key=lambda reading: reading.first))
 
 
+def _recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[str]:
+    """Whether each reading of a result, not only the first one, does work that the phase leaves to it."""
+    read, idle = _results(timer.net, timer.phase), 0.0
+    readings = []
+    for _ in range(TRIES):
+        readings.append(_timed(timer, read))
+        if readings[-1] <= seconds + SLACK_SECONDS:
+            return
+        idle = idle or _idle_reading(timer, make)
+        if readings[-1] <= RECOMPUTED_RATIO * idle + seconds + SLACK_SECONDS:
+            return
+    yield (
+        f"{timer.phase} leaves its work to those who read the result: it took {in_words(seconds)}, but each reading "
+        f"{in_words(min(readings))}, against {in_words(idle)} on an idle net"
+    )
+
+
 @dataclass(frozen=True)
 class Reading:
     """What it took to read a result after a phase's iterations."""
@@ -98,8 +125,8 @@ class Reading:
 
     def __str__(self) -> str:
         return (
-            f"work is left undone by synchronize: {self.iterations} × {self.phase} took {_text(self.spent)}, "
-            f"then reading the result {_text(self.first)}, against {_text(self.idle)} on an idle net"
+            f"work is left undone by synchronize: {self.iterations} × {self.phase} took {in_words(self.spent)}, "
+            f"then reading the result {in_words(self.first)}, against {in_words(self.idle)} on an idle net"
         )
 
 
@@ -171,17 +198,20 @@ def _update(timer: Timer, other: Any) -> Iterator[str]:
     yield from _skipped(other, "update")
     before, gradients = _copies(net.weights()), _copies(net.gradients())
     yield from _shared(net, other, "update", (*before, *gradients))
-    net.update()
+    for _ in range(UNREAD):
+        net.update()
     net.synchronize()
     after = _copies(net.weights())
     rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
     tensors = (_at(before, rows), _at(gradients, rows), _at(after, rows))
     for i, (old, gradient, new) in enumerate(zip(*tensors, strict=True)):
-        change = net.problem.learning_rate * gradient.astype(np.float64)
-        off = float(np.abs(new - (old - change)).max())
-        if not off <= 4 * rounding * float(np.abs(old).max() + np.abs(change).max()):
-            due = float(np.abs(change).max())
-            yield f"after the timed ones, an update of w{i + 1} is off by {off:.2g}; it had to change it by {due:.2g}"
+        change = UNREAD * net.problem.learning_rate * gradient.astype(np.float64)
+        off, due = float(np.abs(new - (old - change)).max()), float(np.abs(change).max())
+        if not off <= UNREAD * 4 * rounding * (float(np.abs(old).max()) + due):
+            yield (
+                f"after the timed ones, {UNREAD} updates of w{i + 1} are off by {off:.2g}; "
+                f"they had to change it by {due:.2g}"
+            )
             return
     yield from _skipped(net, "update", after)
 
@@ -203,6 +233,30 @@ def _step(timer: Timer, other: Any) -> Iterator[str]:
     # The prediction as well: what a step of a trained net changes may be lost in the rounding of its weights.
     yield from _failed([expected.prediction(prediction), *expected.weights(_at(after, rows), target, "a step")])
     yield from _skipped(net, "step", after)
+    yield from _unread(net)
+
+
+def _unread(net: Any) -> Iterator[str]:
+    """Whether steps between which nothing is read come to what another net's steps come to from the same weights."""
+    problem, before = net.problem, _copies(net.weights())
+    x, y, *_ = problem.arrays(net.dtype)
+    same = replace(problem, w1=before[0], w2=before[1], _casts={net.dtype: (x, y, *before)})
+    other = type(net)(same, net.device, net.dtype)
+    for each in (other, net):
+        for _ in range(UNREAD):
+            each.step()
+            if each is other:
+                each.synchronize()
+                each.weights()
+        each.synchronize()
+    for i, (old, due, new) in enumerate(zip(before, _copies(other.weights()), _copies(net.weights()), strict=True)):
+        way, apart = float(np.linalg.norm(due - old)), float(np.linalg.norm(new - due))
+        if not apart <= LOOSE * way + VISIBLE * UNREAD * float(np.finfo(net.dtype).eps * np.linalg.norm(old)):
+            yield (
+                f"{UNREAD} steps between which nothing is read leave w{i + 1} {apart:.2g} away from where they bring "
+                f"another net, of a way of {way:.2g}: steps are skipped unless a result is read"
+            )
+            return
 
 
 def _shared(net: Any, other: Any, phase: str, before: tuple[np.ndarray, ...]) -> Iterator[str]:
@@ -264,18 +318,21 @@ def _kept(timer: Timer, prepare: Callable[[bool], None]) -> Iterator[str]:
             prepare(changed)
             spent = _timed(timer, call)
             quickest[changed] = min(spent, quickest.get(changed, spent))
-        if quickest[True] <= KEPT_RATIO * quickest[False] + SLACK_SECONDS:
+        if quickest[True] <= ALIKE_RATIO * quickest[False] + SLACK_SECONDS:
             return
-    if quickest[False] > COMPUTES_NOTHING * _least_call(timer):
+    if quickest[True] <= KEPT_RATIO * quickest[False] + SLACK_SECONDS:
+        return
+    if quickest[False] > COMPUTES_NOTHING * _least_call(timer, prepare):
         return  # it does something each time: threads that wait for others on a busy machine made the difference
     yield (
-        f"{phase} takes {_text(quickest[True])} after a change of the weights, but {_text(quickest[False])} while they "
-        "are unchanged: it keeps what it had computed"
+        f"{phase} takes {in_words(quickest[True])} after a change of the weights, but {in_words(quickest[False])} "
+        "while they are unchanged: it keeps what it had computed"
     )
 
 
-def _least_call(timer: Timer) -> float:
-    """What a phase of a net of hardly any numbers takes, from weights that have changed."""
+def _least_call(timer: Timer, prepare: Callable[[bool], None]) -> float:
+    """What a phase of a net of hardly any numbers takes, from weights that have changed, after the same work as the
+    calls that it is compared with: caches are cold after that, and processors may have been lost to others."""
     net, phase = timer.net, timer.phase
     tiny = type(net)(Problem.random(1, 1, 1, 1), net.device, net.dtype)
     seconds = []
@@ -289,6 +346,7 @@ def _least_call(timer: Timer) -> float:
         if phase == "backward":
             tiny.forward()
             tiny.synchronize()
+        prepare(False)
         seconds.append(_timed(timer, call))
     return min(seconds)
 
@@ -359,11 +417,3 @@ def _alike(weights: Any, start: tuple[np.ndarray, ...]) -> bool:
 
 def _bytes(tensors: Any) -> int:
     return sum(np.asarray(tensor).nbytes for tensor in tensors)
-
-
-def _text(seconds: float) -> str:
-    """Three significant digits, in the unit that suits them."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"

@@ -168,7 +168,9 @@ class Session:
             return
         yield from aftercheck.reasons(timer, self.seconds)
         if timer.phase == "train" and (self.verifying or self.seconds <= REPEATED_SECONDS):
-            yield from training.reasons(self.training, self._make(), self.steps)
+            yield from training.reasons(
+                self.training, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed
+            )
 
     def ceiling(self) -> dict[str, Any]:
         """The most that this backend gets out of its device."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from implementations import Problem
+
+from .duration import in_words
 from .reference import SAFETY, pair, reference, rounding_of
 
 LOOSE = 0.1
 """How far a training may stray from the same steps one by one, of the way that the weights have gone: rounding
 grows over many steps."""
+
+TRIES = 6
+"""A training has kept its result only if each of so many others says so."""
+KEPT_RATIO = 4.0
+"""A training takes less than this many times less than its steps one by one, or than one of other numbers."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +35,26 @@ class Training:
         return cls(np.array(losses), tuple(np.array(tensor) for tensor in pair(weights)))
 
 
-def reasons(training: Training, net: Any, steps: int) -> Iterator[str]:
-    """Why a training is wrong, in words, by the steps of a net that has done none yet."""
+def reasons(
+    training: Training, net: Any, steps: int, seconds: float, now: Callable[[], float], seed: int
+) -> Iterator[str]:
+    """Why a training that took `seconds` is wrong, in words, by the steps of a net that has done none yet."""
     losses = training.losses
     if losses.shape != (steps,):
         yield f"train({steps}) returned losses of shape {losses.shape}, not ({steps},)"
         return
     start = net.problem.arrays(net.dtype)[2:]
-    allowed = SAFETY * rounding_of(net) * float(sum(net.problem.shape)) ** 0.5
+    allowed = _allowed(net)
     first = last = _loss(net, start)
+    started = now()
     for step in range(steps):
         if step and step == steps - 1:
+            started -= now()
             last = _loss(net, net.weights())
+            started += now()
         net.step()
     net.synchronize()
+    stepped = now() - started
     # Not a number is never near.
     if not abs(losses[0] - first) <= (LOOSE + allowed) * first:
         yield f"train({steps}) returned {losses[0]:.4g} as its first loss, which is {first:.4g}"
@@ -48,6 +62,8 @@ def reasons(training: Training, net: Any, steps: int) -> Iterator[str]:
         yield f"train({steps}) returned {losses[-1]:.4g} as its last loss; {steps} × step come to {last:.4g}"
     else:
         yield from _strayed(training, net, steps, start)
+        if stepped > KEPT_RATIO * seconds:
+            yield from _kept(net, steps, seconds, now, seed)
 
 
 def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, ...]) -> Iterator[str]:
@@ -64,6 +80,39 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
                 f"of a way of {way:.2g}: the training did not do what its steps do"
             )
             return
+
+
+def _kept(net: Any, steps: int, seconds: float, now: Callable[[], float], seed: int) -> Iterator[str]:
+    """Whether a training keeps what it had computed: one of numbers that it has not met before comes to another loss
+    than theirs, or takes so much longer that one of the timed numbers cannot have computed anything."""
+    N, D_in, H, D_out = net.problem.shape
+    spent = []
+    for other in range(1, TRIES + 1):
+        problem = Problem.random(N, D_in, H, D_out, seed=seed + other)
+        start = problem.arrays(net.dtype)[2:]
+        started = now()
+        fresh = type(net)(problem, net.device, net.dtype)
+        losses = fresh.train(steps)
+        fresh.weights()
+        spent.append(now() - started)
+        first = _loss(fresh, start)
+        if not abs(losses[0] - first) <= (LOOSE + _allowed(net)) * first:
+            yield (
+                f"train({steps}) of other numbers returned {losses[0]:.4g} as its first loss, which is {first:.4g}: "
+                "it keeps what it had computed"
+            )
+            return
+        if spent[-1] <= KEPT_RATIO * seconds:
+            return
+    yield (
+        f"train({steps}) takes {in_words(seconds)} for the timed numbers, but {in_words(min(spent))} for others: "
+        "it keeps what it had computed"
+    )
+
+
+def _allowed(net: Any) -> float:
+    """How far rounding may bring a loss from its float64 value, relative to it."""
+    return SAFETY * rounding_of(net) * float(sum(net.problem.shape)) ** 0.5
 
 
 def _loss(net: Any, weights: Any) -> float:

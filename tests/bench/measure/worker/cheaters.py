@@ -239,3 +239,69 @@ class Degrades(Net):
         if self.forwards > 3:
             self.h_relu = self.h_relu.astype(np.float16).astype(self.dtype)
             self.y_pred = self.h_relu @ self.w2
+
+
+class ComputesWhenRead(Net):
+    """Its forward and backward do nothing: whatever needs their results computes them each time."""
+
+    def forward(self) -> None: ...
+
+    def backward(self) -> None: ...
+
+    def update(self) -> None:
+        super().forward()
+        super().backward()
+        super().update()
+
+    def loss(self) -> Any:
+        super().forward()
+        return super().loss()
+
+    def gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        super().forward()
+        super().backward()
+        return super().gradients()
+
+    def prediction(self) -> np.ndarray:
+        super().forward()
+        return super().prediction()
+
+
+class WorksOnceRead(Net):
+    """After the three updates of its verification, it updates once for each reading."""
+
+    calls, is_read = 0, False
+
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        self.is_read = True
+        return super().weights()
+
+    def update(self) -> None:
+        self.calls += 1
+        if self.calls <= 3 or self.is_read:
+            super().update()
+        self.is_read = False
+
+
+class KeptTraining(Net):
+    """Trains once for each number of steps, shape and start, and then returns what that came to."""
+
+    trainings: ClassVar[dict[object, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+
+    def key(self, steps: int) -> object:
+        return steps, self.problem.shape, float(self.w1[0, 0])
+
+    def train(self, steps: int) -> np.ndarray:
+        key = self.key(steps)
+        if key not in self.trainings:
+            self.trainings[key] = super().train(steps), self.w1, self.w2
+        losses, w1, w2 = self.trainings[key]
+        self.w1, self.w2 = w1.copy(), w2.copy()
+        return losses.copy()
+
+
+class KeptTrainingOfItsShape(KeptTraining):
+    """Takes all numbers of a shape for the same."""
+
+    def key(self, steps: int) -> object:
+        return steps, self.problem.shape

@@ -27,9 +27,16 @@ UNDONE = (
 KEPT = r"{phase} takes \S+ .?s after a change of the weights, but \S+ .?s while they are unchanged: it keeps"
 SKIPPED = r"w\d is the same before and after one {phase} of several: its update is skipped"
 NOT_RIGHT = r"after the timed iterations it is no longer right: .*: error \S+, tolerance"
-NOT_SUBTRACTED = r"after the timed ones, an update of w\d is off by \S+; it had to change it by"
+NOT_SUBTRACTED = r"after the timed ones, \d updates of w\d are off by \S+; they had to change it by"
 SHARED = r"nets share state"
 UNTRAINED = r"train\(25\) returned \S+ as its last loss; 25 × step come to"
+LEFT_TO_READERS = (
+    r"{phase} leaves its work to those who read the result: it took \S+ .?s, but each reading \S+ .?s, "
+    r"against \S+ .?s on an idle net"
+)
+UNREAD = r"\d steps between which nothing is read leave w\d \S+ away from where they bring another net"
+KEPT_TRAINING = r"train\(25\) takes \S+ .?s for the timed numbers, but \S+ .?s for others: it keeps"
+KEPT_LOSS = r"train\(25\) of other numbers returned \S+ as its first loss, which is \S+: it keeps"
 CHEATERS = {
     "Queueing": ((*APART, "step"), UNDONE),
     "Unsynchronized": ((*APART, "step"), UNDONE),
@@ -43,6 +50,10 @@ CHEATERS = {
     "TrainsEarly": (("train",), UNTRAINED),
     "TrainsShort": (("train",), UNTRAINED),
     "Degrades": (("forward", "step"), NOT_RIGHT),
+    "ComputesWhenRead": (("forward", "backward"), LEFT_TO_READERS),
+    "WorksOnceRead": (("update", "step"), f"{NOT_SUBTRACTED}|{UNREAD}"),
+    "KeptTraining": (("train",), KEPT_TRAINING),
+    "KeptTrainingOfItsShape": (("train",), KEPT_LOSS),
 }
 
 
@@ -128,6 +139,19 @@ def test_work_that_a_reading_does_is_told_with_both_times(owed, undone):
         assert re.match(UNDONE.format(phase="forward"), told[0])
 
 
+@pytest.mark.parametrize(("compute", "left"), [(0, False), (16, False), (512, True)])
+def test_a_getter_that_computes_each_time_is_told_only_where_it_takes_longer_than_the_phase(compute, left):
+    class Computes(Priced):
+        def prediction(self):
+            self.clock.spend(compute * MICRO)
+            return super().prediction()
+
+    told = reasons_of(Computes, forward=16, reading=1, seconds=16 * MICRO)
+    assert bool(told) == left
+    if left:
+        assert re.match(LEFT_TO_READERS.format(phase="forward"), told[0])
+
+
 class Remembering(Priced):
     """Pays only a share of its forward where the weights have not changed, and next to nothing if it is tiny."""
 
@@ -150,6 +174,43 @@ def test_a_forward_that_takes_no_time_while_the_weights_are_unchanged_keeps_its_
     assert bool(told) == kept
     if kept:
         assert re.match(KEPT.format(phase="forward"), told[0])
+
+
+def test_a_kept_forward_is_told_where_caches_are_cold_after_other_work():
+    class Cold(Remembering):
+        """The first forward after the backward of a larger net takes longer, whichever net's it is."""
+
+        is_cold = False
+
+        def forward(self):
+            super().forward()
+            self.clock.spend(10 * MICRO if Cold.is_cold else 0)
+            Cold.is_cold = False
+
+        def backward(self):
+            super().backward()
+            Cold.is_cold = self.problem.shape != (1, 1, 1, 1)
+
+    (told,) = reasons_of(Cold, forward=256, share=0)
+    assert re.match(KEPT.format(phase="forward"), told)
+
+
+def test_calls_that_are_interrupted_in_one_try_do_not_clear_a_kept_forward():
+    class Interrupted(Remembering):
+        updates = 0
+
+        def forward(self):
+            before = self.clock()
+            super().forward()
+            if self.updates == 1 and self.clock() == before:
+                self.clock.spend(100 * MICRO)
+
+        def update(self):
+            super().update()
+            self.updates += 1
+
+    (told,) = reasons_of(Interrupted, forward=256, share=0)
+    assert re.match(KEPT.format(phase="forward"), told)
 
 
 def test_weights_that_no_gradient_moves_are_not_skipped():

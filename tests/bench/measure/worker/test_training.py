@@ -7,6 +7,7 @@ import pytest
 
 from bench.measure.worker.training import Training, reasons
 from implementations import Problem, numpy_
+from tests.bench.fakes import FakeClock
 
 STEPS = 25
 
@@ -18,7 +19,7 @@ def training(dtype="float32", steps=STEPS):
 
 def told(losses, weights, dtype="float32", steps=STEPS):
     fresh = numpy_.Net(Problem.random(16, 40, 12, 5), "cpu", dtype)
-    return [*reasons(Training.of(losses, weights), fresh, steps)]
+    return [*reasons(Training.of(losses, weights), fresh, steps, 1.0, FakeClock(), 0)]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 25, 500])

@@ -1,0 +1,11 @@
+"""Times in words."""
+
+from __future__ import annotations
+
+
+def in_words(seconds: float) -> str:
+    """Three significant digits, in the unit that suits them."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
