@@ -90,6 +90,7 @@ def test_the_variable_that_sets_a_kernel_is_named(backend, library, kernel, name
     [
         ("jax", "XLA_FLAGS", "--xla_x=1 --xla_cpu_max_isa=AVX2", "XLA", "at most AVX2"),
         ("jax", "XLA_FLAGS", "--xla_cpu_max_isa=sse4_2", "XLA", "at most SSE4.2"),
+        ("jax", "XLA_FLAGS", "--xla_cpu_max_isa=AVX512 --xla_cpu_max_isa=AVX2", "XLA", "at most AVX2"),
         ("torch", "ONEDNN_MAX_CPU_ISA", "AVX2", "PyTorch's oneDNN", "at most AVX2"),
         ("torch", "DNNL_MAX_CPU_ISA", "SSE41", "PyTorch's oneDNN", "at most SSE4.2"),
         ("torch", "MKL_ENABLE_INSTRUCTIONS", "SSE4_2", "MKL", "at most SSE4.2"),
@@ -106,6 +107,7 @@ def test_limits_on_libraries_that_do_not_report_their_kernels_are_named(backend,
     ("backend", "name", "value"),
     [
         ("jax", "XLA_FLAGS", "--xla_cpu_max_isa=AVX512"),
+        ("jax", "XLA_FLAGS", "--xla_cpu_max_isa=AVX2 --xla_cpu_max_isa=AVX512"),  # of several the last is in force
         ("jax", "XLA_FLAGS", "--xla_cpu_enable_fast_math=true"),
         ("numpy", "XLA_FLAGS", "--xla_cpu_max_isa=AVX2"),
         ("torch", "ONEDNN_MAX_CPU_ISA", "ALL"),

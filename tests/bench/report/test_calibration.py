@@ -42,6 +42,39 @@ def test_what_nothing_can_be_told_of_is_a_dash():
     assert "Back to back: 1 trials" in text
 
 
+def family(cells: int, resolution: float | None, *rates: tuple[float, float, float]):
+    """Of runs of so many cells: each slowdown, how often it was found, and the false alarms of the other cells."""
+    effects = [
+        {"slowdown": slowdown, "detected": detected, "false_alarms": false_alarms}
+        for slowdown, detected, false_alarms in rates
+    ]
+    design = {"measure": "floor", "cells": cells, "passes": 5, "rounds": 6}
+    return {**design, "effects": effects, "resolution": resolution}
+
+
+def test_a_cell_among_many_is_shown_with_the_share_of_all_cells_that_were_called_wrongly():
+    told = found(threads=(1,))
+    told["settings"][0]["families"] = [
+        family(1, 0.05, (0.0, 0.02, 0.0), (0.05, 0.97, 0.0)),
+        family(10, 0.05, (0.0, 0.2, 0.0), (0.05, 0.96, 0.001)),  # the cell that did not change is the worst: 0.2 of 1
+        family(40, None, (0.0, 0.2, 0.0), (0.05, 0.5, 0.02)),  # 39 others are
+    ]
+    text = shown.text(told)
+    assert "One cell slower among so many, found in 5 passes × 6 rounds; false alarms are the share of" in text
+    rows = [line.split() for line in text.splitlines() if " floors " in line]
+    assert rows == [
+        ["1", "floors", "97%", "2.00%", "5", "%"],
+        ["10", "floors", "96%", "2.00%", "5", "%"],
+        ["40", "floors", "50%", "1.95%", ">", "10", "%"],
+    ]
+
+
+def test_a_calibration_that_tried_one_cell_alone_has_no_table_of_many():
+    told = found(threads=(1,))
+    del told["settings"][0]["families"]
+    assert "One cell slower among so many" not in shown.text(told)
+
+
 @pytest.mark.parametrize(
     ("fraction", "text"), [(0.03, "3 %"), (0.025, "2.5 %"), (0.0, "0 %"), (0.1, "10 %"), (1 / 3, "33.3 %")]
 )

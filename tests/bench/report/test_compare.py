@@ -94,6 +94,17 @@ def test_a_pull_request_sees_what_is_not_the_same_and_all_of_it_behind_a_fold():
     assert folded.rstrip().endswith("</details>")
 
 
+def test_a_pull_request_sees_a_cell_of_which_nothing_can_be_said():
+    wide = Estimate(1.2, 0.9, 1.6, 5)
+    few = replace(WORSE, passes=3)
+    seen, folded = compare.markdown(told(judge([change(), change(wide, TORCH), change(few, TORCH, LARGE)]))).split(
+        "<details>"
+    )
+    assert seen.count("| step |") == seen.count("| unclear |") == 2
+    assert "3 passes, and fewer than 5 decide nothing" in seen
+    assert folded.count("| step |") == 3
+
+
 def test_a_markdown_cell_holds_no_pipe_or_line_of_its_own():
     text = compare.markdown(told(judge([change(base=OK, head=NONE), change(SAME, TORCH)])))
     [row] = [line for line in text.split("<details>")[0].splitlines() if "missing |" in line]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.measure.records import RunStarted, WorkerStarted
+from bench.plan.cells import Contender
 from bench.report import ab, compare, doctor, markdown, surroundings, terminal
 from tests.bench.made import MACHINE, NUMPY, TORCH, Story, plan_of_cells, records
 from tests.bench.sides import compared
@@ -40,6 +41,14 @@ def test_a_kernel_below_the_processor_s_is_said_with_its_cause_on_the_page_and_o
 def test_a_kernel_that_nothing_sets_is_the_library_s_own_doing():
     [line] = surroundings.lines(run(SLOW | {"environment": {}}))
     assert line.endswith("a newer or another build of that library may know the processor")
+
+
+@pytest.mark.parametrize(("device", "said"), [("cpu", True), ("cuda", False)])
+def test_the_host_s_kernels_do_not_slow_a_contender_on_an_accelerator(device, said):
+    contender = Contender("torch", device, "float32")
+    details = CLEAN | {"kernels": {"PyTorch": "DEFAULT"}}
+    told = Story(plan_of_cells((contender,)), workers={contender: {"details": details}}, machine={**MACHINE, **WHOLE})
+    assert bool(surroundings.lines(told.records())) is said
 
 
 def test_what_the_user_set_and_contenders_do_not_get_is_said_once():

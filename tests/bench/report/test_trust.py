@@ -7,6 +7,7 @@ from bench.measure.records import PassChosen, Record, RunEnded, RunStarted
 from bench.plan.cells import Contender
 from bench.report import trust
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records
+from tests.bench.sides import compared
 
 WILD = (1.0, 1.3, 0.8, 1.1, 0.9, 1.05, 0.95)
 CALIBRATION = {
@@ -24,8 +25,8 @@ CALIBRATION = {
 }
 
 
-def calibrated(told: Story, calibration=CALIBRATION) -> list[Record]:
-    first, *rest = told.records()
+def calibrated(told: Story | list[Record], calibration=CALIBRATION) -> list[Record]:
+    first, *rest = told.records() if isinstance(told, Story) else told
     assert isinstance(first, RunStarted)
     return [replace(first, calibration=calibration), *rest]
 
@@ -94,6 +95,21 @@ def test_a_run_of_many_cells_says_what_it_resolves_in_one_of_them(judged, told, 
     assert line.endswith(f"on 2 threads {told}")
 
 
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (Story(plan_of_cells(many(6))), "resolve 5 % in one of 6 cells"),
+        (compared(), "resolve 3 % in one of 2 cells"),
+    ],
+    ids=["contenders", "two sides"],
+)
+def test_contenders_are_judged_by_typical_times_and_changes_by_floors(run, told):
+    known = of_families(1, 10)
+    for family in known["settings"][0]["families"]:
+        family["resolution"] = {"typical": 0.05, "floor": 0.03}[family["measure"]]
+    assert told in trust.lines(calibrated(run, known))[0]
+
+
 def test_a_calibration_of_one_cell_alone_is_no_word_on_a_run_of_many():
     [line] = trust.lines(calibrated(Story(plan_of_cells(many(4)))))
     assert line.endswith("resolve 3 % in a run of one cell (this one judges 4: calibrate again)")
@@ -133,6 +149,14 @@ def test_a_run_that_decided_everything_says_after_how_many_passes():
 def test_a_run_of_which_cells_had_different_numbers_of_passes_says_so():
     [_, line] = trust.lines(adaptive(passes=7, few=2))
     assert line.startswith(f"5 to 7 passes a cell, then {DECIDED}")
+
+
+def test_passes_that_were_made_to_confirm_are_none_that_it_took_to_decide():
+    told = adaptive(passes=7)
+    keys = [cell.key for cell in plan_of_cells().cells]
+    afresh = {6: PassChosen(6, keys[1:], 2, confirming=True), 7: PassChosen(7, keys[1:], 2, confirming=True)}
+    told = [afresh.get(one.passage, one) if isinstance(one, PassChosen) else one for one in told]
+    assert trust.lines(told)[1].startswith(f"5 passes, then {DECIDED}")
 
 
 def test_a_run_that_ran_out_of_time_says_what_is_still_open():

@@ -131,7 +131,7 @@ def test_a_reading_that_takes_longer_once_is_no_work_left_undone():
     assert reasons_of(Interrupted, forward=64, reading=16) == []
 
 
-@pytest.mark.parametrize(("owed", "undone"), [(0, False), (1, False), (64, True), (4096, True)])
+@pytest.mark.parametrize(("owed", "undone"), [(0, False), (1, False), (2, False), (8, True), (64, True), (4096, True)])
 def test_work_that_a_reading_does_is_told_with_both_times(owed, undone):
     told = reasons_of(Priced, forward=16, reading=1, owed=owed, seconds=16 * MICRO)
     assert bool(told) == undone
@@ -223,6 +223,22 @@ def test_weights_that_no_gradient_moves_are_not_skipped():
 
     assert reasons_of(Dead, "step") == []
     assert reasons_of(Dead, "update") == []
+
+
+def test_a_prediction_that_is_off_is_seen_where_rounding_hides_what_a_step_changes():
+    class Drifting(Priced):
+        """Whose predictions are off, and whose steps move its weights by next to nothing."""
+
+        def __init__(self, problem, device, dtype, clock=None, costs=None):
+            super().__init__(replace(problem, learning_rate=1e-30), device, dtype, clock, costs)
+
+        def forward(self):
+            super().forward()
+            self.y_pred = self.y_pred * 1.01
+
+    (reason,) = reasons_of(Drifting, "step")
+    assert re.match(NOT_RIGHT, reason)
+    assert "prediction" in reason
 
 
 def test_the_checks_leave_a_result_that_is_not_a_number_wrong():
