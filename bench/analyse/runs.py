@@ -85,7 +85,7 @@ def _from_csv(path: Path) -> Run:
             raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
     timings[missing] = None
     table = _typed(path, timings, tables.TIMINGS)
-    table["reason"] = table["reason"].map(one_line, na_action="ignore").astype(tables.TEXT)
+    table["reason"] = pd.Series(table["reason"].map(one_line, na_action="ignore"), dtype="string")
     return Run(
         str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
         table,
