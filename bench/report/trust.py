@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.analyse import ab, resolution, tables
+from bench.analyse.suspicion import SUSPECT
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.measure.session import plan_of
 from bench.plan import looks
@@ -60,7 +61,8 @@ def _judged(records: Sequence[Record], plan: Plan) -> int:
     """How many cells share the run's false-discovery rate."""
     if plan.sides:
         return sum(change.ratio.passes > 0 for change in ab.changes(records))
-    return int(tables.timings(records)["verdict"].notna().sum())
+    verdicts = tables.timings(records)["verdict"]
+    return int((verdicts.notna() & (verdicts.astype("string") != SUSPECT)).sum())
 
 
 def _ending(records: Sequence[Record]) -> list[str]:
