@@ -199,13 +199,19 @@ class ReturnsEarly(Net):
     """Steps in a thread that no one waits for, after the three steps of its verification."""
 
     steps = 0
+    one_at_a_time = threading.Lock()
+    """Hundreds of late steps at once, each with threads of its own, have made a process abort."""
 
     def step(self) -> None:
         self.steps += 1
         if self.steps <= 3:
             super().step()
         else:
-            threading.Timer(0.02, super().step).start()
+            threading.Timer(0.02, self.step_late).start()
+
+    def step_late(self) -> None:
+        with self.one_at_a_time:
+            super().step()
 
 
 class TrainsEarly(Net):

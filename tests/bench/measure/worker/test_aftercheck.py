@@ -46,7 +46,8 @@ CHEATERS = {
     "SkipsEverySecond": (("update", "step"), f"{SKIPPED}|{NOT_RIGHT}|{NOT_SUBTRACTED}"),
     "Shared": (APART, SHARED),
     "Continuing": (("update", "step"), SHARED),
-    "ReturnsEarly": (("step",), f"{SKIPPED}|{NOT_RIGHT}"),
+    # A late step may come while another net's is watched: it is wrong for one reason or the other.
+    "ReturnsEarly": (("step",), f"{SKIPPED}|{NOT_RIGHT}|{SHARED}"),
     "TrainsEarly": (("train",), UNTRAINED),
     "TrainsShort": (("train",), UNTRAINED),
     "Degrades": (("forward", "step"), NOT_RIGHT),
