@@ -236,7 +236,7 @@ class Run:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
-        inner, samples = self.state.calibrated.get(without_variant(cell.key), (None, self.plan.samples))
+        inner, samples = self.state.chosen_for(cell.key, passage) or (None, self.plan.samples)
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
             # Variants of one contender get the same places in memory, so that these cancel in their ratio.

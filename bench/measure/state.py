@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,10 @@ from dataclasses import dataclass, field
 from bench.plan.cells import without_variant
 
 from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, RunEnded, WorkerStarted
+from .worker.timing import SAMPLE_SECONDS
+
+TOO_SHORT = 0.5
+"""Of what a sample is to take at least, from which `inner` is chosen again."""
 
 
 @dataclass
@@ -19,6 +24,10 @@ class State:
     """Done, by pass and cell key."""
     calibrated: dict[str, tuple[int, int]] = field(default_factory=dict)
     """(inner, samples) by cell key, the same for all variants: what differs must not be how they are sampled."""
+    entered: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Cell keys as in `calibrated`, by pass: one variant chooses for all."""
+    quickest: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    """Seconds of the quickest sample, by cell key as in `calibrated` and by pass."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """By cell key."""
     verified: set[str] = field(default_factory=set)
@@ -40,6 +49,16 @@ class State:
             state.take(record)
         return state
 
+    def chosen_for(self, key: str, passage: int) -> tuple[int, int] | None:
+        """(inner, samples) of a cell in a pass; None where they are to be chosen, for the first time or again: what was
+        chosen while other processes had the processors makes samples far too short for all passes after it."""
+        name = without_variant(key)
+        earlier = [seconds for number, seconds in self.quickest[name].items() if number < passage]
+        begun = name in self.entered[passage] or passage in self.quickest[name]
+        if earlier and not begun and earlier[-1] < TOO_SHORT * SAMPLE_SECONDS:
+            return None
+        return self.calibrated.get(name)
+
     def take(self, record: Record) -> None:
         if not isinstance(record, RunEnded):
             self.seconds += getattr(record, "wall_seconds", 0.0)
@@ -48,8 +67,14 @@ class State:
                 self.processes = max(self.processes, record.number)
             case Entered():
                 self.calibrated[without_variant(record.cell)] = (record.inner, record.samples)
+                self.entered[record.passage].add(without_variant(record.cell))
             case Block():
                 self.blocks[record.passage, record.cell] += 1
+                by_pass, shortest = (
+                    self.quickest[without_variant(record.cell)],
+                    min(record.seconds, default=math.inf) * record.inner,
+                )
+                by_pass[record.passage] = min(shortest, by_pass.get(record.passage, shortest))
             case Prepared():
                 self.verified.update(record.cells)
             case PassChosen():

@@ -181,6 +181,8 @@ class Office:
     """What goes wrong with a request, if anything."""
     interrupt_at: int | None = None
     """Ctrl-C comes while this request, counted from 0, is answered."""
+    inner: Callable[[int], int] = lambda number: 10_000 + number
+    """What a process, by its number, chooses for its samples."""
     asked: list[Ask] = field(default_factory=list)
     opened: list[Scripted] = field(default_factory=list)
     blocks_answered: int = 0
@@ -254,7 +256,7 @@ class Scripted:
 
     def _enter(self, phase: str, samples: int, inner: int | None, seed: int = 0) -> dict[str, Any]:
         # A calibration differs from process to process, so that one kept can be told from one made anew.
-        self.inner, self.samples = (100 + self.number, samples) if inner is None else (inner, samples)
+        self.inner, self.samples = (self.office.inner(self.number), samples) if inner is None else (inner, samples)
         return {"inner": self.inner, "samples": self.samples}
 
     def _block(self) -> dict[str, Any]:

@@ -132,6 +132,29 @@ def test_contenders_that_differ_in_dtype_or_threads_do_not_share_rounds(tmp_path
     assert names == {"a-cpu-float32", "b-cpu-float32", "a-cpu-float64", "a-cpu-float32-T1"}
 
 
+def test_inner_is_chosen_again_where_the_samples_of_the_pass_before_were_too_short(tmp_path):
+    plan = plan_of(("a", "b"), phases=("step",), passes=4)
+    office = Office(inner=lambda number: 1 if number <= 2 else 10_000)  # in the first pass, the machine was busy
+    measured(plan, tmp_path, office)
+    asked = {
+        passage: [a.request["inner"] for a in office.of("enter") if a.passage == passage] for passage in range(1, 5)
+    }
+    assert asked == {1: [None, None], 2: [None, None], 3: [10_000, 10_000], 4: [10_000, 10_000]}
+
+
+def test_variants_share_an_inner_that_is_chosen_again(tmp_path):
+    contenders = [Contender("a", "cpu", "float32", variant=variant) for variant in ("one", "other")]
+    cells = tuple(Cell(contender, Shape(4, 5, 3), "step") for contender in contenders)
+    office = Office(inner=lambda number: 1 if number <= 2 else 10_000 + number)
+    measured(replace(plan_of(("a",), phases=("step",), passes=3), cells=cells), tmp_path, office)
+    inners = defaultdict(set)
+    for block in records_of(tmp_path, Block):
+        inners[block.passage].add(block.inner)
+    assert inners[1] == {1}
+    assert len(inners[2]) == 1
+    assert inners[2] == inners[3] != {1}
+
+
 def test_inner_is_calibrated_in_the_first_pass_and_kept_in_later_ones(tmp_path):
     office = Office()
     measured(plan_of(passes=3), tmp_path, office)
@@ -140,7 +163,7 @@ def test_inner_is_calibrated_in_the_first_pass_and_kept_in_later_ones(tmp_path):
     for block in records_of(tmp_path, Block):
         inners[block.cell].add(block.inner)
     assert all(len(found) == 1 for found in inners.values())
-    assert all(ask.request["inner"] in range(101, 104) for ask in office.of("enter") if ask.passage > 1)
+    assert all(ask.request["inner"] in range(10_001, 10_004) for ask in office.of("enter") if ask.passage > 1)
 
 
 def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
