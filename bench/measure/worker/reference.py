@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .blas import one_thread
+
 SAFETY = 4.0
 """Times the rounding error expected of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
 UNIT = {"high": 2.0**-11, "medium": 2.0**-8}
@@ -53,11 +55,13 @@ class Reference:
     near: float
     decide: Decide
 
+    @one_thread()
     def forward(self) -> None:
         self.h = self.x @ self.w1
         self.h_relu = np.maximum(self.h, 0)
         self.y_pred = self.h_relu @ self.w2
 
+    @one_thread()
     def backward(self) -> None:
         self.grad_y = 2 * (self.y_pred - self.y)
         self.grad_w2 = self.h_relu.T @ self.grad_y

@@ -1,0 +1,57 @@
+"""NumPy's BLAS within a check."""
+
+from __future__ import annotations
+
+import builtins
+
+import pytest
+
+from bench.measure.worker import blas
+from bench.measure.worker.reference import Reference
+
+
+def threads() -> list[int]:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+
+
+def test_a_check_s_products_have_one_thread_and_those_after_it_as_many_as_before():
+    before = threads()
+    with blas.one_thread():
+        assert set(threads()) <= {1}
+    assert threads() == before
+
+
+def test_the_reference_computes_on_one_thread(monkeypatch):
+    used = []
+
+    class Spy:
+        T = property(lambda self: self)
+
+        def __matmul__(self, other):
+            used.extend(threads())
+            raise StopIteration
+
+    for method in (Reference.forward, Reference.backward):
+        spy = Reference(Spy(), 0.0, Spy(), Spy(), 0.1, 0.0, lambda shape: None)
+        spy.y_pred, spy.h_relu = 0.0, Spy()
+        with pytest.raises((StopIteration, RuntimeError)):
+            method(spy)
+    assert set(used) == {1}
+
+
+def test_without_threadpoolctl_there_is_no_limit(monkeypatch):
+    real = builtins.__import__
+
+    def missing(name, *others, **more):
+        if name == "threadpoolctl":
+            raise ImportError(name)
+        return real(name, *others, **more)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    blas._controller.cache_clear()
+    try:
+        with blas.one_thread():
+            assert blas._controller() is None
+    finally:
+        blas._controller.cache_clear()
