@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -59,3 +61,37 @@ def test_a_copy_does_not_change_with_what_was_returned():
     losses[:], weights[0][:] = 0, 0
     assert kept.losses.all()
     assert kept.weights[0].any()
+
+
+class Hindered(numpy_.Net):
+    """On a machine where everything takes ten times as long as it did in the block."""
+
+    clock = FakeClock()
+
+    def step(self):
+        self.clock.spend(10e-3)
+        super().step()
+
+    def train(self, steps):
+        self.clock.spend(steps * 10e-3)
+        return super().train(steps)
+
+
+class Kept(Hindered):
+    """Whose training of numbers that it has met takes no time."""
+
+    met: ClassVar[set[float]] = set()
+
+    def train(self, steps):
+        if float(self.w1[0, 0]) not in self.met:
+            self.met.add(float(self.w1[0, 0]))
+            return super().train(steps)
+        return numpy_.Net.train(self, steps)
+
+
+@pytest.mark.parametrize(("kind", "count"), [(Hindered, 0), (Kept, 1)])
+def test_a_training_is_held_against_one_of_the_same_moment_rather_than_of_the_block(kind, count):
+    problem = Problem.random(16, 40, 12, 5)
+    trained = kind(problem)
+    returned = Training.of(trained.train(STEPS), trained.weights())
+    assert len([*reasons(returned, kind(problem), STEPS, STEPS * 1e-3, kind.clock, 0)]) == count
