@@ -76,9 +76,9 @@ def test_a_lone_cell_has_no_others_to_be_wrong_about():
 @pytest.mark.parametrize("passes", [5, None])
 def test_the_same_seed_gives_the_same_trials(passes):
     series = calibrated(0.02)
-    assert trials(series, series[1], 10, passes, seed=7, count=9) == trials(
-        series, series[1], 10, passes, seed=7, count=9
+    assert trials(series, series[1], 10, passes, seed=7, count=40) == trials(
+        series, series[1], 10, passes, seed=7, count=40
     )
-    assert trials(series, series[1], 10, passes, seed=7, count=9) != trials(
-        series, series[1], 10, passes, seed=8, count=9
+    assert trials(series, series[1], 10, passes, seed=7, count=40) != trials(
+        series, series[1], 10, passes, seed=8, count=40
     )
