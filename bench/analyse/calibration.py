@@ -217,8 +217,8 @@ def _families(turns: Sequence[Ratios], plan: Plan, measured: int, seed: int) -> 
             series = [ratio.series(measure, rounds) for ratio in turns]
             effects = _family(series, cells, passes, in_full, seed)
             design = {"measure": measure, "cells": cells, "passes": passes, "rounds": rounds}
-            told = [asdict(one) for one in effects] if in_full else []
-            found.append({**design, "effects": told, "resolution": resolution(effects)})
+            plain = [asdict(one) for one in effects] if in_full else []
+            found.append({**design, "effects": plain, "resolution": resolution(effects)})
     return found
 
 
