@@ -18,7 +18,7 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import aftercheck, ceilings, contract, environment, exceptions, kernels, layout, memory, training
+from . import aftercheck, ceilings, contract, environment, exceptions, kernels, layout, memory, spotcheck, training
 from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
@@ -26,11 +26,6 @@ from .verify import Check, verify, worst
 PROBE_SIZE = 1536
 NOT_HERE = (ImportError, OSError, RuntimeError, AssertionError)
 """What frameworks raise that lack a library, a driver or a device."""
-CHECK_SHARE = 0.02
-"""Of the time that a process spends in blocks, what checking them may take until cells go without. In the process that
-verifies its contender each cell is checked; phases and shapes come in another order in each, and so do the checks."""
-REPEATED_SECONDS = 0.02
-"""A training that takes longer is repeated step by step only in the process that verifies its contender."""
 
 
 class Failure(Exception):
@@ -55,8 +50,8 @@ class Session:
     seconds: float | None = None
     """Of the quickest iteration in the last block of the present cell."""
     verifying: bool = False
-    block_seconds: float = 0.0
-    check_seconds: float = 0.0
+    steps_right: bool = False
+    """Whether the steps of the present shape were checked in full: those of a training are the same."""
 
     def __post_init__(self) -> None:
         self.monitor = Monitor(self.clocks)
@@ -99,7 +94,7 @@ class Session:
         self.timer = None
         self.problem = Problem.random(*shape, seed=self.seed)
         self.problem.arrays(self.dtype)
-        self.steps, self.verifying = steps, check
+        self.steps, self.verifying, self.steps_right = steps, check, False
         now = self.clocks.wall
         started = now()
         self._make().synchronize()
@@ -134,7 +129,6 @@ class Session:
     def block(self) -> dict[str, Any]:
         """Re-warm and take a block of samples, of a net that lies elsewhere than the last block's."""
         assert self.timer, "enter comes before block"
-        started = self.clocks.wall()
         phase, self.timer = self.timer.phase, None
         self.holes = layout.scatter(self.layouts)
         self.timer = self._timer(phase)
@@ -142,7 +136,6 @@ class Session:
         before = self.monitor.read()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
         taken = self.monitor.since(before)
-        self.block_seconds += self.clocks.wall() - started
         self.seconds = min(seconds)
         if self.timer.trained:
             self.training = training.Training.of(*self.timer.trained)
@@ -153,24 +146,24 @@ class Session:
         assert self.timer, "enter comes before leave"
         device_bytes, host_bytes = self.timer.net.peak_device_bytes(), memory.peak_bytes()
         timer, self.timer = self.timer, None
-        check_seconds = 0.0
-        if self.verifying or self.check_seconds <= CHECK_SHARE * self.block_seconds:
-            started = self.clocks.wall()
-            if reason := next(self.reasons(timer), None):
-                raise Failure("wrong", reason)
-            check_seconds = self.clocks.wall() - started
-            self.check_seconds += check_seconds
+        started = self.clocks.wall()
+        if reason := next(self.reasons(timer), None):
+            raise Failure("wrong", reason)
+        check_seconds = self.clocks.wall() - started
         return {"host_bytes": host_bytes, "device_bytes": device_bytes, "check_seconds": check_seconds}
 
     def reasons(self, timer: Timer) -> Iterator[str]:
         """Why the cell that was timed last is wrong, in words."""
         if self.seconds is None:  # no block was asked for
             return
-        yield from aftercheck.reasons(timer, self.seconds)
-        if timer.phase == "train" and (self.verifying or self.seconds <= REPEATED_SECONDS):
-            yield from training.reasons(
-                self.training, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed
-            )
+        trained = self.training if timer.phase == "train" else None
+        if not self.verifying and spotcheck.is_clear(timer, self.seconds, trained):
+            return
+        if not (trained and self.steps_right):
+            yield from aftercheck.reasons(timer, self.seconds)
+        self.steps_right |= timer.phase == "step"
+        if trained:
+            yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed)
 
     def ceiling(self) -> dict[str, Any]:
         """The most that this backend gets out of its device."""

@@ -67,6 +67,17 @@ def reasons(
             yield from _kept(net, steps, now, seed)
 
 
+def ends_lower(training: Training, net: Any, steps: int) -> bool:
+    """Whether a training's first loss is that of the problem's weights, and its weights come to none above its last:
+    all that can be said without its steps."""
+    losses = training.losses
+    if losses.shape != (steps,):
+        return False
+    allowed, first = _allowed(net), _loss(net, net.problem.arrays(net.dtype)[2:])
+    starts = abs(losses[0] - first) <= (LOOSE + allowed) * first
+    return bool(starts and _loss(net, training.weights) <= (1 + LOOSE) * losses[-1] + allowed * first)
+
+
 def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, ...]) -> Iterator[str]:
     for i, (trained, stepped) in enumerate(zip(training.weights, net.weights(), strict=True)):
         if np.shape(trained) != np.shape(stepped):

@@ -311,3 +311,20 @@ class KeptTrainingOfItsShape(KeptTraining):
 
     def key(self, steps: int) -> object:
         return steps, self.problem.shape
+
+
+class KeptProduct(Net):
+    """Keeps the first layer's product while the weights are unchanged, and computes the rest each time."""
+
+    product: tuple[np.ndarray, np.ndarray] | None = None
+
+    def forward(self) -> None:
+        if self.product is None:
+            self.h = self.x @ self.w1
+            self.product = self.h, np.maximum(self.h, 0)
+        self.h, self.h_relu = self.product
+        self.y_pred = self.h_relu @ self.w2
+
+    def update(self) -> None:
+        super().update()
+        self.product = None

@@ -1,0 +1,41 @@
+"""What the checks do with a net besides timing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+
+def advance(net: Any, update: bool = True) -> None:
+    """A step by its phases, or all of it but the update."""
+    net.forward()
+    net.backward()
+    if update:
+        net.update()
+    net.synchronize()
+
+
+def another(net: Any, weights: tuple[np.ndarray, ...]) -> Any:
+    """A net of the same problem that starts from other weights."""
+    x, y, *_ = net.problem.arrays(net.dtype)
+    same = replace(net.problem, w1=weights[0], w2=weights[1], _casts={net.dtype: (x, y, *weights)})
+    return type(net)(same, net.device, net.dtype)
+
+
+def results(net: Any, phase: str) -> Callable[[], tuple[Any, ...]]:
+    """Reads on the host what a phase computes."""
+    if phase == "forward":
+        return lambda: (net.prediction(),)
+    return lambda: tuple(net.gradients() if phase == "backward" else net.weights())
+
+
+def copies(tensors: Any) -> tuple[Any, ...]:
+    """What a getter returned may change with the net."""
+    return tuple(np.array(tensor) for tensor in tensors)
+
+
+def number_of_bytes(tensors: Any) -> int:
+    return sum(np.asarray(tensor).nbytes for tensor in tensors)

@@ -1,0 +1,68 @@
+"""Processes that do not verify a contender check each cell as well."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bench.measure.worker import aftercheck, timing, training
+from bench.measure.worker.session import Failure, Session
+from bench.plan.cells import PHASES
+from tests.bench.measure.worker import cheaters
+
+SEEN = {
+    "Queueing": ("forward", "backward", "update", "step"),
+    "Unsynchronized": ("forward", "backward", "update", "step"),
+    "KeptForward": ("forward",),
+    "KeptBackward": ("backward",),
+    "KeptProduct": ("forward",),
+    "SkipsLater": ("update", "step"),
+    "SkipsEverySecond": ("update",),
+    "TrainsEarly": ("train",),
+    "Degrades": ("forward", "step"),
+    "ComputesWhenRead": ("forward", "backward"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _short_warming(monkeypatch):
+    """What a contender only queues in that time is done at last."""
+    monkeypatch.setattr(timing, "REWARM_SECONDS", 1e-4)
+
+
+def later(net_class=None, implementation="numpy"):
+    """A session of a later pass, prepared for a shape."""
+    session = Session(implementation, "cpu", "float32")
+    session.start(time.perf_counter())
+    session.net_class = net_class or session.net_class
+    session.prepare((64, 500, 100, 5), [*PHASES], steps=25, check=False)
+    return session
+
+
+def leave(session, phase):
+    session.enter(phase, samples=3, inner=20)
+    session.block()
+    return session.leave()
+
+
+@pytest.mark.parametrize(("name", "phase"), [(name, phase) for name, phases in SEEN.items() for phase in phases])
+def test_a_contender_that_does_not_do_its_work_later_is_wrong(name, phase):
+    with pytest.raises(Failure) as failure:
+        leave(later(getattr(cheaters, name)), phase)
+    assert failure.value.status == "wrong"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_an_honest_contender_is_cleared_in_each_phase(phase):
+    assert leave(later(), phase)["check_seconds"] > 0
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_the_spot_check_does_not_clear_is_checked_in_full(phase, monkeypatch):
+    monkeypatch.setattr("bench.measure.worker.spotcheck.is_clear", lambda *_: False)
+    checked = []
+    for module in (aftercheck, training):
+        monkeypatch.setattr(module, "reasons", lambda *_, name=module.__name__: checked.append(name) or iter(()))
+    leave(later(), phase)
+    assert checked == [aftercheck.__name__, *([training.__name__] if phase == "train" else [])]
