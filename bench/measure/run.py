@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bench.plan.cells import Cell, Contender, Shape, without_variant
 from bench.plan.plan import Plan
 
+from . import checked
 from .adaptive import Schedule, fixed
 from .client import Worker, WorkerFailed
 from .journal import Journal
@@ -21,6 +22,7 @@ from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared
 from .state import State
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
 """Starts a contender's process for a pass."""
 
@@ -172,7 +174,9 @@ class Run:
             number, started = live.number, self.now()
             with self._awake(live):
                 answer = live.worker.ask("ceiling")
-            self.record(Ceiling(number, passage, contender.label, **answer, wall_seconds=self.now() - started))
+            wall = self.now() - started
+            own = {"number": number, "passage": passage, "contender": contender.label, "wall_seconds": wall}
+            self.record(_answered(Ceiling, answer, **own))
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
@@ -197,11 +201,12 @@ class Run:
         with self._awake(live):
             answer = live.worker.ask("start")
             self.record(
-                WorkerStarted(
-                    live.number,
-                    passage,
-                    contender.label,
-                    **answer,
+                _answered(
+                    WorkerStarted,
+                    answer,
+                    number=live.number,
+                    passage=passage,
+                    contender=contender.label,
                     threads=self.plan.threads(contender),
                     wall_seconds=self.now() - started,
                 )
@@ -223,11 +228,12 @@ class Run:
             check = any(cell.key not in self.state.verified for cell in mine)
             answer = live.worker.ask("prepare", shape=sizes, phases=phases, steps=self.plan.steps, check=check)
             live.shape = shape
-            first_calls = answer.pop("first_calls")
+            first_calls = answer.pop("first_calls", None)
+            calls = {cell.key: first_calls.get(cell.phase) for cell in mine} if isinstance(first_calls, dict) else None
             wall = self.now() - started
             self.tally.did("first prepare" if check else "prepare", wall)
-            calls = {cell.key: first_calls[cell.phase] for cell in mine}
-            self.record(Prepared(live.number, passage, calls, **answer, wall_seconds=wall))
+            own = {"number": live.number, "passage": passage, "cells": calls, "wall_seconds": wall}
+            self.record(_answered(Prepared, answer, **own))
 
     def _enter(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         if cell.key in self.state.failed:
@@ -244,7 +250,8 @@ class Run:
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             wall = self.now() - started
             self.tally.did("enter" if inner else "first enter", wall)
-            self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=wall))
+            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
+            self.record(_answered(Entered, answer, **own))
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
         live = self.live.get(cell.contender)
@@ -257,16 +264,16 @@ class Run:
             inner, _ = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)
-            self.record(
-                Block(live.number, passage, turn, position, cell.key, inner, **answer, wall_seconds=wall),
-            )
+            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
+            self.record(_answered(Block, answer, round=turn, position=position, inner=inner, **own))
 
     def _leave(self, cell: Cell, passage: int) -> None:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
         with self._failing([cell], cell.contender, passage, self.now()), self._awake(live):
-            self.record(Left(live.number, passage, cell.key, **live.worker.ask("leave")))
+            own = {"number": live.number, "passage": passage, "cell": cell.key}
+            self.record(_answered(Left, live.worker.ask("leave"), **own))
 
     def _recover(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         """After a cell took its process with it, the contender's other cells get a new one."""
@@ -297,6 +304,8 @@ class Run:
 
     def _put_aside(self, contender: Contender, failure: WorkerFailed) -> None:
         """Stop a process that failed a request; end it where it can be asked nothing more."""
+        if contender not in self.live:  # it could not be started
+            return
         if failure.alive:
             self.live[contender].worker.suspend()
         else:
@@ -340,6 +349,14 @@ class BackToBack(Run):
         for position, cell in enumerate(self._shuffled(cells, passage, *where), 1):
             for turn in range(1, self.plan.rounds + 1):
                 yield cell, turn, position
+
+
+def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
+    """A record of a worker's answer and of what is known here. Raises WorkerFailed where the answer does not fit."""
+    try:
+        return checked.record(kind, answer | own)
+    except ValueError as error:
+        raise WorkerFailed("crashed", f"the worker process answered what does not fit: {error}", alive=False) from error
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import psutil
 import pytest
@@ -171,10 +172,8 @@ def test_a_worker_can_be_stopped_and_goes_on(start):
 def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
     monkeypatch.setattr(client, "GRACE_SECONDS", 0.2)
     worker = start("Stubborn")
-    worker._requests.write(
-        json.dumps({"verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}) + "\n"
-    )
-    worker._requests.flush()
+    request = {"id": 2, "verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}
+    worker._pipes.send(json.dumps(request).encode() + b"\n", time.monotonic() + 60)
     worker.close()
     assert not psutil.pid_exists(worker._process.pid)
 
