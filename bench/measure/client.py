@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from bench.plan.cells import Contender
 
-from . import answers, git, logs, processes
+from . import answers, git, logs, memory, processes
 from .answers import NoAnswer
 from .pipes import MOST_BYTES, Ended, Pipes, TooLate, TooLong
 from .worker import environment
@@ -38,6 +40,10 @@ class WorkerFailed(Exception):
         super().__init__(reason)
         self.status, self.reason, self.alive = status, reason, alive
         self.error, self.tolerance = error, tolerance
+
+
+class TooMuchMemory(Exception):
+    """A process has taken more than it may."""
 
 
 class Worker(Protocol):
@@ -67,6 +73,8 @@ class Setting:
     """Folders of other people's classes."""
     seed: int = 0
     """Of the problem's arrays."""
+    memory: int | None = None
+    """Bytes that the process may take at most."""
     slowdown: float = 0.0
     """Take longer than it would by this fraction, on purpose."""
 
@@ -77,7 +85,7 @@ class ProcessWorker:
     def __init__(self, setting: Setting) -> None:
         """Raises WorkerFailed where none can be started."""
         self.timeout, self.log = setting.timeout, setting.log
-        self._kills = _oom_kills()
+        self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
         self._mark = processes.new_mark()
         with ExitStack() as opened:
@@ -127,7 +135,9 @@ class ProcessWorker:
                 env={**variables, processes.MARK: self._mark},
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
-        self._pipes = Pipes(our_requests, our_replies, self._process)
+        processes.started(self._process)
+        self._memory = setting.memory
+        self._pipes = Pipes(our_requests, our_replies, self._process, self._check_memory if setting.memory else None)
         os.close(their_requests)
         os.close(their_replies)
 
@@ -140,6 +150,9 @@ class ProcessWorker:
                 raise NoAnswer(f"it wrote {answers.shown(stray)}, which answers nothing")
             self._pipes.send(line, deadline)
             answer = answers.answer_in(self._pipes.receive(deadline), self._requests)
+        except TooMuchMemory as error:
+            self.kill()
+            raise WorkerFailed("out_of_memory", str(error), alive=False) from None
         except TooLate:
             self.kill()
             raise WorkerFailed("timeout", f"no answer within {self.timeout:g} s", alive=False) from None
@@ -178,6 +191,15 @@ class ProcessWorker:
             processes.end(self._process, self._mark, grace)
             self._has_ended = True
 
+    def _check_memory(self) -> None:
+        """Raises TooMuchMemory."""
+        assert self._memory
+        with suppress(psutil.Error):
+            used = psutil.Process(self._process.pid).memory_info().rss
+            if used > self._memory:
+                allowed = f"{self._memory / 1e9:.3g} GB that --memory-limit allows"
+                raise TooMuchMemory(f"its process took {used / 1e9:.3g} GB, more than the {allowed}")
+
     def _astray(self, what: str) -> WorkerFailed:
         self.kill()
         where = logs.path_from_here(self.log)
@@ -190,7 +212,7 @@ class ProcessWorker:
         if code is None:
             return self._astray("it closed it and went on")
         self.kill()
-        if code == -signal.SIGKILL and _oom_kills() > self._kills:
+        if code == -signal.SIGKILL and memory.kills() > self._kills:
             return WorkerFailed("out_of_memory", "killed by the system, which ran out of memory", alive=False)
         how = f"was ended by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
         last_line = logs.last_line(self.log, self._log_start)
@@ -203,12 +225,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # of the real-time signals only the first and the last have names
         return f"signal {number}"
-
-
-def _oom_kills() -> int:
-    """How many processes Linux has killed for want of memory since it started; 0 where that is not told."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -6,13 +6,15 @@ import os
 import select
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 MOST_BYTES = 16 << 20
 """Of a reply."""
 CHUNK_BYTES = 1 << 16
-POLL_SECONDS = 0.2
-"""Between looks at whether a process has ended, where the system cannot wait for that and for a pipe at once."""
+POLL_SECONDS = 0.1
+"""Between looks at the memory of a process that has a limit, or at whether it has ended where the system cannot wait
+for that and for a pipe at once."""
 
 
 class TooLate(Exception):
@@ -30,7 +32,11 @@ class TooLong(Exception):
 class Pipes:
     """Requests to a process and replies from it, each in a line. Deadlines are in seconds of `time.monotonic`."""
 
-    def __init__(self, requests: int, replies: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, requests: int, replies: int, process: subprocess.Popen[bytes], watch: Callable[[], None] | None = None
+    ) -> None:
+        """`watch()` is called now and then while an answer is waited for, and may raise."""
+        self._watch = watch
         self._requests, self._replies, self._process = requests, replies, process
         self._unread = bytearray()
         self._end: int | None = None
@@ -92,7 +98,10 @@ class Pipes:
             poll.register(self._end, select.POLLIN)
         while True:
             left = max(0.0, deadline - time.monotonic())
-            ready = dict(poll.poll(1e3 * (left if self._end is not None else min(left, POLL_SECONDS))))
+            looks = self._watch is not None or self._end is None
+            ready = dict(poll.poll(1e3 * (min(left, POLL_SECONDS) if looks else left)))
+            if self._watch:
+                self._watch()
             if pipe in ready:
                 return True
             if ready or self._process.poll() is not None:

@@ -23,19 +23,27 @@ GRACE_SECONDS = 5.0
 """That a process may take to end by itself, and then once it was killed."""
 ROOT = Path(__file__).parent.parent.parent
 _numbers = count(1)
+_own: set[int] = set()
+"""Children of this process that are not orphans of a worker's."""
 
 
 def new_mark() -> str:
     """Of the next worker. The first one also starts what ends all of them should this process be killed."""
-    return f"{_run_mark()}.{next(_numbers)}"
+    return f"{_run_mark()}.{next(_numbers)}."  # the last dot, since one mark must not begin another
 
 
 @cache
 def _run_mark() -> str:
     mark = secrets.token_hex(8)
+    _own.update(child.pid for child in psutil.Process().children())
     _adopt_orphans()
     _start_watchdog(mark)
     return mark
+
+
+def started(process: subprocess.Popen[bytes]) -> None:
+    """Know a process as one that was started here, rather than left behind by another."""
+    _own.add(process.pid)
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -54,7 +62,8 @@ def end(process: subprocess.Popen[bytes], mark: str, grace: float = 0.0) -> None
     signal_group(process, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):  # by then nothing more can be done: it waits within the kernel
         process.wait(GRACE_SECONDS)
-    kill([*started_by_it, *marked(mark)])
+    _own.discard(process.pid)
+    kill([*started_by_it, *marked(mark), *_left_behind()])
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
@@ -72,6 +81,22 @@ def marked(mark: str, everywhere: bool = sys.platform != "linux") -> list[psutil
     Linux, or of all that can be looked at."""
     processes = psutil.process_iter() if everywhere else _descendants(os.getpid())
     return [one for one in processes if _mark_of(one).startswith(mark)]
+
+
+def _left_behind() -> list[psutil.Process]:
+    """What has come to this process as an orphan, in a session of its own, with all that it has started in turn: a
+    daemon, which may have another environment than the worker that it came from."""
+    if sys.platform != "linux":
+        return []
+    orphans = [one for one in psutil.Process().children() if one.pid not in _own and _is_in_another_session(one.pid)]
+    return [*orphans, *(descendant for one in orphans for descendant in _descendants(one.pid))]
+
+
+def _is_in_another_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) != os.getsid(0)
+    except ProcessLookupError:
+        return False
 
 
 def _mark_of(process: psutil.Process) -> str:
@@ -117,6 +142,7 @@ def _start_watchdog(mark: str) -> None:
         return
     finally:
         os.close(theirs)
+    started(watchdog)
     atexit.register(_end_watchdog, watchdog, ours, os.getpid())
 
 

@@ -127,7 +127,7 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
         log = file_in(logs, contender.label)
-        setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path)
+        setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path, memory=plan.memory_limit)
         for side in plan.sides:
             if side.name == contender.variant:
                 setting = replace(setting, interpreter=side.interpreter, source=Path(side.source))

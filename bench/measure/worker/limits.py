@@ -59,3 +59,12 @@ def limit_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     if soft == resource.RLIM_INFINITY or soft > FILE_BYTES:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, hard))
+
+
+def be_killed_first() -> None:
+    """On Linux, be what the system ends for want of memory, rather than what measures."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        return

@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     limits.die_with_parent()
     limits.limit_processors(config["threads"])
     limits.limit_files()
+    limits.be_killed_first()
     sys.path[:0] = config["path"]
     with (
         open(config["requests"], encoding="utf-8") as requests,
