@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
 
+from bench.plan import reading
+
+from .foreign import harmless
 from .records import Record, RunStarted
 
 FILE = "journal.jsonl"
+MOST_BYTES = 1 << 30
+"""Of a journal that is read: a hundred thousand cells in five passes of five rounds."""
+Prepare = Callable[[dict[str, Any], str], dict[str, Any]]
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
@@ -48,12 +55,9 @@ def read(folder: Path) -> list[Record]:
     Raises FileNotFoundError, or ValueError with the file and line that is no record.
     """
     path = folder / FILE
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    lines = reading.read_text(path, MOST_BYTES, within=folder).split("\n")
     torn = lines.pop()  # what follows the last newline: nothing, or a line cut short
-    records = [decode(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    records = [decode(line, f"{path}:{number}", harmless) for number, line in enumerate(lines, 1)]
     if not records or not isinstance(records[0], RunStarted):
         raise ValueError(
             f"{path}:1: a journal begins with a RunStarted record{', this line is cut short' if torn else ''}"
@@ -61,12 +65,12 @@ def read(folder: Path) -> list[Record]:
     return records
 
 
-def decode(line: str, where: str) -> Record:
-    """The record in a line; raises ValueError that begins with `where`."""
+def decode(line: str, where: str, prepare: Prepare = lambda values, line: values) -> Record:
+    """The record in a line, whose fields may be prepared first; raises ValueError that begins with `where`."""
     try:
-        values = json.loads(line)
+        values = prepare(json.loads(line), line)
         return _KINDS[values.pop("record")](**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{where}: not a record of a journal: {error}") from error
 
 

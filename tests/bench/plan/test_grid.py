@@ -11,8 +11,8 @@ from bench.plan.grid import Grid, PlanError
 from tests.bench.made import steady
 
 KEYS = (
-    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, min_effect, min_effect_of, "
-    "passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
+    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, min_effect, "
+    "min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
 )
 
 
