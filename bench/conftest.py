@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         asked = plan_from(config)
     except PlanError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(encodable(str(error), output_encoding())) from error
     config.stash[SESSION] = BenchSession(asked, plugins.is_timed(config.getoption))
     for mark in dict.fromkeys(mark for cell in asked.plan.cells for mark in replay.marks_of(cell)):
         config.addinivalue_line("markers", f"{mark}: benchmarks of {mark}.")

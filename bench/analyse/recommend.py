@@ -14,6 +14,7 @@ from scipy import stats
 from bench.measure.records import Record
 from bench.measure.session import plan_of
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
+from bench.plan.nearest import hint
 
 from . import costmodel, crossovers, tables
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
@@ -151,7 +152,8 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
             continue
         fitting = timings[timings[column] == value]
         if fitting.empty:
-            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}")
+            near = hint(value, {str(each) for each in timings[column].dropna()})
+            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}{near}")
         timings = fitting
     if question.phase not in set(timings["phase"]):
         raise ValueError(f"--phase {question.phase}: this run has {_listed(timings['phase'])}")

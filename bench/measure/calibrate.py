@@ -16,6 +16,7 @@ from bench.plan.plan import Plan
 
 from . import journal, machine
 from .client import ProcessWorker, Setting
+from .logs import file_name
 from .progress import Progress
 from .records import RunEnded, RunStarted
 from .run import BackToBack, Open, Run
@@ -125,7 +126,7 @@ def _passes(
 
 def _slowed(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = logs / f"{contender.label}.log"
+        log = logs / file_name(contender.label)
         slowdown = VARIANTS[contender.variant]
         return ProcessWorker(
             Setting(contender, plan.threads(contender), plan.timeout, log, path=path, slowdown=slowdown)

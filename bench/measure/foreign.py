@@ -16,7 +16,8 @@ _NAMES = ("implementation", "device", "dtype", "phase", "variant")
 
 
 def harmless(values: dict[str, Any], line: str) -> dict[str, Any]:
-    """A record's fields, read from a line of JSON: texts that cannot all be seen, and names that are none, with escapes.
+    """A record's fields, read from a line of JSON, with escapes in texts that cannot all be seen and in names that are
+    none.
 
     Cells are named by their parts in the plan and by their keys elsewhere, so both are replaced alike, character by
     character.

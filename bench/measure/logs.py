@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 from .worker.one_line import one_line
 
 READ_BYTES = 1 << 16
 MOST_CHARACTERS = 200
+LONGEST_NAME = 200
+"""Bytes of a file's name; file systems have 255."""
 
 
 def last_line(log: Path, start: int = 0) -> str:
@@ -22,6 +26,16 @@ def last_line(log: Path, start: int = 0) -> str:
         return ""
     lines = (one_line(line, MOST_CHARACTERS) for line in reversed(text.splitlines()))
     return next((line for line in lines if line), "")
+
+
+def file_name(label: str) -> str:
+    """A contender's log. Its label names classes, and in a run of someone else's anything: what is no part of a file's
+    name, or too long for one, is told apart by a digest."""
+    name = re.sub(r"[^\w.+~%-]", "_", label)
+    if name == label.replace(":", "_") and len(name.encode()) <= LONGEST_NAME:
+        return f"{name}.log"
+    digest = hashlib.sha256(label.encode(errors="backslashreplace")).hexdigest()[:12]
+    return f"{name.encode()[:100].decode(errors='ignore')}-{digest}.log"
 
 
 def path_from_here(path: Path) -> str:

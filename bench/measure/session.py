@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.plan import reading
 from bench.plan.cells import Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
 from bench.plan.plan import Plan
@@ -17,6 +18,7 @@ from bench.plan.plan import Plan
 from . import calibrations, journal, machine
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
+from .logs import file_name
 from .progress import Progress
 from .records import Failed, RunEnded, RunResumed, RunStarted
 from .run import Open, Run
@@ -99,7 +101,7 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = logs / f"{contender.label.replace(':', '_')}.log"
+        log = logs / file_name(contender.label)
         setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path)
         for side in plan.sides:
             if side.name == contender.variant:
@@ -140,6 +142,8 @@ def plan_of(started: RunStarted) -> Plan:
 def resumable(folder: Path) -> Plan:
     """The plan of a run that was cut off. Raises PlanError when there is none or it is complete."""
     try:
+        for path in (folder / journal.FILE, folder / "logs", *folder.glob("logs/*")):
+            reading.refuse_outside(path, folder)
         records = journal.read(folder)
     except OSError as error:
         raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import zlib
@@ -46,24 +45,18 @@ def decoded(content: bytes, path: Path) -> str:
 
 
 def unpacked(content: bytes, path: Path, most: int) -> bytes:
-    """What gzip had packed, if it is no more than so many bytes. Raises ValueError."""
+    """What gzip had packed. Raises ValueError that names the file where it is more than so many bytes, zlib.error or
+    EOFError where it was not packed by gzip or is cut short."""
     parts, size = [], 0
-    try:
+    while content:
         packed = zlib.decompressobj(wbits=31)
-        while content:
-            part = packed.decompress(content, most + 1 - size)
-            parts.append(part)
-            size += len(part)
-            if size > most:
-                raise ValueError(f"{path}: too large: more than {most} bytes once it is unpacked")
-            content = packed.unconsumed_tail
-            if packed.eof:  # another member may follow
-                content, packed = packed.unused_data, zlib.decompressobj(wbits=31)
-                continue
-            if not content and not packed.eof:
-                raise gzip.BadGzipFile("it is cut short")
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path}: not packed by gzip: {error}") from error
+        parts.append(packed.decompress(content, most + 1 - size))
+        size += len(parts[-1])
+        if size > most:
+            raise ValueError(f"{path}: too large: more than {most} bytes once it is unpacked")
+        if not packed.eof:
+            raise EOFError("it is cut short")
+        content = packed.unused_data  # another one may follow
     return b"".join(parts)
 
 

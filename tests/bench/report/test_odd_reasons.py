@@ -96,7 +96,7 @@ def test_it_is_one_line_of_the_history_and_of_every_export(odd):
 
 
 def test_a_fact_of_several_lines_is_one_row():
-    table = page.facts({"command": "`pytest -k 'a\nor b'`", "host": "a|b"})
+    table = page.facts({"command": page.code("pytest -k 'a\nor b'"), "host": "a|b"})
     assert len(table.splitlines()) == 4
     assert "`pytest -k 'a or b'`" in table
     assert "a\\|b" in table
