@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import writable
+from bench.measure.worker.one_line import one_line
 from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
 from bench.verbs.arguments import Parser, refuse_empty
 
@@ -62,7 +63,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _complain(verb: str, line: str) -> int:
     output.abandon()
-    output.say(f"python -m bench{verb}: {line}", to=sys.stderr)
+    output.say(one_line(f"python -m bench{verb}: {line}", output.MOST_CHARACTERS), to=sys.stderr)
     return USAGE_ERROR
 
 

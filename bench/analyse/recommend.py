@@ -132,7 +132,8 @@ def _check(question: Question) -> None:
         if getattr(question.shape, axis) < 1:
             raise ValueError(f"{_option(axis)} {getattr(question.shape, axis)}: a size is a whole number above 0")
     if question.phase not in PHASES:
-        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}")
+        near = hint(question.phase, PHASES)
+        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}{near}")
     if question.steps is not None and question.steps < 1:
         raise ValueError(f"--steps {question.steps}: a training takes one step or more")
     if question.steps is not None and question.phase != "step":

@@ -18,10 +18,11 @@ def read_bytes(path: Path, most: int, within: Path | None = None) -> bytes:
         refuse_outside(path, within)
     # A FIFO would else be waited for until someone writes into it.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path}: not a regular file but {_kind(found.st_mode)}")
     with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError(f"{path}: not a regular file but {_kind(found.st_mode)}")
         if found.st_size > most:
             raise ValueError(f"{path}: too large: {found.st_size} bytes, of which at most {most} are read")
         content = file.read(most + 1)

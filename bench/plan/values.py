@@ -32,7 +32,8 @@ def shown(value: Any) -> str:
     """A value as a complaint shows it: on one line, not too long, however deep it is nested."""
     if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
         return f"a number of {value.bit_length()} bits"
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= 2 * MOST_SHOWN else f"{text[:MOST_SHOWN]}…{text[-20:]}"
 
 
 def whole(least: int, most: int) -> Callable[[Any], int]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from bench.plan.nearest import hint
-from bench.plan.values import one_of, shown, whole
+from bench.plan.values import shown, whole
 from bench.report.characters import encodable, output_encoding
 
 MOST = 10**9
@@ -43,21 +44,10 @@ def refuse_empty(arguments: Sequence[str]) -> None:
         raise ValueError(f"{name}: an empty value, as a variable that is not set gives")
 
 
-def number(least: int = 1, most: int = MOST) -> Callable[[str], int]:
-    """A whole number within bounds, as a type of argparse's."""
-    return _of(whole(least, most))
-
-
-def word(accepted: Iterable[str]) -> Callable[[str], str]:
-    """One of a few words."""
-    return _of(one_of(accepted))
-
-
-def _of(check: Callable[[Any], Any]) -> Callable[[str], Any]:
-    def convert(text: str) -> Any:
-        try:
-            return check(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return convert
+def number(text: str) -> int:
+    """A whole number, as a type of argparse's; the verb says which ones make sense."""
+    negative = re.fullmatch("-[0-9]{1,9}", text)
+    try:
+        return int(text) if negative else whole(0, MOST)(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

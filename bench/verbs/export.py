@@ -76,6 +76,7 @@ def _held(path: Path) -> Mapping[str, CellRecords] | None:
 
 
 def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, str]:
+    from bench.plan import reading
     from bench.report.exports import asv, commits
 
     name = exported.source.removesuffix("-dirty") if commit is None else commit
@@ -85,7 +86,7 @@ def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, st
     list_of_all = folder / asv.BENCHMARKS
     known = {}
     if list_of_all.exists():
-        known = asv.read_benchmarks(list_of_all.read_text(encoding="utf-8"), list_of_all)
+        known = asv.read_benchmarks(reading.read_text(list_of_all, asv.MOST_BYTES), list_of_all)
     return {folder / name: text for name, text in asv.files(exported, filed, known).items()}
 
 

@@ -11,6 +11,8 @@ from typing import TextIO
 from bench.measure.worker.one_line import visible
 from bench.report.characters import ERRORS
 
+MOST_CHARACTERS = 5000
+"""Of a complaint, which may list what there is."""
 CLOSED = "standard output is closed; send it to a file, or to /dev/null where it is not wanted"
 BROKEN = "standard output was closed by its reader before all was written"
 

@@ -6,10 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.plan.cells import DTYPES, PHASES
-
 from . import output
-from .arguments import number, word
+from .arguments import number
 
 HELP = "whom to use at a size, measured or not"
 
@@ -17,18 +15,18 @@ HELP = "whom to use at a size, measured or not"
 def add(parser: argparse.ArgumentParser) -> None:
     """Its own options."""
     for axis in ("--N", "--D-in", "--H"):
-        parser.add_argument(axis, type=number(), required=True, metavar="SIZE")
-    parser.add_argument("--D-out", type=number(), default=10, metavar="SIZE", help="default: %(default)s")
-    parser.add_argument("--phase", type=word(PHASES), metavar="PHASE", default="step", help="default: %(default)s")
+        parser.add_argument(axis, type=number, required=True, metavar="SIZE")
+    parser.add_argument("--D-out", type=number, default=10, metavar="SIZE", help="default: %(default)s")
+    parser.add_argument("--phase", default="step", help="default: %(default)s")
     parser.add_argument(
         "--steps",
-        type=number(),
+        type=number,
         metavar="COUNT",
         help="of a training whose import, set-up and first call count as well",
     )
     parser.add_argument("--device", help="default: all that the run has")
-    parser.add_argument("--dtype", type=word(DTYPES), metavar="DTYPE", help="default: float32, where the run has it")
-    parser.add_argument("--threads", type=number(), metavar="COUNT", help="default: all limits that the run has")
+    parser.add_argument("--dtype", help="default: float32, where the run has it")
+    parser.add_argument("--threads", type=number, metavar="COUNT", help="default: all limits that the run has")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR|RUN", help="default: the newest in %(default)s"
     )
