@@ -22,6 +22,7 @@ from .journal import Journal
 from .progress import Progress, Tally
 from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
 from .state import State
+from .worker.one_line import all_visible
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -398,7 +399,7 @@ def _gigabytes(count: int) -> str:
 def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
     """A record of a worker's answer and of what is known here. Raises WorkerFailed where the answer does not fit."""
     try:
-        return checked.record(kind, answer | own)
+        return checked.record(kind, all_visible(answer) | own)
     except ValueError as error:
         raise WorkerFailed("crashed", f"the worker process answered what does not fit: {error}", alive=False) from error
 

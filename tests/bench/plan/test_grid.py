@@ -11,8 +11,8 @@ from bench.plan.grid import Grid, PlanError
 from tests.bench.made import steady
 
 KEYS = (
-    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, min_effect, min_effect_of, "
-    "passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
+    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, min_effect, "
+    "min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
 )
 
 
@@ -129,7 +129,10 @@ def test_names_of_implementations_and_devices_are_taken_as_they_are():
         ("N = [64, 8, 64]", "mine.toml:1: N: 64 stands there twice"),
         ('phase = ["step", "step"]', "mine.toml:1: phase: 'step' stands there twice"),
         ('phase = "sideways"', f"mine.toml:1: phase: 'sideways' is not one of {', '.join(PHASES)}"),
-        ('N = 1\ndtype = ["float32", "float16"]', "mine.toml:2: dtype: 'float16' is not one of float32, float64"),
+        (
+            'N = 1\ndtype = ["float32", "float16"]',
+            "mine.toml:2: dtype: 'float16' is not one of float32, float64; did you mean 'float64'?",
+        ),
         ('combine = "zip"', "mine.toml:1: combine: 'zip' is not one of product, in_turn"),
         ('threads = "some"', "mine.toml:1: threads: 'some' is not a whole number of at least 1, nor 'all'"),
         ("threads = [true]", "mine.toml:1: threads: True is not a whole number of at least 1, nor 'all'"),
@@ -188,7 +191,7 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
     path.write_bytes(b"# caf\xe9\nN = 1\n")
     with pytest.raises(PlanError) as caught:
         grid.read(str(path))
-    assert str(caught.value) == f"{path}: not UTF-8 text (invalid continuation byte at byte 5)"
+    assert str(caught.value) == f"{path}:1: not UTF-8 text (invalid continuation byte at byte 5)"
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
