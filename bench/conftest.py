@@ -94,8 +94,9 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Before any other plugin's, lest one that fails costs the results."""
     measured = session.config.stash[SESSION]
-    measured.finish()
-    if measured.ended_early:
+    with interrupts.current.held_back():
+        measured.finish()
+    if measured.ended_early or interrupts.current.name:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif measured.failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

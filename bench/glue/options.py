@@ -44,6 +44,8 @@ SCALARS = (
     ("--cell-timeout", "timeout", "seconds a worker may take over one request"),
     ("--ceilings", "ceilings", "measure what the devices can do at most: yes or no"),
     ("--max-cells", "max_cells", "a grid of more cells is refused"),
+    ("--memory-limit", "memory_limit", "host memory that a worker may take, like 6GB"),
+    ("--max-failures", "max_failures", "failures in a row after which a contender is left alone (3; 0: never)"),
 )
 
 

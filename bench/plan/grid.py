@@ -73,6 +73,11 @@ class Grid:
     max_cells: int = 100_000
     """A grid of more cells is refused before they are made."""
 
+    memory_limit: int | None = None
+    """Bytes that a worker's process may take on the host; None for as many as there are."""
+    max_failures: int = 3
+    """A contender that fails so often in a row is left alone; 0: never."""
+
     def number_of_shapes(self) -> int:
         """How many `shapes` would return, without making them."""
         sizes = [len(axis) for axis in (self.N, self.D_in, self.H, self.D_out)]
@@ -179,5 +184,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "min_effect_of": values.fractions_by_pattern,
     "ceilings": values.yes_or_no,
     "max_cells": values.whole(1, MOST_CELLS),
+    "memory_limit": values.size,
+    "max_failures": values.whole(0, 1000),
 }
 assert set(_CHECKS) == {field.name for field in fields(Grid)} - {"name"}

@@ -149,6 +149,8 @@ def resolve(
         baseline=grid.baseline,
         steps=grid.steps,
         timeout=grid.timeout,
+        memory_limit=grid.memory_limit,
+        max_failures=grid.max_failures,
         cpus=machine.cpus,
         seed=seed,
         time_budget=(grid.time_budget or TIME_BUDGET) if adaptive else None,

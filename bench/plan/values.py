@@ -19,12 +19,19 @@ MOST_DIGITS = 30
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 MOST_SECONDS = 366 * 86400
 """A year: no run and no request takes longer."""
+BYTES_PER_UNIT = {"": 1, "b": 1, "ib": 1} | {
+    f"{prefix}{binary}b": (1024 if binary else 1000) ** power
+    for power, prefix in enumerate("kmgt", 1)
+    for binary in ("", "i")
+}
+LEAST_SIZE, MOST_SIZE = 10**6, 10**15
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MOST_SHOWN
 _WHOLE = re.compile(rf"[0-9]{{1,{MOST_DIGITS}}}")
 _DECIMAL = rf"([0-9]{{1,{MOST_DIGITS}}}(?:\.[0-9]{{1,{MOST_DIGITS}}})?)"
 _DURATION = re.compile(rf"{_DECIMAL}[ ]*([smh]?)")
+_SIZE = re.compile(rf"{_DECIMAL}[ ]*([kmgt]?i?b|)", re.IGNORECASE)
 _FRACTION = re.compile(rf"{_DECIMAL}[ ]*(%?)")
 
 
@@ -120,6 +127,15 @@ def seconds(value: Any) -> float:
     if number > MOST_SECONDS:
         raise ValueError(f"{shown(value)} is too long; a time is at most {MOST_SECONDS // 3600}h")
     return number
+
+
+def size(value: Any) -> int:
+    """Bytes: a number, or a text with a unit like `6GB` or `512MiB`."""
+    matched = None if isinstance(value, bool) else _SIZE.fullmatch(_as_text(value).strip(" "))
+    number = float(matched[1]) * BYTES_PER_UNIT[matched[2].lower()] if matched else 0.0
+    if not LEAST_SIZE <= number <= MOST_SIZE:
+        raise ValueError(f"{shown(value)} is not a size like 6GB or 512MiB, from 1MB to 1PB")
+    return int(number)
 
 
 def fraction(value: Any) -> float:

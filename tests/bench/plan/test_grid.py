@@ -182,7 +182,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_folder_is_no_grid_file(tmp_path):
     path = tmp_path / "folder.toml"
     path.mkdir()
-    with pytest.raises(PlanError, match=f"^--grid: cannot read {re.escape(str(path))}: "):
+    with pytest.raises(PlanError, match=f"^{re.escape(str(path))}: not a regular file but a folder"):
         grid.read(str(path))
 
 
