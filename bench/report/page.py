@@ -33,7 +33,7 @@ def sentence(text: str) -> str:
 def code(text: str) -> Markdown:
     """Other people's words as code; without its marks where they could end the code or the cell that it is in."""
     words = one_line(text, MOST_CHARACTERS)
-    return Markdown(escaped(words, MOST_CHARACTERS) if re.search("[`|<]", words) else f"`{words}`")
+    return Markdown(escaped(words, MOST_CHARACTERS) if re.search(r"[`<]|\\\|", words) else f"`{words}`")
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -48,4 +48,6 @@ def facts(values: dict[str, Any]) -> str:
 
 
 def _fact(value: Any) -> str:
-    return value if isinstance(value, Markdown) else escaped(str(value), MOST_CHARACTERS)
+    if isinstance(value, Markdown):
+        return re.sub(r"(?<!\\)\|", r"\\|", value)  # it ends a cell even in code
+    return escaped(str(value), MOST_CHARACTERS)
