@@ -49,7 +49,9 @@ def with_texts(column: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """A column with its texts changed, of which each different one is looked at once: a table of samples has millions
     of rows."""
     changed = {text: new for text in column.dropna().unique() if (new := change(text)) != text}
-    return column.astype(object).map(lambda text: changed.get(text, text)) if changed else column
+    if not changed:
+        return column
+    return pd.Series([changed.get(text, text) for text in column], column.index, dtype=object)  # None stays None
 
 
 def storable(text: str) -> str:

@@ -26,9 +26,11 @@ def harmless(values: dict[str, Any], line: str) -> dict[str, Any]:
         values = all_visible(values)
     if isinstance(plan := values.get("plan"), dict):
         values["plan"] = {**plan, **{name: _plan_part(plan[name]) for name in _PLAN_PARTS if name in plan}}
-    for field in ("cell", "contender", "cells"):
+    for field in ("cell", "cells"):
         if field in values:
             values[field] = _keys(values[field])
+    if "contender" in values:
+        values["contender"] = _name(values["contender"])
     return values
 
 

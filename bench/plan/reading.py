@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zlib
@@ -21,6 +22,8 @@ def read_bytes(path: Path, most: int, within: Path | None = None) -> bytes:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         raise ValueError(f"{path}: not a regular file but {_kind(found.st_mode)}")
     with open(descriptor, "rb") as file:
         if found.st_size > most:
@@ -69,7 +72,6 @@ def refuse_outside(path: Path, folder: Path) -> None:
 
 def _kind(mode: int) -> str:
     kinds = {
-        stat.S_ISDIR: "a folder",
         stat.S_ISFIFO: "a FIFO",
         stat.S_ISCHR: "a device",
         stat.S_ISBLK: "a device",

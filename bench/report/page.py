@@ -21,7 +21,8 @@ class Markdown(str):
 def escaped(text: str, most: int = ONE_LINE) -> str:
     """Other people's words, like a reason, as they are: Markdown would end a cell at `|`, read code or HTML, and make
     a link or an image of a bracket that another follows."""
-    return re.sub(r"([\\`|<]|\](?=[(\[:]))", r"\\\1", one_line(text, most))
+    words = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text, most)).replace("<", "&lt;")
+    return re.sub(r"([\\`|]|\](?=[(\[:]))", r"\\\1", words)
 
 
 def sentence(text: str) -> str:
@@ -30,11 +31,9 @@ def sentence(text: str) -> str:
 
 
 def code(text: str) -> Markdown:
-    """Other people's words as code, of which none of their own backticks is the end."""
+    """Other people's words as code; without its marks where they could end the code or the cell that it is in."""
     words = one_line(text, MOST_CHARACTERS)
-    fence = "`" * (max(map(len, re.findall("`+", words)), default=0) + 1)
-    space = " " if "`" in (words[:1], words[-1:]) else ""
-    return Markdown(f"{fence}{space}{words}{space}{fence}")
+    return Markdown(escaped(words, MOST_CHARACTERS) if re.search(r"[`<]|\\\|", words) else f"`{words}`")
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -50,5 +49,5 @@ def facts(values: dict[str, Any]) -> str:
 
 def _fact(value: Any) -> str:
     if isinstance(value, Markdown):
-        return value.replace("|", "\\|")  # which ends a cell even in code
+        return re.sub(r"(?<!\\)\|", r"\\|", value)  # it ends a cell even in code
     return escaped(str(value), MOST_CHARACTERS)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bench.plan import grid
 from bench.plan.cells import DTYPES, PHASES, Shape
 from bench.plan.grid import Grid, PlanError
+from bench.plan.plan import Machine, resolve
 from tests.bench.made import steady
 
 KEYS = (
@@ -295,3 +296,41 @@ def test_any_toml_is_a_grid_or_one_line_of_complaint(pairs):
         assert told.shapes()
     else:
         assert re.fullmatch(r"any\.toml(:[1-4]: \w+: .+|: not valid TOML: .+)", told)
+
+
+def test_a_key_with_very_many_dots_is_refused_before_it_is_read():
+    with pytest.raises(PlanError, match=r"^g\.toml:2: more than 1000 dots in a line"):
+        grid.parse("N = 1\n" + ".".join("a" * 100_000) + " = 1", "g", "g.toml")
+
+
+def test_the_number_of_shapes_is_that_of_the_shapes_that_are_made():
+    for combine in grid.COMBINATIONS:
+        asked = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6,), D_out=(7, 8), combine=combine)
+        assert asked.number_of_shapes() == len(asked.shapes())
+
+
+SCALARS = st.sampled_from(
+    ["9" * 23, "0x" + "F" * 5000, "nan", "inf", "-inf", "1e400", "1_000", "true", "1979-05-27", '""', '"auto"', '"all"']
+) | st.text(max_size=20).map(lambda text: '"' + text.replace("\\", "").replace('"', "") + '"')
+NESTED = st.recursive(
+    SCALARS | values,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+        | inner.map(lambda part: f"{{ a.b = {part} }}")
+    ),
+    max_leaves=5,
+)
+HERE = Machine(2, ("cuda",))
+
+
+@steady
+@given(st.text() | st.lists(st.tuples(keys, NESTED), max_size=5).map(lambda pairs: "\n".join(map(" = ".join, pairs))))
+def test_any_text_is_a_plan_or_one_line_of_complaint(text):
+    complaint = ""
+    try:
+        asked = grid.override(grid.parse(text, "any", "any.toml"), {"max_cells": 1000}, str)
+        plan = resolve(asked, HERE, ["numpy", "torch"], lambda name: ("cpu", "cuda"), 1)
+        assert 1 <= len(plan.cells) <= 1000
+    except PlanError as error:
+        complaint = str(error)
+    assert len(complaint.splitlines()) <= 1

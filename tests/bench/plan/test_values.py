@@ -32,11 +32,13 @@ anything = st.recursive(
 @steady
 @given(value=anything)
 def test_any_value_is_accepted_or_refused_in_one_short_line(name, value):
+    complaint = ""
     try:
         CHECKS[name](value)
     except ValueError as error:
-        assert str(error).isprintable()  # noqa: PT017
-        assert len(str(error)) < 500  # noqa: PT017
+        complaint = str(error)
+    assert complaint.isprintable()
+    assert len(complaint) < 600
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_a_whole_number_has_decimal_digits_within_bounds(text):
 
 def test_the_bounds_themselves_are_accepted():
     assert [values.whole(1, 1000)(value) for value in (1, "1", 1000, "1000")] == [1, 1, 1000, 1000]
-    with pytest.raises(ValueError, match=r"'1001'|1001 is not a whole number of at most 1000"):
+    with pytest.raises(ValueError, match="1001 is not a whole number of at most 1000"):
         values.whole(1, 1000)("1001")
 
 

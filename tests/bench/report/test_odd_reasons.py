@@ -21,7 +21,7 @@ from tests.bench.sides import compared
 
 ODD = "first | line\nsecond `line`\r\n\x1b[31mthird\x1b[0m\rfourth\x00 <b> \\"
 LINE = "first | line second `line` third fourth\\x00 <b> \\"
-ESCAPED = "first \\| line second \\`line\\` third fourth\\\\x00 \\<b> \\\\"
+ESCAPED = "first \\| line second \\`line\\` third fourth\\\\x00 &lt;b> \\\\"
 
 
 @pytest.fixture
