@@ -6,28 +6,18 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
-from . import filesystems, interruptions, kills, packs, refusals, summary, times
-from .checks import Case, Problem
+from . import summary, times
+from .checks import Problem
+from .jobs import jobs_of, run
 from .kinds import KINDS
 from .summary import Seen
 
 PARTS = ("packs", "interruptions", "refusals", "kills", "times")
-PACK_SIZE = 28
-CHAIN_KILLS = 10
 SHOWN_CHARACTERS = 600
-
-
-@dataclass(frozen=True)
-class Job:
-    """Runs that share a folder, in a process of their own."""
-
-    name: str
-    run: Callable[[Path], Seen]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,9 +25,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = _asked(arguments)
     seen, started = Seen(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="relubench-faults-") as folder:
-        jobs = _jobs(asked, Path(folder))
+        jobs = jobs_of(asked, Path(folder))
         with ProcessPoolExecutor(asked.jobs, max_tasks_per_child=1) as pool:
-            running = {pool.submit(_run, job, Path(folder) / str(number)): job for number, job in enumerate(jobs)}
+            running = {pool.submit(run, job, Path(folder) / str(number)): job for number, job in enumerate(jobs)}
             for number, future in enumerate(as_completed(running), 1):
                 _take(future, seen)
                 minutes = (time.monotonic() - started) / 60
@@ -68,67 +58,6 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _is_whole(asked: argparse.Namespace) -> bool:
     return not asked.kinds and "packs" in asked.parts
-
-
-def _jobs(asked: argparse.Namespace, folder: Path) -> list[Job]:
-    jobs: list[Job] = []
-    if "packs" in asked.parts:
-        for pack in packs.packed(packs.cases(asked.kinds), PACK_SIZE):
-            jobs.append(Job(f"{len(pack)} contenders at {pack[0].moment}", _Pack(pack)))
-    if "interruptions" in asked.parts:
-        with filesystems.small(folder / "tried") as can_mount:
-            cases = interruptions.cases(own_disk=can_mount)
-        if not can_mount:
-            print("no small file system can be mounted here: full disks are left out", flush=True)
-        jobs += [Job(f"{case.kind} at {case.moment}", _Interruption(case)) for case in cases]
-    if "refusals" in asked.parts:
-        jobs += [Job(name, _Refusal(name)) for name in refusals.REFUSALS]
-    if "kills" in asked.parts:
-        for number, first in enumerate(range(0, asked.kills, CHAIN_KILLS)):
-            count = min(CHAIN_KILLS, asked.kills - first)
-            jobs.append(Job(f"{count} kills", _Kills(1000 * asked.seed + number, count)))
-    return jobs
-
-
-@dataclass(frozen=True)
-class _Pack:
-    pack: list[Case]
-
-    def __call__(self, folder: Path) -> Seen:
-        found = packs.problems_of(folder, self.pack)
-        return Seen([case for case in self.pack if (folder / "fired" / case.name).exists()], 0, found)
-
-
-@dataclass(frozen=True)
-class _Interruption:
-    case: Case
-
-    def __call__(self, folder: Path) -> Seen:
-        found = interruptions.problems_of(folder, self.case)
-        return Seen([self.case] if (folder / "fired" / self.case.name).exists() else [], 0, found)
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    name: str
-
-    def __call__(self, folder: Path) -> Seen:
-        return Seen([], 0, refusals.REFUSALS[self.name](folder))
-
-
-@dataclass(frozen=True)
-class _Kills:
-    seed: int
-    count: int
-
-    def __call__(self, folder: Path) -> Seen:
-        chain = kills.chain_of(folder, self.seed, self.count)
-        return Seen([], chain.kills, chain.problems)
-
-
-def _run(job: Job, folder: Path) -> Seen:
-    folder.mkdir(parents=True)
-    return job.run(folder)
 
 
 def _take(future: Future[Seen], seen: Seen) -> None:
