@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.measure import writable
+from bench.measure import interrupts, unexpected, writable
 from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
 
 VERBS = {
@@ -34,13 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = ""
     try:
         try:
-            asked = _parser().parse_args(arguments)
-            verb = f" {asked.verb}"
-            return _run(asked)
+            with interrupts.handled():
+                asked = _parser().parse_args(arguments)
+                verb = f" {asked.verb}"
+                return _run(asked)
         finally:
             sys.stdout.flush()  # while what goes wrong can still be reported
     except (OSError, ValueError) as error:
         return _complain(verb, output.worded(error))
+    except Exception as error:  # lest Python exits with 1, which says that something got slower
+        return _complain(verb, unexpected.in_one_line(error))
     except KeyboardInterrupt:
         _complain(verb, "interrupted")
         return INTERRUPTED

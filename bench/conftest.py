@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from bench.glue import plugins, progress, replay
 from bench.glue.options import add_options, plan_from
 from bench.glue.session import BenchSession
-from bench.measure import git
+from bench.measure import git, interrupts
 from bench.plan.cells import PHASES, Cell
 from bench.plan.grid import PlanError
 from bench.report.characters import encodable, output_encoding
@@ -24,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    stack = ExitStack()
+    stack.enter_context(interrupts.handled())
+    config.add_cleanup(stack.close)
     git.forget_repository()  # pytest-benchmark asks git for the commit that its JSON names
     plugins.refuse(config, PARAMETERS)
     try:
@@ -70,7 +74,7 @@ def samples(
     backend or device is missing, before pytest-benchmark's fixture is made."""
     session = request.config.stash[SESSION]
     with progress.shown(request.config) as notify:
-        session.measure(notify)
+        session.measure(notify, progress.said(request.config))
     cell = replay.cell_of(request.node)
     assert cell is not None
     return replay.samples_or_skip(request.node, session.outcome(cell))
@@ -90,7 +94,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Before any other plugin's, lest one that fails costs the results."""
     measured = session.config.stash[SESSION]
     measured.finish()
-    if measured.failed and session.exitstatus == pytest.ExitCode.OK:
+    if measured.ended_early:
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
+    elif measured.failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return (yield)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .interface import Problem, TwoLayerNet, Unavailable
 
-__all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "names"]
+__all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "module_of", "names"]
 
 _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface"}
@@ -41,6 +41,11 @@ def load(name: str) -> type[TwoLayerNet]:
             raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
         return getattr(module, class_name)
     return module.Net
+
+
+def module_of(name: str, path: Sequence[str] = ()) -> str:
+    """The module that has an implementation's class. Raises LookupError."""
+    return _locate(name, path)[0]
 
 
 def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:

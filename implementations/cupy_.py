@@ -54,6 +54,12 @@ class Net(NumpyNet):
     def device_name(cls, device: str) -> str | None:
         return cupy.cuda.runtime.getDeviceProperties(_index(device))["name"].decode()
 
+    @classmethod
+    def free_device_bytes(cls, device: str) -> int | None:
+        with cupy.cuda.Device(_index(device)):
+            free, _ = cupy.cuda.runtime.memGetInfo()
+        return free
+
     def peak_device_bytes(self) -> int | None:
         return cupy.get_default_memory_pool().total_bytes()
 

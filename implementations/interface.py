@@ -176,6 +176,11 @@ class TwoLayerNet(ABC):
         """x onto w1: two arrays read and one written, none allocated."""
         self.w1 += self.x
 
+    @classmethod
+    def free_device_bytes(cls, device: str) -> int | None:
+        """Memory that a device has left, in bytes; None for the host, or where the framework does not tell."""
+        return None
+
     def peak_device_bytes(self) -> int | None:
         """Most device memory in use so far, in bytes; None where the framework does not tell."""
         return None

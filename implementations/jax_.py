@@ -144,6 +144,12 @@ class Net(TwoLayerNet):
     def device_name(cls, device: str) -> str | None:
         return None if device == "cpu" else _find(device).device_kind
 
+    @classmethod
+    def free_device_bytes(cls, device: str) -> int | None:
+        known = _find(device).memory_stats() or {}
+        limit = known.get("bytes_limit")
+        return None if limit is None else limit - known.get("bytes_in_use", 0)
+
     def peak_device_bytes(self) -> int | None:
         return (self.jax_device.memory_stats() or {}).get("peak_bytes_in_use")
 

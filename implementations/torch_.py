@@ -81,6 +81,10 @@ class Net(TwoLayerNet):
         kind = device.partition(":")[0]
         return getattr(torch, kind).get_device_name(device) if kind in ("cuda", "xpu") else None
 
+    @classmethod
+    def free_device_bytes(cls, device: str) -> int | None:
+        return torch.cuda.mem_get_info(device)[0] if device.partition(":")[0] == "cuda" else None
+
     def peak_device_bytes(self) -> int | None:
         kind = self.device.partition(":")[0]
         return getattr(torch, kind).max_memory_allocated(self.device) if kind in ("cuda", "xpu") else None

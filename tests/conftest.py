@@ -1,9 +1,12 @@
 """Fixtures for all tests: pytester, which runs pytest on pytest."""
 
-from bench.measure import git
+import os
+
+from bench.measure import git, lock
 
 pytest_plugins = ["pytester"]
 
 
 def pytest_configure() -> None:
+    os.environ[lock.VARIABLE] = "/no/such/folder/lock"  # tests measure beside each other, and time nothing
     git.forget_repository()  # or tests run by a git hook would work on the repository that the hook is of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from bench.measure.plans import plan_of
 from bench.measure.records import PassChosen, Record
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 from bench.plan.sides import BASE, HEAD, off

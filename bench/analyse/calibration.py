@@ -11,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from bench.measure.calibrate import REFERENCE, VARIANTS
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 from bench.plan import looks
 from bench.plan.plan import Plan
 

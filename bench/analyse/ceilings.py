@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.measure.plans import plan_of
 from bench.measure.records import Ceiling, Record, RunStarted
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Place, flops
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 

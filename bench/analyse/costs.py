@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from bench.measure.plans import plan_of
 from bench.measure.records import Prepared, Record
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
 from . import standing, tables

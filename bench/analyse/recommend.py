@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 
 from . import costmodel, crossovers, tables

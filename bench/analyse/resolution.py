@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.measure.calibrate import SLOWDOWNS
+from bench.measure.plans import plan_of
 from bench.measure.records import RunStarted
-from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
 FLOOR, TYPICAL = "floor", "typical"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.measure.calibrate import REFERENCE, VARIANTS
+from bench.measure.plans import plan_of
 from bench.measure.records import Block, Record
-from bench.measure.session import plan_of
 
 from . import tables
 from .disturbance import disturbed_rounds

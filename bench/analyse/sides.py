@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from bench.measure import journal
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 
 from . import ceilings, environments, kernels, runs, suspicion, tables

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.measure.plans import plan_of
 from bench.measure.records import (
     STATUSES,
     Block,
@@ -19,10 +20,10 @@ from bench.measure.records import (
     Prepared,
     Record,
     RunEnded,
+    RunResumed,
     RunStarted,
     WorkerStarted,
 )
-from bench.measure.session import plan_of
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
 from bench.plan.plan import Plan
 
@@ -132,6 +133,8 @@ class CellRecords:
     prepared: list[Prepared] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     failed: Failed | None = None
+    changed: list[str] = field(default_factory=list)
+    """What had changed when the run was resumed after some of its blocks, in words."""
 
     def per_pass(self) -> dict[int, np.ndarray]:
         """The samples of each pass, in order of measurement."""
@@ -184,6 +187,9 @@ def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
         contenders[held.cell.contender.label].append(held)
     for record in records:
         match record:
+            case RunResumed(changed=[_, *_]):
+                for held in cells.values():
+                    held.changed += record.changed if held.blocks else []
             case WorkerStarted():
                 for held in contenders[record.contender]:
                     held.workers.append(record)
@@ -337,12 +343,18 @@ def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
         return {"status": held.failed.status, "reason": held.failed.reason}
     if not held.blocks:
         return {"status": "not_run", "reason": "the run ended before this cell's first block"}
+    reasons: list[str] = []
+    row: dict[str, Any] = {"status": "ok"}
     limit = plan.threads(held.cell.contender)
     if held.busy > limit * BUSY_BEYOND_LIMIT:
-        in_force = math.ceil(held.busy - (BUSY_BEYOND_LIMIT - 1))
-        reason = f"asked to use {limit} threads, it kept {held.busy:.1f} busy"
-        return {"status": "ok", "reason": reason, "threads": in_force}
-    return {"status": "ok", "reason": ""}
+        row["threads"] = math.ceil(held.busy - (BUSY_BEYOND_LIMIT - 1))
+        reasons.append(f"asked to use {limit} threads, it kept {held.busy:.1f} busy")
+    passes = len({block.passage for block in held.blocks})
+    if passes < plan.passes:
+        reasons.append(f"{passes} of {plan.passes} passes")
+    if held.changed:
+        reasons.append(f"resumed after a change of {', '.join(dict.fromkeys(held.changed))}")
+    return row | {"reason": "; ".join(reasons)}
 
 
 def _disturbed(held: CellRecords, reason: str, half_width: float, min_effect: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import implementations
-from bench.measure import checkout, machine, session
+from bench.measure import checkout, lock, machine, session
 from bench.plan import grid
 from bench.plan.cells import Cell, Side
 from bench.plan.plan import Plan, resolve
@@ -61,6 +61,8 @@ class Asked:
     """Of the plan's, those that only base has."""
     fail_on: tuple[str, ...] = ()
     """Verdicts on a change that fail."""
+    when_busy: str = lock.WHEN_BUSY[0]
+    """What to do while another run measures on this machine."""
 
 
 def add_options(group: Any) -> None:
@@ -85,6 +87,17 @@ def add_options(group: Any) -> None:
     group.addoption("--seed", metavar="N", help="of the random orders (default: from the clock)")
     group.addoption("--results", metavar="DIR", default="results", help="where runs are written (default: results)")
     group.addoption("--resume", metavar="RUN", help="go on with a run that was cut off, by its name or folder")
+    group.addoption(
+        "--resume-anyway",
+        action="store_true",
+        help="with --resume: although sources, versions, the machine or its settings have changed; verifies again",
+    )
+    group.addoption(
+        "--when-busy",
+        metavar="|".join(lock.WHEN_BUSY),
+        default=lock.WHEN_BUSY[0],
+        help="while another run measures on this machine: wait for it, fail, or ignore it (default: wait)",
+    )
 
 
 def plan_from(config: pytest.Config) -> Asked:
@@ -109,6 +122,9 @@ def asked_for(
     python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     path = tuple(dict.fromkeys([str(invoked_in), *python_path]))
     options = {key: name for name, key, _ in (*AXES, *SCALARS)}
+    when_busy = lock.checked(option("--when-busy"))
+    if option("--resume-anyway") and not option("--resume"):
+        raise grid.PlanError("--resume-anyway: there is nothing to go on with without --resume")
     given = {key: option(f"relubench_{key}") for key in options}
     if option("--resume"):
         others = {name: option(name) for name in ("--against", "--grid", "--seed")}
@@ -116,7 +132,8 @@ def asked_for(
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
         folder = _run_folder(option("--resume"), results, invoked_in)
-        return Asked(session.resumable(folder), results, folder, path)
+        plan = session.resumable(folder, path, anyway=option("--resume-anyway"))
+        return Asked(plan, results, folder, path, when_busy=when_busy)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}
     file = _grid_file(option("--grid") or "default", invoked_in)
@@ -125,7 +142,8 @@ def asked_for(
     wanted = grid.override(grid.read(file), asked, options.__getitem__)
     if sides is None:
         kinds = partial(implementations.device_kinds, path=path)
-        return Asked(resolve(wanted, here, implementations.names(), kinds, seed, where), results, None, path)
+        plan = resolve(wanted, here, implementations.names(), kinds, seed, where)
+        return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))
     base, head = (
         checkout.side(name, text, option_of_it, stack, invoked_in)
@@ -133,7 +151,7 @@ def asked_for(
     )
     theirs = partial(both.grid_of, name_or_file=file, wanted=wanted, asked=asked)
     plan, gone = both.planned(wanted, theirs, (base, head), here, path, seed, where)
-    return Asked(plan, results, None, path, (base, head), gone, fail_on)
+    return Asked(plan, results, None, path, (base, head), gone, fail_on, when_busy)
 
 
 def _fail_on(text: str | None) -> tuple[str, ...]:

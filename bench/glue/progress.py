@@ -35,6 +35,17 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
             yield occasionally(time.monotonic)
 
 
+def said(config: pytest.Config) -> Callable[[str], None]:
+    """Shows a line at once, however quiet pytest is to be."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled() if capture else nullcontext(), suppress(OSError, ValueError):
+            print(f"\n{encodable(text, encoding_of(sys.stdout))}", flush=True)
+
+    return say
+
+
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
     left = _left(progress.seconds_left) + (" left" if progress.passes else " left at most")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.measure import busy, writable
+from bench.measure import busy, lock, unexpected, writable
 from bench.measure import session as measuring
 from bench.measure.progress import Progress
 from bench.measure.records import Record
@@ -34,6 +34,8 @@ class BenchSession:
         self._summary: list[str] = []
         self.limit_not_applied: float | None = None
         """Seconds that pytest-timeout would have given a test."""
+        self.ended_early = False
+        """Whether an error ended the measuring: the exit code then must not say that something got slower."""
         self.failed = False
         """Whether a comparison came to what it is to fail on, or to nothing at all."""
 
@@ -67,15 +69,24 @@ class BenchSession:
                 option = "--resume" if self.asked.resume else "--results"
                 raise pytest.UsageError(f"{option}: {why}; name a folder that can be written with --results DIR")
 
-    def measure(self, notify: Callable[[Progress], None]) -> None:
-        """All selected cells, the first time this is called."""
+    def measure(self, notify: Callable[[Progress], None], say: Callable[[str], None] = print) -> None:
+        """All selected cells, the first time this is called; `say` shows a line meanwhile."""
         if self._begun:
             return
         self._begun = True
         try:
-            self._measure(notify)
+            with lock.of_machine(self.asked.when_busy if self.timed else "ignore", say):
+                self._measure(notify)
+        except lock.Busy as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except OSError as error:
-            pytest.fail(f"measuring ended early: {error}", pytrace=False)
+            self._end_early(str(error))
+        except Exception as error:
+            self._end_early(unexpected.in_one_line(error))
+
+    def _end_early(self, why: str) -> None:
+        self.ended_early = True
+        pytest.fail(f"measuring ended early: {why}", pytrace=False)
 
     def _measure(self, notify: Callable[[Progress], None]) -> None:
         if not self.timed:
@@ -115,9 +126,12 @@ class BenchSession:
             return
         try:
             self._finish(self.folder)
-        except (OSError, ValueError) as error:
+        except Exception as error:
             self.failed = True
-            self._summary = [f"warning   the results could not be written: {error}", f"journal   {_short(self.folder)}"]
+            foreseen = isinstance(error, OSError | ValueError)
+            why = str(error) if foreseen else unexpected.in_one_line(error)
+            rebuild = f"python -m bench report {_short(self.folder)}"
+            self._summary = [f"warning   the results could not be written: {why}", f"measured  {rebuild} writes them"]
 
     def _finish(self, folder: Path) -> None:
         from bench.analyse.tables import is_complete  # pandas only once the timing is over

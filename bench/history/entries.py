@@ -11,8 +11,8 @@ from bench.analyse import environments, kernels, tables
 from bench.analyse.statistics import estimate, floor, typical
 from bench.analyse.suspicion import SUSPECT
 from bench.measure import machine
+from bench.measure.plans import plan_of
 from bench.measure.records import Record, RunStarted
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plan import Plan
 

@@ -16,10 +16,11 @@ from bench.plan.plan import Plan
 
 from . import journal, machine
 from .client import ProcessWorker, Setting
+from .logs import file_in
+from .plans import plan_to_dict
 from .progress import Progress
 from .records import RunEnded, RunStarted
 from .run import BackToBack, Open, Run
-from .session import plan_to_dict
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 REFERENCE = "reference"
@@ -125,7 +126,7 @@ def _passes(
 
 def _slowed(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = logs / f"{contender.label}.log"
+        log = file_in(logs, contender.label)
         slowdown = VARIANTS[contender.variant]
         return ProcessWorker(
             Setting(contender, plan.threads(contender), plan.timeout, log, path=path, slowdown=slowdown)

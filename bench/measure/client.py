@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import psutil
 
 from bench.plan.cells import Contender
 
-from . import git, logs
+from . import answers, git, logs, memory, processes
+from .answers import NoAnswer
+from .pipes import MOST_BYTES, Ended, Pipes, TooLate, TooLong
 from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
 """What holds `bench` and `implementations`."""
 GRACE_SECONDS = 5.0
+"""That a worker may take to end by itself."""
+DYING_SECONDS = 1.0
+"""Between the end of a worker's pipe and that of the worker."""
 
 
 class WorkerFailed(Exception):
@@ -36,6 +40,10 @@ class WorkerFailed(Exception):
         super().__init__(reason)
         self.status, self.reason, self.alive = status, reason, alive
         self.error, self.tolerance = error, tolerance
+
+
+class TooMuchMemory(Exception):
+    """A process has taken more than it may."""
 
 
 class Worker(Protocol):
@@ -65,6 +73,8 @@ class Setting:
     """Folders of other people's classes."""
     seed: int = 0
     """Of the problem's arrays."""
+    memory: int | None = None
+    """Bytes that the process may take at most."""
     slowdown: float = 0.0
     """Take longer than it would by this fraction, on purpose."""
 
@@ -73,10 +83,28 @@ class ProcessWorker:
     """A contender in a fresh process."""
 
     def __init__(self, setting: Setting) -> None:
-        self.timeout = setting.timeout
-        self._kills = _oom_kills()
-        their_requests, our_requests = os.pipe()
-        our_replies, their_replies = os.pipe()
+        """Raises WorkerFailed where none can be started."""
+        self.timeout, self.log = setting.timeout, setting.log
+        self._kills = memory.kills()
+        self._requests, self._has_ended, self._is_closed = 0, False, False
+        self._mark = processes.new_mark()
+        with ExitStack() as opened:
+            try:
+                self._start(setting, opened)
+            except (OSError, ValueError) as error:  # ValueError: a path with a null character
+                reason = f"its process cannot be started by {setting.interpreter}: {error}"
+                raise WorkerFailed("crashed", reason, alive=False) from error
+            opened.pop_all()
+
+    def _start(self, setting: Setting, opened: ExitStack) -> None:
+        def pipe() -> tuple[int, int]:
+            ends = os.pipe()
+            for end in ends:
+                opened.callback(os.close, end)
+            return ends
+
+        their_requests, our_requests = pipe()
+        our_replies, their_replies = pipe()
         config = {
             "requests": their_requests,
             "replies": their_replies,
@@ -93,92 +121,107 @@ class ProcessWorker:
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
             "from bench.measure.worker.main import main; sys.exit(main(sys.argv[1:]))"
         )
+        variables = environment.of_worker(git.without_repository(os.environ), setting.threads)
         setting.log.parent.mkdir(parents=True, exist_ok=True)
+        logs.bound(setting.log)
         with setting.log.open("ab") as log:
             self._log_start = log.seek(0, os.SEEK_END)
-            self._process = psutil.Popen(
+            self._process = subprocess.Popen(
                 [setting.interpreter, "-c", code, json.dumps(config)],
                 pass_fds=(their_requests, their_replies),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment.of_worker(git.without_repository(os.environ), setting.threads),
+                env={**variables, processes.MARK: self._mark},
                 start_new_session=True,  # Ctrl-C is for the parent to handle
             )
+        processes.started(self._process)
+        self._memory = setting.memory
+        self._pipes = Pipes(our_requests, our_replies, self._process, self._check_memory if setting.memory else None)
         os.close(their_requests)
         os.close(their_replies)
-        self._requests: IO[str] = os.fdopen(our_requests, "w", encoding="utf-8")
-        self._replies = our_replies
-        self._unread = b""
-        self.log = setting.log
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        deadline = time.monotonic() + self.timeout
+        self._requests += 1
+        line = json.dumps({"id": self._requests, "verb": verb, **request}).encode() + b"\n"
         try:
-            self._requests.write(json.dumps({"verb": verb, **request}) + "\n")
-            self._requests.flush()
-        except BrokenPipeError:
+            if stray := self._pipes.stray():
+                raise NoAnswer(f"it wrote {answers.shown(stray)}, which answers nothing")
+            self._pipes.send(line, deadline)
+            answer = answers.answer_in(self._pipes.receive(deadline), self._requests)
+        except TooMuchMemory as error:
+            self.kill()
+            raise WorkerFailed("out_of_memory", str(error), alive=False) from None
+        except TooLate:
+            self.kill()
+            raise WorkerFailed("timeout", f"no answer within {self.timeout:g} s", alive=False) from None
+        except Ended:
             raise self._died() from None
-        reply = json.loads(self._read_line())
-        if "failed" in reply:
-            failed = reply["failed"]
+        except TooLong:
+            raise self._astray(f"it wrote more than {MOST_BYTES} bytes without an end of line") from None
+        except NoAnswer as error:
+            raise self._astray(str(error)) from None
+        finally:
+            logs.bound(self.log)
+        if failed := answer.get("failed"):
             alive = failed["status"] in ("wrong", "unavailable", "unsupported")
             raise WorkerFailed(failed.pop("status"), failed.pop("reason"), alive, **failed)
-        return dict(reply["ok"])
+        return dict(answer["ok"])
 
     def suspend(self) -> None:
-        self._process.suspend()
+        processes.signal_group(self._process, signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._process.resume()
+        processes.signal_group(self._process, signal.SIGCONT)
 
     def close(self) -> None:
-        """End the process, kindly if it answers to that."""
-        if self._requests.closed:
+        """End the process, kindly if it answers to that, and what it has started."""
+        if self._is_closed:
             return
-        with suppress(BrokenPipeError):
-            self._requests.close()  # no more requests: it ends by itself
-        try:
-            self._process.resume()
-            self._process.wait(GRACE_SECONDS)
-        except psutil.NoSuchProcess:
-            pass
-        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
-        os.close(self._replies)
+        self._is_closed = True
+        self._pipes.close_requests()  # no more requests: it ends by itself
+        self.kill(GRACE_SECONDS)
+        self._pipes.close()
+        logs.bound(self.log)
 
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def kill(self, grace: float = 0.0) -> None:
+        """End the process, after it had so many seconds to do it by itself, and what it has started."""
+        if not self._has_ended:
+            processes.end(self._process, self._mark, grace)
+            self._has_ended = True
 
-    def _read_line(self) -> bytes:
-        end = time.monotonic() + self.timeout
-        while b"\n" not in self._unread:
-            ready, _, _ = select.select([self._replies], [], [], max(0.0, end - time.monotonic()))
-            if not ready:
-                self.kill()
-                raise WorkerFailed("timeout", f"no answer within {self.timeout:g} s", alive=False)
-            chunk = os.read(self._replies, 1 << 16)
-            if not chunk:
-                raise self._died()
-            self._unread += chunk
-        line, self._unread = self._unread.split(b"\n", 1)
-        return line
+    def _check_memory(self) -> None:
+        """Raises TooMuchMemory."""
+        assert self._memory
+        with suppress(psutil.Error):
+            used = psutil.Process(self._process.pid).memory_info().rss
+            if used > self._memory:
+                allowed = f"{self._memory / 1e9:.3g} GB that --memory-limit allows"
+                raise TooMuchMemory(f"its process took {used / 1e9:.3g} GB, more than the {allowed}")
+
+    def _astray(self, what: str) -> WorkerFailed:
+        self.kill()
+        where = logs.path_from_here(self.log)
+        return WorkerFailed("crashed", f"the worker process did not keep to its pipe: {what}; see {where}", alive=False)
 
     def _died(self) -> WorkerFailed:
-        code = self._process.wait()
-        if code == -signal.SIGKILL and _oom_kills() > self._kills:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(DYING_SECONDS)
+        code = self._process.returncode
+        if code is None:
+            return self._astray("it closed it and went on")
+        self.kill()
+        if code == -signal.SIGKILL and memory.kills() > self._kills:
             return WorkerFailed("out_of_memory", "killed by the system, which ran out of memory", alive=False)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
         last_line = logs.last_line(self.log, self._log_start)
         how += f": {last_line}" if last_line else ""
         return WorkerFailed("crashed", f"the worker process {how}; see {logs.path_from_here(self.log)}", alive=False)
 
 
-def _oom_kills() -> int:
-    """How many processes Linux has killed for want of memory since it started; 0 where that is not told."""
+def _signal_name(number: int) -> str:
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+        return signal.Signals(number).name
+    except ValueError:  # of the real-time signals only the first and the last have names
+        return f"signal {number}"

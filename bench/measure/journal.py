@@ -1,18 +1,27 @@
-"""The journal: records as JSON lines, appended as things happen, so that a killed run loses little."""
+"""The journal: records as JSON lines, appended as things happen, so that a killed run loses little.
+
+Each line has its number and, at its end, a checksum of what precedes it: one that was damaged is left out when the
+journal is read, and lines that were swapped are put back. Lines of earlier versions have neither.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
 
-from .records import Record, RunStarted
+from . import checked, lock
+from .plans import plan_of
+from .records import Record, RunStarted, Unread
 
 FILE = "journal.jsonl"
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
+_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
 
 class Journal:
@@ -22,13 +31,15 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         path = folder / FILE
-        if path.exists():
-            _drop_torn_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("ab", buffering=0)
+        if not lock.take(self._file.fileno()):
+            self._file.close()
+            raise OSError(f"{path} is being written by another process{lock.owner(path)}")
+        self._lines = _whole_lines(path)
 
     def append(self, record: Record) -> None:
-        self._file.write(encode(record) + "\n")
-        self._file.flush()
+        self._lines += 1
+        self._file.write(encode(record, self._lines))
 
     def __enter__(self) -> Journal:
         return self
@@ -37,41 +48,86 @@ class Journal:
         self._file.close()
 
 
-def encode(record: Record) -> str:
-    """One line of JSON. Floats survive the round trip exactly."""
-    return json.dumps({"record": type(record).__name__, **asdict(record)}, separators=(",", ":"))
+def encode(record: Record, number: int) -> bytes:
+    """A line of a journal. Floats survive the round trip exactly."""
+    values = {"record": type(record).__name__, **asdict(record), "line": number}
+    text = json.dumps(values, separators=(",", ":")).encode("ascii")
+    return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
 
 
 def read(folder: Path) -> list[Record]:
-    """A run's records. A last line that was cut short is passed over: that block was in flight.
+    """A run's records, and at the end an Unread one for each line that could not be read: damaged, or cut short when
+    the run was killed.
 
-    Raises FileNotFoundError, or ValueError with the file and line that is no record.
+    Raises FileNotFoundError, or ValueError with the file and line where the first one does not say what was measured.
     """
     path = folder / FILE
+    lines = path.read_bytes().split(b"\n")
+    cut_short = lines.pop()  # what follows the last newline: nothing, or a line cut short
+    records: dict[int, Record] = {}
+    unread: dict[int, str] = {}
+    is_numbered = False
+    for place, line in enumerate(lines, 1):
+        try:
+            number, record = _decode(line)
+        except ValueError as error:
+            unread[place] = str(error)
+            continue
+        if number is None and is_numbered:
+            unread[place] = "it has no number"
+            continue
+        is_numbered = number is not None
+        records.setdefault(number or place, record)
+    first = records.get(1)
+    if not isinstance(first, RunStarted):
+        why = unread.get(1) or ("this line is cut short" if cut_short and not lines else "")
+        raise ValueError(f"{path}:1: a journal begins with a RunStarted record{f', but: {why}' if why else ''}")
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    torn = lines.pop()  # what follows the last newline: nothing, or a line cut short
-    records = [decode(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-    if not records or not isinstance(records[0], RunStarted):
-        raise ValueError(
-            f"{path}:1: a journal begins with a RunStarted record{', this line is cut short' if torn else ''}"
-        )
-    return records
+        keys = {cell.key for cell in plan_of(first).cells}
+    except ValueError as error:
+        raise ValueError(f"{path}:1: {error}") from error
+    for number in sorted(records)[1:]:
+        if why := _out_of_place(records[number], keys):
+            unread[number] = why
+            del records[number]
+    for number in range(1, max(records)):
+        if number not in records:
+            unread.setdefault(number, "it is missing")
+    if cut_short:
+        unread[len(lines) + 1] = "it is cut short"
+    return [*(records[number] for number in sorted(records)), *(Unread(*one) for one in sorted(unread.items()))]
 
 
-def decode(line: str, where: str) -> Record:
-    """The record in a line; raises ValueError that begins with `where`."""
+def _decode(line: bytes) -> tuple[int | None, Record]:
+    """A line's number, None in one of an earlier version, and its record. Raises ValueError."""
+    checksum = _CHECKSUM.search(line)
+    if checksum:
+        line = line[: checksum.start()] + b"}"
+        if zlib.crc32(line) != int(checksum[1], 16):
+            raise ValueError("it was changed after it was written")
     try:
         values = json.loads(line)
-        return _KINDS[values.pop("record")](**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{where}: not a record of a journal: {error}") from error
+        kind = _KINDS[values.pop("record")]
+        number = values.pop("line") if checksum else None
+        return number, checked.record(kind, values)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it is no record: {error!r}") from error
 
 
-def _drop_torn_line(path: Path) -> None:
+def _out_of_place(record: Record, keys: set[str]) -> str:
+    """Why a record that follows the first cannot be of its run; empty where it can."""
+    if isinstance(record, RunStarted):
+        return "it is the start of another run"
+    cell = getattr(record, "cell", None)
+    cells = [cell] if cell is not None else getattr(record, "cells", [])
+    unknown = next((key for key in cells if key not in keys), None)
+    return "" if unknown is None else f"it is of {unknown}, which the run does not have"
+
+
+def _whole_lines(path: Path) -> int:
+    """How many lines a journal has, without one that was cut short, which is removed."""
     text = path.read_bytes()
     end = text.rfind(b"\n") + 1
     if end != len(text):
         os.truncate(path, end)
+    return text.count(b"\n")

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
+from hashlib import sha256
 from pathlib import Path
 
 from .worker.one_line import one_line
 
 READ_BYTES = 1 << 16
 MOST_CHARACTERS = 200
+MOST_NAME_CHARACTERS = 150
+MOST_BYTES = 1 << 20
+"""Of a log; of one that has grown beyond it, a quarter of that is kept at each end."""
+
+
+def file_in(folder: Path, label: str) -> Path:
+    """The log of a contender, in a folder, whatever characters its label has."""
+    name = re.sub(r"[^\w.\[\]-]", "_", label)[:MOST_NAME_CHARACTERS]
+    unlike = name != label.replace(":", "_")
+    return folder / (
+        f"{name}-{sha256(label.encode('utf-8', 'replace')).hexdigest()[:8]}.log" if unlike else f"{name}.log"
+    )
 
 
 def last_line(log: Path, start: int = 0) -> str:
@@ -16,12 +30,31 @@ def last_line(log: Path, start: int = 0) -> str:
     Empty where there is none, or where the log cannot be read."""
     try:
         with log.open("rb") as file:
-            file.seek(max(start, file.seek(0, os.SEEK_END) - READ_BYTES))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(start if start <= size else 0, size - READ_BYTES))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
     lines = (one_line(line, MOST_CHARACTERS) for line in reversed(text.splitlines()))
     return next((line for line in lines if line), "")
+
+
+def bound(log: Path) -> None:
+    """Leave out the middle of a log that is too long, and say so there. A process that writes to it must append."""
+    try:
+        size = log.stat().st_size
+        if size <= MOST_BYTES:
+            return
+        with log.open("r+b") as file:
+            kept = MOST_BYTES // 4
+            file.seek(size - kept)
+            end = file.read(kept)
+            file.seek(kept)
+            file.truncate()
+            file.write(b"\n[%d bytes were left out here]\n" % (size - 2 * kept))
+            file.write(end)
+    except OSError:  # a log is no reason to end a run
+        return
 
 
 def path_from_here(path: Path) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import floor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-ROOT = Path("/")
+from . import cgroups
+from .cgroups import ROOT
+from .cgroups import read as _read
+
 CPUS = "sys/devices/system/cpu"
 
 
@@ -30,7 +33,12 @@ def affinity() -> list[int]:
 def quota(root: Path = ROOT) -> float | None:
     """Processor seconds a second that the control groups of this process allow, the least of its own and all above
     it; None where they set no limit."""
-    limits = [limit for folder in _groups(root) for limit in (_limit_of_v2(folder), _limit_of_v1(folder)) if limit]
+    limits = [
+        limit
+        for folder in cgroups.folders("cpu", root)
+        for limit in (_limit_of_v2(folder), _limit_of_v1(folder))
+        if limit
+    ]
     return min(limits, default=None)
 
 
@@ -65,37 +73,6 @@ def turbo(root: Path = ROOT) -> bool | None:
     return boost == "1" if boost in ("0", "1") else None
 
 
-def _groups(root: Path) -> Iterator[Path]:
-    """The folders of this process's control groups that may limit its processor time, and of all above them."""
-    mounts = list(_mounts(root))
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        for kind, names, begin, point in mounts:
-            here = kind == "cgroup2" if not controllers else kind == "cgroup" and "cpu" in names
-            if here and (not controllers or "cpu" in controllers.split(",")):
-                yield from _upwards(root / point.lstrip("/"), begin, path)
-
-
-def _mounts(root: Path) -> Iterator[tuple[str, list[str], str, str]]:
-    """Kind, controllers, the group that is mounted, and where, of each mounted hierarchy (proc_pid_mountinfo(5))."""
-    for line in (_read(root / "proc/self/mountinfo") or "").splitlines():
-        before, _, after = line.partition(" - ")
-        fields, kinds = before.split(), after.split()
-        if len(fields) > 4 and kinds and kinds[0] in ("cgroup", "cgroup2"):
-            yield kinds[0], kinds[-1].split(","), fields[3], fields[4]
-
-
-def _upwards(mounted: Path, begin: str, path: str) -> Iterator[Path]:
-    """From a group up to the one that is mounted, which is all that a container sees."""
-    inside, outside = PurePosixPath(path), PurePosixPath(begin)
-    below = inside.relative_to(outside) if inside.is_relative_to(outside) else PurePosixPath()
-    if ".." in below.parts:
-        below = PurePosixPath()
-    for group in (below, *below.parents):
-        yield mounted / str(group).lstrip("/")
-
-
 def _limit_of_v2(group: Path) -> float | None:
     """Of a file such as `150000 100000`, microseconds in each period, or `max 100000`."""
     words = (_read(group / "cpu.max") or "").split()
@@ -124,10 +101,3 @@ def _swap_bytes() -> int | None:
 
 def _joined(values: Iterable[str | None]) -> str | None:
     return ", ".join(sorted({value for value in values if value})) or None
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return None

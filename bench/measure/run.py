@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from bench.plan import work
 from bench.plan.cells import Cell, Contender, Shape, without_variant
 from bench.plan.plan import Plan
 
+from . import checked, memory
 from .adaptive import Schedule, fixed
 from .client import Worker, WorkerFailed
 from .journal import Journal
@@ -21,6 +24,7 @@ from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared
 from .state import State
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
 """Starts a contender's process for a pass."""
 
@@ -46,8 +50,12 @@ class Run:
         state: State | None = None,
         notify: Callable[[Progress], None] = lambda progress: None,
         now: Callable[[], float] = time.perf_counter,
+        free_bytes: Callable[[], int] = memory.free_bytes,
     ) -> None:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
+        self.free_bytes = free_bytes
+        self.in_a_row: Counter[Contender] = Counter()
+        """Failures of a contender since it was last measured."""
         self.state = state or State()
         self.notify = notify
         self.tally = Tally(plan, self.state, now)
@@ -172,7 +180,9 @@ class Run:
             number, started = live.number, self.now()
             with self._awake(live):
                 answer = live.worker.ask("ceiling")
-            self.record(Ceiling(number, passage, contender.label, **answer, wall_seconds=self.now() - started))
+            wall = self.now() - started
+            own = {"number": number, "passage": passage, "contender": contender.label, "wall_seconds": wall}
+            self.record(_answered(Ceiling, answer, **own))
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
@@ -197,11 +207,12 @@ class Run:
         with self._awake(live):
             answer = live.worker.ask("start")
             self.record(
-                WorkerStarted(
-                    live.number,
-                    passage,
-                    contender.label,
-                    **answer,
+                _answered(
+                    WorkerStarted,
+                    answer,
+                    number=live.number,
+                    passage=passage,
+                    contender=contender.label,
                     threads=self.plan.threads(contender),
                     wall_seconds=self.now() - started,
                 )
@@ -219,15 +230,26 @@ class Run:
         started = self.now()
         with self._failing(mine, contender, passage, started), self._awake(live):
             sizes = [shape.N, shape.D_in, shape.H, shape.D_out]
-            phases = [cell.phase for cell in mine]
             check = any(cell.key not in self.state.verified for cell in mine)
-            answer = live.worker.ask("prepare", shape=sizes, phases=phases, steps=self.plan.steps, check=check)
+            self._check_memory(contender, shape, check)
+            request = {"shape": sizes, "steps": self.plan.steps, "check": check}
+            request["device_bytes"] = work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype])
+            try:
+                answer = live.worker.ask("prepare", phases=[cell.phase for cell in mine], **request)
+            except WorkerFailed as failure:
+                if failure.alive or len(mine) == 1:
+                    raise
+                self._put_aside(contender, failure)
+                for cell in mine:  # each by itself: one phase's failure is not the others'
+                    self._prepare(contender, shape, [cell], passage)
+                return
             live.shape = shape
-            first_calls = answer.pop("first_calls")
+            first_calls = answer.pop("first_calls", None)
+            calls = {cell.key: first_calls.get(cell.phase) for cell in mine} if isinstance(first_calls, dict) else None
             wall = self.now() - started
             self.tally.did("first prepare" if check else "prepare", wall)
-            calls = {cell.key: first_calls[cell.phase] for cell in mine}
-            self.record(Prepared(live.number, passage, calls, **answer, wall_seconds=wall))
+            own = {"number": live.number, "passage": passage, "cells": calls, "wall_seconds": wall}
+            self.record(_answered(Prepared, answer, **own))
 
     def _enter(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         if cell.key in self.state.failed:
@@ -244,7 +266,8 @@ class Run:
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             wall = self.now() - started
             self.tally.did("enter" if inner else "first enter", wall)
-            self.record(Entered(live.number, passage, cell.key, **answer, wall_seconds=wall))
+            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
+            self.record(_answered(Entered, answer, **own))
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
         live = self.live.get(cell.contender)
@@ -257,22 +280,32 @@ class Run:
             inner, _ = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)
-            self.record(
-                Block(live.number, passage, turn, position, cell.key, inner, **answer, wall_seconds=wall),
-            )
+            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
+            self.record(_answered(Block, answer, round=turn, position=position, inner=inner, **own))
+            self.in_a_row[cell.contender] = 0
 
     def _leave(self, cell: Cell, passage: int) -> None:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
         with self._failing([cell], cell.contender, passage, self.now()), self._awake(live):
-            self.record(Left(live.number, passage, cell.key, **live.worker.ask("leave")))
+            own = {"number": live.number, "passage": passage, "cell": cell.key}
+            self.record(_answered(Left, live.worker.ask("leave"), **own))
 
     def _recover(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         """After a cell took its process with it, the contender's other cells get a new one."""
         live = self.live.get(cell.contender)
         if live is None or live.shape != cell.shape:
             self._prepare(cell.contender, cell.shape, cells, passage)
+
+    def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool) -> None:
+        """Raises WorkerFailed where a shape cannot fit: the system would end a process for it, and maybe this one."""
+        needed = work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
+        free, limit = self.free_bytes(), self.plan.memory_limit
+        for there, what in ((free, "are free"), (limit, "are allowed by --memory-limit")):
+            if there is not None and needed > there:
+                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(there)} {what}"
+                raise WorkerFailed("out_of_memory", reason, alive=True)
 
     @contextmanager
     def _awake(self, live: _Live) -> Iterator[None]:
@@ -294,9 +327,25 @@ class Run:
                 Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall),
             )
             self.tally.drop()
+            self._count_failure(contender, failure, passage)
+
+    def _count_failure(self, contender: Contender, failure: WorkerFailed, passage: int) -> None:
+        """Leave a contender alone that has failed too often in a row."""
+        if failure.status in ("wrong", "unavailable", "unsupported"):
+            return
+        self.in_a_row[contender] += 1
+        rest = [cell.key for cell in self._of(contender)]
+        if self.in_a_row[contender] >= self.plan.max_failures > 0 and rest:
+            times = f"{self.in_a_row[contender]} failures in a row" if self.plan.max_failures > 1 else "a failure"
+            reason = f"not tried after {times}, the last of them: {failure.status}, {failure.reason}"
+            self.record(Failed(passage, rest, "not_run", reason))
+            if contender in self.live:
+                self._close(contender)
 
     def _put_aside(self, contender: Contender, failure: WorkerFailed) -> None:
         """Stop a process that failed a request; end it where it can be asked nothing more."""
+        if contender not in self.live:  # it could not be started
+            return
         if failure.alive:
             self.live[contender].worker.suspend()
         else:
@@ -340,6 +389,18 @@ class BackToBack(Run):
         for position, cell in enumerate(self._shuffled(cells, passage, *where), 1):
             for turn in range(1, self.plan.rounds + 1):
                 yield cell, turn, position
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.3g} GB"
+
+
+def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
+    """A record of a worker's answer and of what is known here. Raises WorkerFailed where the answer does not fit."""
+    try:
+        return checked.record(kind, answer | own)
+    except ValueError as error:
+        raise WorkerFailed("crashed", f"the worker process answered what does not fit: {error}", alive=False) from error
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:

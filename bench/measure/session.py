@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from bench.plan.cells import Cell, Contender, Shape, Side
+from bench.plan.cells import Contender
 from bench.plan.grid import PlanError
 from bench.plan.plan import Plan
 
-from . import calibrations, journal, machine
+from . import calibrations, interrupts, journal, lock, machine, sources
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
+from .logs import file_in
+from .plans import plan_of, plan_to_dict
 from .progress import Progress
-from .records import Failed, RunEnded, RunResumed, RunStarted
+from .records import Failed, Record, RunEnded, RunResumed, RunStarted
 from .run import Open, Run
 from .state import State
+
+WRITTEN = ("timings.csv", "samples.csv.gz", "report.md")
+"""The files of a run that has ended."""
 
 
 def new_run(results: Path, grid: str) -> Path:
@@ -54,15 +58,17 @@ def measure(
     was killed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    options = sys.argv[1:]
-    state = State.of(journal.read(folder)) if resumed else State()
+    options, facts = sys.argv[1:], machine.describe()
+    around = sources.surroundings(_names(plan), path, facts)
     with journal.Journal(folder) as book:
+        records = journal.read(folder) if resumed else []
         if resumed:
-            book.append(RunResumed(started, options))
+            records.append(RunResumed(started, options, around, changed_since(records, around)))
         else:
-            facts = machine.describe()
             known = calibrations.stored(folder.parent.parent, facts)
-            book.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known))
+            records.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known, around))
+        book.append(records[-1])
+        state = State.of(records)
         begun = time.perf_counter()
         complete = False
         adaptive = Adaptive(plan, undecided, spent=state.seconds) if plan.adaptive else None
@@ -70,11 +76,32 @@ def measure(
             notify = _by_budget(notify, adaptive)
         schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive
         try:
-            run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, notify)
-            run.measure(schedule)
-            complete = True
+            run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, _stopping(notify))
+            with interrupts.current.between_blocks():
+                run.measure(schedule)
+                complete = True
         finally:
             book.append(RunEnded(complete, time.perf_counter() - begun, adaptive.reason if adaptive else ""))
+
+
+def _stopping(notify: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """Before each block, an interruption that has come is heeded."""
+
+    def checked(progress: Progress) -> None:
+        interrupts.current.check()
+        notify(progress)
+
+    return checked
+
+
+def _names(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(cell.contender.implementation for cell in plan.cells))
+
+
+def changed_since(records: Sequence[Record], now: Mapping[str, str]) -> list[str]:
+    """What is no longer as it was when a run was started, or last resumed, in words."""
+    kept = [record.surroundings for record in records if isinstance(record, RunStarted | RunResumed)]
+    return sources.changes(kept[-1], now, records)
 
 
 def _by_budget(notify: Callable[[Progress], None], schedule: Adaptive) -> Callable[[Progress], None]:
@@ -99,8 +126,8 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = logs / f"{contender.label.replace(':', '_')}.log"
-        setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path)
+        log = file_in(logs, contender.label)
+        setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path, memory=plan.memory_limit)
         for side in plan.sides:
             if side.name == contender.variant:
                 setting = replace(setting, interpreter=side.interpreter, source=Path(side.source))
@@ -109,49 +136,30 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     return open_worker
 
 
-def plan_to_dict(plan: Plan) -> dict[str, Any]:
-    """A plan as plain data, its cells as rows."""
-    flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
-    ceilings = [asdict(contender) for contender in plan.ceilings]
-    sides = [{**asdict(side), "implementations": [*side.implementations]} for side in plan.sides]
-    effects = [[pattern, effect] for pattern, effect in plan.min_effects]
-    plain = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    return {**plain, "cells": flat, "ceilings": ceilings, "sides": sides, "min_effects": effects}
-
-
-def plan_of(started: RunStarted) -> Plan:
-    """The plan that a run was started with."""
-
-    def contender(row: dict[str, Any]) -> Contender:
-        return Contender(**{f.name: row[f.name] for f in fields(Contender) if f.name in row})
-
-    def cell(row: dict[str, Any]) -> Cell:
-        return Cell(contender(row), Shape(*(row[f.name] for f in fields(Shape))), row["phase"])
-
-    cells = tuple(cell(row) for row in started.plan["cells"])
-    ceilings = tuple(contender(row) for row in started.plan.get("ceilings", ()))
-    sides = tuple(
-        Side(**{**row, "implementations": tuple(row["implementations"])}) for row in started.plan.get("sides", ())
-    )
-    effects = tuple((pattern, effect) for pattern, effect in started.plan.get("min_effects", ()))
-    return Plan(**{**started.plan, "cells": cells, "ceilings": ceilings, "sides": sides, "min_effects": effects})
-
-
-def resumable(folder: Path) -> Plan:
-    """The plan of a run that was cut off. Raises PlanError when there is none or it is complete."""
+def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> Plan:
+    """The plan of a run that was cut off, or of one whose files were not written. Raises PlanError when there is none,
+    when another process measures it, or when what its times depend on has changed, unless `anyway`."""
+    file = folder / journal.FILE
     try:
+        is_measured = lock.is_taken(file)
         records = journal.read(folder)
     except OSError as error:
         raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error
     except ValueError as error:
         raise PlanError(f"--resume: {error}") from error
-    if any(isinstance(record, RunEnded) and record.complete for record in records):
+    if is_measured:
+        raise PlanError(f"--resume: {folder} is being measured by another process{lock.owner(file)}")
+    written = all((folder / name).exists() for name in WRITTEN)
+    if written and any(isinstance(record, RunEnded) and record.complete for record in records):
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
-    try:
-        plan = plan_of(records[0])
-    except (KeyError, TypeError) as error:
-        raise PlanError(f"--resume: {folder} is not of this version of relubench: {error!r}") from error
+    plan = plan_of(records[0])
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
+    now = sources.surroundings(_names(plan), path, machine.describe())
+    if not anyway and (changed := changed_since(records, now)):
+        raise PlanError(
+            f"--resume: since {folder.name} was measured, there changed: {'; '.join(changed)}. Start a new run, or "
+            "go on by --resume-anyway, which verifies every cell again and says so in the tables"
+        )
     return plan

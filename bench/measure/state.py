@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.plan.cells import without_variant
 
-from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, RunEnded, WorkerStarted
+from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, RunEnded, RunResumed, WorkerStarted
 from .worker.timing import SAMPLE_SECONDS
 
 TOO_SHORT = 0.5
@@ -63,6 +63,8 @@ class State:
         if not isinstance(record, RunEnded):
             self.seconds += getattr(record, "wall_seconds", 0.0)
         match record:
+            case RunResumed(changed=[_, *_]):
+                self.verified.clear()
             case WorkerStarted():
                 self.processes = max(self.processes, record.number)
             case Entered():

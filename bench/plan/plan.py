@@ -51,6 +51,10 @@ class Plan:
     """A relative difference too small to matter, as a fraction."""
     sides: tuple[Side, ...] = ()
     """Base and head, where two are compared; each cell then is of one of them."""
+    memory_limit: int | None = None
+    """Bytes that a worker's process may take on the host; None for as many as there are."""
+    max_failures: int = 3
+    """A contender that fails so often in a row is left alone."""
     min_effects: tuple[tuple[str, float], ...] = ()
     """The same for the cells whose key matches a pattern; the last that does decides."""
 

@@ -41,6 +41,22 @@ def footprint_bytes(shape: Shape, phase: str, itemsize: int) -> int:
     return unavoidable_bytes(shape, phase, itemsize) - itemsize * rewritten.get(phase, 0)
 
 
+def needed_bytes(shape: Shape, itemsize: int, is_verified: bool) -> int:
+    """The least memory that a process takes on the host to have a shape's problem and a net of it, and to verify that
+    in float64: the arrays that are there at the same time. Frameworks, and most contenders, take more."""
+    x, y, w1, w2, h = _elements(shape)
+    all_arrays, weights = x + y + w1 + w2, w1 + w2
+    problem = 8 * all_arrays + (itemsize * all_arrays if itemsize != 8 else 0)
+    reference = 8 * (all_arrays + 2 * h + w1) if is_verified else 0
+    return problem + itemsize * (2 * weights + h) + reference
+
+
+def needed_device_bytes(shape: Shape, itemsize: int) -> int:
+    """The least memory that a net takes where it computes: its arrays, its gradients and one hidden layer."""
+    x, y, w1, w2, h = _elements(shape)
+    return itemsize * (x + y + 2 * (w1 + w2) + h)
+
+
 def _elements(shape: Shape) -> tuple[int, int, int, int, int]:
     """Of x, y, w1, w2 and h."""
     N, D_in, H, D_out = shape.N, shape.D_in, shape.H, shape.D_out

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.analyse import ab, environments, gate, tables
 from bench.analyse.comparability import Difference
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 
 from . import compare, disturbance, surroundings
 from .compare import Comparison

@@ -11,8 +11,8 @@ import pandas as pd
 from bench.analyse import ceilings, tables
 from bench.analyse.ceilings import RESOLUTION, Best, Limits, Moved
 from bench.analyse.statistics import typical
+from bench.measure.plans import plan_of
 from bench.measure.records import Ceiling, Record
-from bench.measure.session import plan_of
 from bench.plan.cells import Place
 from bench.plan.plan import Plan
 

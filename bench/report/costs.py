@@ -12,8 +12,8 @@ from bench.analyse import tables, warmup
 from bench.analyse.costs import BreakEven, Costs, costs
 from bench.analyse.memo import once
 from bench.analyse.statistics import Estimate
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 from bench.plan.cells import Contender, Shape
 
 from . import page, units

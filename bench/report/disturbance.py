@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.analyse import tables
 from bench.analyse.disturbance import UNSTEADY, Disturbance, of_run, says_unsteady
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 from bench.plan.cells import without_variant
 
 

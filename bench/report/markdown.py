@@ -10,11 +10,11 @@ import pandas as pd
 
 from bench.analyse import resolution, tables
 from bench.analyse.suspicion import SUSPECT
+from bench.measure.plans import plan_of
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
-from bench.measure.session import plan_of
 from bench.plan.plan import Plan
 
-from . import ab, ceilings, costs, crossovers, disturbance, page, surroundings, trust, units
+from . import ab, ceilings, costs, crossovers, disturbance, integrity, page, surroundings, trust, units
 from .calibration import percent
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
@@ -66,7 +66,7 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     if not tables.is_complete(records):
         go_on = f"; `pytest bench/ --benchmark-only --resume {head.run}` goes on with it" if not two_sided else ""
         lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
-    lines += [f"> **{line}.**" for line in disturbance.lines(records)]
+    lines += [f"> **{line}.**" for line in (*integrity.lines(records), *disturbance.lines(records))]
     return "\n\n".join(lines)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.analyse import environments, kernels, tables
 from bench.analyse.kernels import Slower
+from bench.measure.plans import plan_of
 from bench.measure.records import Record, WorkerStarted
-from bench.measure.session import plan_of
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
 

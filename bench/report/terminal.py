@@ -9,10 +9,10 @@ from tabulate import tabulate
 
 from bench.analyse import tables
 from bench.analyse.suspicion import SUSPECT
+from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.measure.session import plan_of
 
-from . import ab, compare, costs, crossovers, disturbance, surroundings, trust, units
+from . import ab, compare, costs, crossovers, disturbance, integrity, surroundings, trust, units
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 MOST_WARNINGS = 3
@@ -25,6 +25,7 @@ def page(records: Sequence[Record]) -> str:
         return compare.text(ab.comparison(records))
     timings = tables.timings(records)
     told = [
+        *integrity.lines(records),
         *disturbance.lines(records),
         *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
         *surroundings.lines(records),

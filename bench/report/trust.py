@@ -8,8 +8,8 @@ from typing import Any
 
 from bench.analyse import ab, resolution, tables
 from bench.analyse.suspicion import SUSPECT
+from bench.measure.plans import plan_of
 from bench.measure.records import PassChosen, Record, RunEnded
-from bench.measure.session import plan_of
 from bench.plan import looks
 from bench.plan.plan import Plan
 

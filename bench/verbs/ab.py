@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import Exit
+from . import Exit, add_when_busy, machine_alone
 from .compare import add_gate
 
 HELP = "two revisions or environments in one run; exits with 1 if the second is slower"
@@ -28,6 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", help="of the random orders")
     parser.add_argument("--results", default="results", metavar="DIR", help="default: %(default)s")
     add_gate(parser)
+    add_when_busy(parser)
 
 
 def run(asked: argparse.Namespace) -> Exit:
@@ -44,7 +45,7 @@ def run(asked: argparse.Namespace) -> Exit:
     def option(name: str) -> Any:
         return given.get(name.removeprefix("--").replace("-", "_"))
 
-    with ExitStack() as stack:
+    with machine_alone(asked), ExitStack() as stack:
         sides = ((asked.base, "--base"), (asked.head, "--head"))
         wanted = options.asked_for(option, Path.cwd(), stack, sides)
         assert wanted.sides

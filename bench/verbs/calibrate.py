@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import add_when_busy, machine_alone
+
 HELP = "how small a change this machine can tell"
 
 
@@ -16,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", default="1,all", metavar="LIST", help="limits, default: %(default)s")
     parser.add_argument("--time-budget", default="9m", metavar="TIME", help="default: %(default)s")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: %(default)s")
+    add_when_busy(parser)
 
 
 def run(asked: argparse.Namespace) -> Any:
@@ -38,7 +41,8 @@ def run(asked: argparse.Namespace) -> Any:
     print(f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile.")
     for line in busy.warnings(busy.share()):
         print(line)
-    folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
+    with machine_alone(asked):
+        folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
     print("Timed; finding out what runs of many cells would have found takes another minute or two.", flush=True)
     found = calibration.analyse(*map(journal.read, folders))
     found["set_aside"] = set_aside.trial(journal.read(folders[0]))

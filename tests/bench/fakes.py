@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 from bench.measure import journal
 from bench.measure.client import WorkerFailed
+from bench.measure.plans import plan_to_dict
 from bench.measure.progress import Progress
 from bench.measure.records import Block, RunStarted
 from bench.measure.run import Run
-from bench.measure.session import plan_to_dict
 from bench.measure.state import State
 from bench.measure.worker.session import Failure, Session
 from bench.measure.worker.timing import Clocks

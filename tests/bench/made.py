@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import settings
 
 from bench.measure.journal import Journal
+from bench.measure.plans import plan_to_dict
 from bench.measure.records import Block, Entered, Failed, Left, Prepared, Record, RunEnded, RunStarted, WorkerStarted
-from bench.measure.session import plan_to_dict
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plan import Plan
 

@@ -80,13 +80,12 @@ def _update(timer: Timer, other: Any) -> Iterator[str]:
 
 def subtracted(net: Any) -> Iterator[str]:
     """Whether updates subtract rate × gradient, by some rows of w1, and by w2."""
-    before, gradients = copies(net.weights()), copies(net.gradients())
+    rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
+    before, gradients = _at(net.weights(), rows), _at(net.gradients(), rows)
     for _ in range(UNREAD):
         net.update()
     net.synchronize()
-    rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
-    tensors = (_at(before, rows), _at(gradients, rows), _at(net.weights(), rows))
-    for i, (old, gradient, new) in enumerate(zip(*tensors, strict=True)):
+    for i, (old, gradient, new) in enumerate(zip(before, gradients, _at(net.weights(), rows), strict=True)):
         change = UNREAD * net.problem.learning_rate * gradient.astype(np.float64)
         off, due = float(np.abs(new - (old - change)).max()), float(np.abs(change).max())
         if not off <= UNREAD * 4 * rounding * (float(np.abs(old).max()) + due):
@@ -199,8 +198,8 @@ def _rows(net: Any) -> np.ndarray:
 
 
 def _at(tensors: tuple[np.ndarray, ...], rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of tensors shaped like w1 and w2, these rows of the first."""
-    return tensors[0][rows], tensors[1]
+    """Copies of tensors shaped like w1 and w2, of the first of these rows."""
+    return tensors[0][rows], tensors[1].copy()
 
 
 def _failed(checks: list[Check]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -30,6 +31,8 @@ SETTINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
+FILE_BYTES = 256 << 20
+"""Of a file that a worker writes."""
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -48,3 +51,20 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def limit_files() -> None:
+    """Let no file grow beyond so many bytes: what a contender prints goes to a log, which is shortened only when it
+    has answered. Writing more is an error in its code."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if soft == resource.RLIM_INFINITY or soft > FILE_BYTES:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, hard))
+
+
+def be_killed_first() -> None:
+    """On Linux, be what the system ends for want of memory, rather than what measures."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+    except OSError:
+        return

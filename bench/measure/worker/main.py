@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
     config = json.loads(arguments[0])
     limits.die_with_parent()
     limits.limit_processors(config["threads"])
+    limits.limit_files()
+    limits.be_killed_first()
     sys.path[:0] = config["path"]
     with (
         open(config["requests"], encoding="utf-8") as requests,
@@ -33,16 +35,16 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
     session = None
     for line in requests:
         request = json.loads(line)
-        verb = request.pop("verb")
+        number, verb = request.pop("id"), request.pop("verb")
         try:
             if verb == "start":
                 request["started"] = time.perf_counter()
                 from .session import Session  # only now, with the clock running: it imports NumPy
 
                 session = Session(*(config[name] for name in ("implementation", "device", "dtype", "seed", "slowdown")))
-            reply = {"ok": getattr(session, verb)(**request)}
+            reply = {"id": number, "ok": getattr(session, verb)(**request)}
         except Exception as error:
-            reply = {"failed": describe(error)}
+            reply = {"id": number, "failed": describe(error)}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
     return 0

@@ -82,13 +82,12 @@ def reference(
     net: Any,
     weights: tuple[np.ndarray, np.ndarray],
     decide: Decide = np.zeros,
-    samples: np.ndarray | slice = ALL,
     units: np.ndarray | slice = ALL,
 ) -> Reference:
-    """The network in float64 from a net's inputs and from the given weights; or only some of its samples, or of its
-    hidden units."""
+    """The network in float64 from a net's inputs and from the given weights; or only some of its hidden
+    units."""
     x, y, *_ = net.problem.arrays(net.dtype)
-    part = x[samples], y[samples], weights[0][:, units], weights[1][units]
+    part = x, y, weights[0][:, units], weights[1][units]
     x, y, w1, w2 = (array.astype(np.float64) for array in part)
     spread = math.sqrt(np.einsum("nd,nd->n", x, x).max() * np.einsum("dh,dh->h", w1, w1).max())
     return Reference(x, y, w1, w2, net.problem.learning_rate, SAFETY * rounding_of(net) * spread, decide)

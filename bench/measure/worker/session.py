@@ -87,11 +87,20 @@ class Session:
         }
 
     def prepare(
-        self, shape: tuple[int, int, int, int], phases: list[str], steps: int, check: bool = True
+        self,
+        shape: tuple[int, int, int, int],
+        phases: list[str],
+        steps: int,
+        check: bool = True,
+        device_bytes: int = 0,
     ) -> dict[str, Any]:
         """Set up a shape's problem, call each phase for the first time, and verify unless that was
-        done before. Raises Failure."""
+        done before. Raises Failure, also where its device has less than `device_bytes` free."""
         self.timer = None
+        free = self.net_class.free_device_bytes(self.device) if hasattr(self.net_class, "free_device_bytes") else None
+        if free is not None and free < device_bytes:
+            there = f"{free / 1e9:.3g} GB of {self.device} are free"
+            raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {there}")
         self.problem = Problem.random(*shape, seed=self.seed)
         self.problem.arrays(self.dtype)
         self.steps, self.verifying, self.steps_right = steps, check, False

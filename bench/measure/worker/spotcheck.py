@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from .aftercheck import subtracted
+from .blas import one_thread
 from .lazy import KEPT_RATIO, SLACK_SECONDS, kept, recomputed, timed, undone
-from .nets import advance, another, copies, results
-from .reference import Expected, reference
+from .nets import advance, another, results
+from .reference import Expected, Reference, reference
 from .timing import Timer
 from .training import Training, ends_lower
 
@@ -55,7 +56,7 @@ def _of_half(timer: Timer, seconds: float) -> Iterator[str | bool]:
         net.synchronize()
     if timed(timer, lambda: (getattr(net, phase)(), net.synchronize())) > KEPT_RATIO * seconds + SLACK_SECONDS:
         yield from kept(timer)
-    weights, prediction = copies(net.weights()), np.array(net.prediction())
+    weights, prediction = net.weights(), net.prediction()
     yield _is_off(net, weights, prediction)
     if phase == "backward":
         expected, units = _some_units(net, weights, prediction)
@@ -64,31 +65,35 @@ def _of_half(timer: Timer, seconds: float) -> Iterator[str | bool]:
 
 
 def _of_step(net: Any) -> Iterator[bool]:
-    before = copies(net.weights())
+    weights = net.weights()
     net.forward()
     net.synchronize()
-    prediction = np.array(net.prediction())
+    prediction = net.prediction()
+    yield _is_off(net, weights, prediction)
+    expected, units = _some_units(net, weights, prediction)
     net.step()
     net.synchronize()
-    yield _is_off(net, before, prediction)
-    expected, units = _some_units(net, before, prediction)
     start, (w1, w2) = expected.reference, net.weights()
     after = start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
     yield from (not check.passed for check in expected.weights((w1[:, units], w2[units]), after))
 
 
-def _is_off(net: Any, weights: tuple[np.ndarray, ...], prediction: np.ndarray) -> bool:
-    """Of some samples."""
+@one_thread()
+def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> bool:
+    """By some samples, in the net's own dtype: in float64, most of the time would go to casting w1."""
     samples = _some(len(prediction), SAMPLES)
-    part = reference(net, (weights[0], weights[1]), samples=samples)
+    x, y, *_ = net.problem.arrays(net.dtype)
+    part = Reference(x[samples], y[samples], *weights, net.problem.learning_rate, near=0.0, decide=np.zeros)
     part.forward()
     return not Expected(net, part).prediction(prediction[samples]).passed
 
 
-def _some_units(net: Any, weights: tuple[np.ndarray, ...], prediction: np.ndarray) -> tuple[Expected, np.ndarray]:
+def _some_units(
+    net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray
+) -> tuple[Expected, np.ndarray]:
     """The gradients of some hidden units, and which: they need the others for the prediction alone."""
     units = _some(len(weights[1]), UNITS)
-    part = reference(net, (weights[0], weights[1]), units=units)
+    part = reference(net, weights, units=units)
     part.forward()
     part.y_pred = prediction.astype(np.float64)
     part.backward()

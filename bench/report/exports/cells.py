@@ -13,8 +13,8 @@ import pandas as pd
 from bench.analyse.runs import Run
 from bench.analyse.statistics import Blocks, typical
 from bench.analyse.tables import CellRecords
+from bench.measure.plans import plan_of
 from bench.measure.records import RunStarted
-from bench.measure.session import plan_of
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plan import Plan
 

@@ -6,7 +6,7 @@ import pytest
 import bench
 from bench.analyse import runs, tables
 from bench.measure import journal
-from bench.measure.session import plan_to_dict
+from bench.measure.plans import plan_to_dict
 from bench.report import files
 from tests.bench.made import MACHINE, records, story, write_journal
 

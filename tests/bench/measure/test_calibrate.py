@@ -11,8 +11,8 @@ import pytest
 from bench.analyse import calibration, tables
 from bench.measure import calibrate, journal, machine
 from bench.measure.client import WorkerFailed
+from bench.measure.plans import plan_of
 from bench.measure.records import Block, RunEnded
-from bench.measure.session import plan_of
 from bench.plan.cells import Shape
 from bench.plan.grid import PlanError
 from bench.report import calibration as shown

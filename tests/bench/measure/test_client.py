@@ -6,16 +6,20 @@ import json
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
-from bench.measure import client
+from bench.measure import client, logs, memory, processes
 from bench.measure.client import ProcessWorker, Setting, WorkerFailed
 from bench.plan.cells import Contender
 
-CLASSES = '''
-import ctypes, os, signal, sys, time
+CLASSES = r'''
+import ctypes, json, os, shutil, signal, subprocess, sys, time
 from implementations.numpy_ import Net
 
 
@@ -73,6 +77,120 @@ class Raises(Net):
 class Leaves(Net):
     def forward(self):
         sys.exit("enough")
+
+
+def write(data):
+    """To the pipe of this process's answers."""
+    os.write(json.loads(sys.argv[1])["replies"], data)
+
+
+class Text(Net):
+    def forward(self):
+        write(b"hello\n")
+
+
+class Bytes(Net):
+    def forward(self):
+        write(b"\xff\x00\xfe\n")
+
+
+class List(Net):
+    def forward(self):
+        write(b"[1]\n")
+
+
+class Nested(Net):
+    def forward(self):
+        write(b"[" * 100_000 + b"\n")
+
+
+class OtherAnswer(Net):
+    def forward(self):
+        write(b'{"id": 99, "ok": {}}\n')
+
+
+class Unspoken(Net):
+    def forward(self):
+        write(b'{"id": 2, "ok": 3}\n')
+
+
+class OddFailure(Net):
+    def forward(self):
+        write(b'{"id": 2, "failed": {"status": "ok", "reason": "none"}}\n')
+
+
+class Floods(Net):
+    def forward(self):
+        while True:
+            write(b"x" * 65536)
+
+
+class Closes(Net):
+    def forward(self):
+        os.closerange(3, 256)
+        time.sleep(600)
+
+
+class Patches(Net):
+    def forward(self):
+        json.dumps = lambda *_, **__: "not json"
+
+
+class Forks(Net):
+    def forward(self):
+        super().forward()
+        os.fork()
+
+
+class Twice(Net):
+    def forward(self):
+        super().forward()
+        write(b'{"id": 2, "ok": {"first_calls": {"forward": 1.0}}}\n')
+
+
+class RealTime(Net):
+    def forward(self):
+        os.kill(os.getpid(), signal.SIGRTMIN + 5)
+
+
+class LeavesAChild(Net):
+    """That has its pipe and its group, and one that has left both."""
+
+    def forward(self):
+        for detach in (False, True):
+            subprocess.Popen(["sleep", "600"], start_new_session=detach, close_fds=False)
+        os._exit(1)
+
+
+class LeavesADaemon(Net):
+    """In a session of its own, with nothing of its environment left, and no child of it any more."""
+
+    def forward(self):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.execve(shutil.which("sleep"), ["sleep", "600"], {})
+            os._exit(0)
+        os.wait()
+
+
+class Talkative(Net):
+    def forward(self):
+        for _ in range(40):
+            os.write(1, b"blah " * 20_000)
+        print("the last of it", flush=True)
+        os._exit(1)
+
+
+class Surrogate(Net):
+    def forward(self):
+        raise ValueError("a name \udcff of no encoding")
+
+
+class Greedy(Net):
+    def forward(self):
+        self.hoard = b"x" * 400_000_000
+        time.sleep(600)
 '''
 
 
@@ -140,6 +258,100 @@ def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
     assert not psutil.pid_exists(worker._process.pid)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Text", "did not keep to its pipe: it wrote 'hello' where an answer was due; see "),
+        ("Bytes", "did not keep to its pipe: it wrote "),
+        ("List", "did not keep to its pipe: it wrote '[1]' where an answer was due"),
+        ("Nested", "did not keep to its pipe: it wrote '[[["),
+        ("OtherAnswer", "did not keep to its pipe: it answered request 99 when it was asked request 2"),
+        ("Unspoken", "did not keep to its pipe: it answered "),
+        ("OddFailure", "did not keep to its pipe: it answered "),
+        ("Floods", "did not keep to its pipe: it wrote more than 16777216 bytes without an end of line"),
+        ("Patches", "did not keep to its pipe: it wrote 'not json' where an answer was due"),
+        ("Closes", "did not keep to its pipe: it closed it and went on"),
+        ("RealTime", f"was ended by signal {signal.SIGRTMIN + 5}"),
+        ("LeavesAChild", "exited with status 1"),
+        ("Surrogate", r"ValueError: a name \udcff of no encoding"),
+    ],
+)
+def test_what_is_not_the_protocol_is_its_contender_s_crash(start, name, said):
+    failure = failure_of(start(name, timeout=60.0))
+    assert (failure.status, failure.alive) == ("crashed", False)
+    assert said in failure.reason
+    failure.reason.encode()
+
+
+@pytest.mark.parametrize("name", ["Forks", "Twice"])
+def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
+    worker = start(name)
+
+    def ask_often():
+        for _ in range(3):
+            worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)
+            time.sleep(0.1)  # the second answer is on its way
+
+    with pytest.raises(WorkerFailed, match="did not keep to its pipe"):
+        ask_often()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
+@pytest.mark.parametrize("name", ["LeavesAChild", "LeavesADaemon", "Forks"])
+def test_what_a_contender_starts_ends_with_it(start, name):
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    worker = start(name)
+    with suppress(WorkerFailed):
+        worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)
+    worker.close()
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert [child for child in left if child.name() == "sleep" or child.pid == worker._process.pid] == []
+
+
+def test_ending_one_worker_leaves_those_alone_whose_numbers_begin_like_its_own(start, monkeypatch):
+    monkeypatch.setattr(processes, "_numbers", iter([1, 10]))
+    first, tenth = start("Fine"), start("Fine")
+    first.close()
+    assert tenth.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)["first_calls"]
+
+
+def test_a_log_is_bounded_and_keeps_its_end(start, tmp_path):
+    failure = failure_of(start("Talkative"))
+    assert "the last of it" in failure.reason
+    log = (tmp_path / "logs" / "worker.log").read_bytes()
+    assert len(log) < logs.MOST_BYTES
+    assert b"bytes were left out here" in log
+
+
+def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
+    worker = start("Greedy")
+    worker._memory = 200_000_000
+    worker._pipes._watch = worker._check_memory
+    failure = failure_of(worker)
+    assert (failure.status, failure.alive) == ("out_of_memory", False)
+    assert "more than the 0.2 GB that --memory-limit allows" in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"interpreter": "/no/such/python"}, "cannot be started by /no/such/python: [Errno 2]"),
+        ({"interpreter": "/dev/null"}, "cannot be started by /dev/null: [Errno 13]"),
+        ({"interpreter": "a\0b"}, "cannot be started by"),
+        ({"log": Path("/dev/null/log")}, "/dev/null"),
+    ],
+)
+def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(tmp_path, changed, said):
+    setting = replace(Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log"), **changed)
+    processes.new_mark()  # which starts the watchdog
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(WorkerFailed) as caught:
+        ProcessWorker(setting)
+    assert caught.value.status == "crashed"
+    assert said in caught.value.reason
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
     worker = start("Fine")
     worker.suspend()
@@ -152,7 +364,7 @@ def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
 
 def test_a_worker_killed_by_the_system_for_its_memory_is_out_of_memory(start, monkeypatch):
     kills = iter([5, 6])
-    monkeypatch.setattr(client, "_oom_kills", lambda: next(kills))
+    monkeypatch.setattr(memory, "kills", lambda: next(kills))
     failure = failure_of(start("Killed"))
     assert failure.status == "out_of_memory"
     assert "ran out of memory" in failure.reason
@@ -171,10 +383,8 @@ def test_a_worker_can_be_stopped_and_goes_on(start):
 def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
     monkeypatch.setattr(client, "GRACE_SECONDS", 0.2)
     worker = start("Stubborn")
-    worker._requests.write(
-        json.dumps({"verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}) + "\n"
-    )
-    worker._requests.flush()
+    request = {"id": 2, "verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}
+    worker._pipes.send(json.dumps(request).encode() + b"\n", time.monotonic() + 60)
     worker.close()
     assert not psutil.pid_exists(worker._process.pid)
 

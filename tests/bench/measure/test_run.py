@@ -221,7 +221,7 @@ def test_different_contenders_lie_in_places_of_their_own(tmp_path):
 def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(tmp_path):
     plan = plan_of("abcdef", phases=["step"], passes=3, rounds=3)
     with journal.Journal(tmp_path) as book:
-        book.append(RunStarted("r", "now", plan_to_dict(plan), {}, []))
+        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, []))
         BackToBack(plan, book, Office().open).measure()
     orders = defaultdict(list)
     for block in records_of(tmp_path, Block):
@@ -244,7 +244,7 @@ def test_a_schedule_says_what_each_pass_visits_and_when_it_is_over(tmp_path):
         return {1: plan, 2: few, 3: few}.get(passage)
 
     with journal.Journal(tmp_path) as book:
-        book.append(RunStarted("r", "now", plan_to_dict(plan), {}, []))
+        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, []))
         run = Run(plan, book, office.open, now=office.clock)
         run.measure(schedule)
     assert asked == [1, 2, 3, 4]

@@ -1,0 +1,76 @@
+"""SIGINT, SIGTERM and SIGHUP end what goes on as Ctrl-C does, and only once: what is cleaned up then is not cut off by
+the next of them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Whether one of the signals has come, and whether it may wait."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        """Of the first that came."""
+        self._may_wait = self._has_raised = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def install(self) -> None:
+        """Handle the signals from now on, but for those that are ignored, as SIGHUP is under nohup."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            if (before := signal.getsignal(number)) not in (signal.SIG_IGN, None):
+                self._before[number] = before
+                signal.signal(number, self._handle)
+
+    def remove(self) -> None:
+        """Handle them as before."""
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    @contextmanager
+    def between_blocks(self) -> Iterator[None]:
+        """Within, the first signal waits until `check` is called; a second one does not."""
+        self._may_wait = True
+        try:
+            yield
+        finally:
+            self._may_wait = False
+        self.check()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come, the first time."""
+        if self.name and not self._has_raised:
+            self._has_raised = True
+            raise KeyboardInterrupt(self.name)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        waits = self._may_wait and not self.name
+        self.name = self.name or signal.Signals(number).name
+        if not waits:
+            self.check()
+
+
+current = Interrupts()
+"""This process's."""
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Within, the signals are handled as the module says."""
+    global current
+    before, current = current, Interrupts()
+    current.install()
+    try:
+        yield
+    finally:
+        current.remove()
+        current = before

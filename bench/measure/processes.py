@@ -1,0 +1,153 @@
+"""A worker's processes: its own, and all that its contender starts."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+import psutil
+
+MARK = "RELUBENCH_WORKER"
+"""The variable by which a worker's processes are known: those that left its group and its session have it too."""
+GRACE_SECONDS = 5.0
+"""That a process may take to end by itself, and then once it was killed."""
+ROOT = Path(__file__).parent.parent.parent
+_numbers = count(1)
+_own: set[int] = set()
+"""Children of this process that are not orphans of a worker's."""
+
+
+def new_mark() -> str:
+    """Of the next worker. The first one also starts what ends all of them should this process be killed."""
+    return f"{_run_mark()}.{next(_numbers)}."  # the last dot, since one mark must not begin another
+
+
+@cache
+def _run_mark() -> str:
+    mark = secrets.token_hex(8)
+    _own.update(child.pid for child in psutil.Process().children())
+    _adopt_orphans()
+    _start_watchdog(mark)
+    return mark
+
+
+def started(process: subprocess.Popen[bytes]) -> None:
+    """Know a process as one that was started here, rather than left behind by another."""
+    _own.add(process.pid)
+
+
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """To a worker that was started in a session of its own, and to its children there."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def end(process: subprocess.Popen[bytes], mark: str, grace: float = 0.0) -> None:
+    """End a worker, after it had so many seconds to do it by itself, and all that it has started."""
+    started_by_it = _descendants(process.pid)
+    signal_group(process, signal.SIGCONT)
+    if grace:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    signal_group(process, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):  # by then nothing more can be done: it waits within the kernel
+        process.wait(GRACE_SECONDS)
+    _own.discard(process.pid)
+    kill([*started_by_it, *marked(mark), *_left_behind()])
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill them, and take their exit statuses where they are this process's children."""
+    killed = []
+    for one in processes:
+        with suppress(psutil.Error):
+            one.kill()
+            killed.append(one)
+    psutil.wait_procs(killed, timeout=GRACE_SECONDS)
+
+
+def marked(mark: str, everywhere: bool = sys.platform != "linux") -> list[psutil.Process]:
+    """The processes that have a mark that begins like this: of this process's descendants, which orphans belong to on
+    Linux, or of all that can be looked at."""
+    processes = psutil.process_iter() if everywhere else _descendants(os.getpid())
+    return [one for one in processes if _mark_of(one).startswith(mark)]
+
+
+def _left_behind() -> list[psutil.Process]:
+    """What has come to this process as an orphan, in a session of its own, with all that it has started in turn: a
+    daemon, which may have another environment than the worker that it came from."""
+    if sys.platform != "linux":
+        return []
+    orphans = [one for one in psutil.Process().children() if one.pid not in _own and _is_in_another_session(one.pid)]
+    return [*orphans, *(descendant for one in orphans for descendant in _descendants(one.pid))]
+
+
+def _is_in_another_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) != os.getsid(0)
+    except ProcessLookupError:
+        return False
+
+
+def _mark_of(process: psutil.Process) -> str:
+    try:
+        return process.environ().get(MARK, "")
+    except (psutil.Error, OSError):
+        return ""
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def _adopt_orphans() -> None:
+    """On Linux, what a worker leaves behind becomes this process's child, so that it is found and ended."""
+    if sys.platform == "linux":
+        PR_SET_CHILD_SUBREAPER = 36
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _start_watchdog(mark: str) -> None:
+    """A process that waits for the end of this one, however it ends, and then ends what has the mark: a stopped worker
+    would stay stopped for ever where the kernel does not end it with its parent, and its children would go on."""
+    theirs, ours = os.pipe()
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        f"from bench.measure.watchdog import main; main({theirs}, {mark!r})"
+    )
+    try:
+        watchdog = subprocess.Popen(
+            [sys.executable, "-c", code],
+            pass_fds=(theirs,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:  # the workers themselves will say why none can be started
+        os.close(ours)
+        return
+    finally:
+        os.close(theirs)
+    started(watchdog)
+    atexit.register(_end_watchdog, watchdog, ours, os.getpid())
+
+
+def _end_watchdog(watchdog: subprocess.Popen[bytes], pipe: int, owner: int) -> None:
+    if os.getpid() == owner:  # and not a process that was forked from it
+        os.close(pipe)
+        with suppress(subprocess.TimeoutExpired):
+            watchdog.wait(GRACE_SECONDS)
