@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from . import checks, filesystems, parent
 from .at_report import KIND
 from .checks import Case, Problem
 from .contender import MOMENTS
-from .runs import PASSES, PHASES, ROUNDS, Ended, Place
+from .runs import PASSES, PHASES, ROOT, ROUNDS, Ended, Place
 
 DEADLINE_SECONDS = 90.0
+FAILED, INTERRUPTED, USAGE_ERROR = 1, 2, 4
+"""Exit codes of pytest."""
 NOTHING_TO_RESUME = ("is not a run's folder", "a journal begins with a RunStarted record")
 
 
@@ -30,7 +33,7 @@ def problems_of(folder: Path, case: Case) -> list[Problem]:
         implementations = ["numpy"]
         variables = {}
         if case.moment == "report":
-            variables = {KIND: case.kind, "PYTEST_PLUGINS": "tests.faults.at_report", "PYTHONPATH": str(_root())}
+            variables = {KIND: case.kind, "PYTEST_PLUGINS": "tests.faults.at_report", "PYTHONPATH": str(ROOT)}
         else:
             table = "ON_OWN_DISK" if case.kind in parent.ON_OWN_DISK else "KINDS"
             call = f"hostile(parent.{table}[{case.kind!r}].do, {case.moment!r}, {case.name!r}, once=True)"
@@ -73,14 +76,12 @@ def resumed(place: Place, implementations: list[str], where: str) -> list[Proble
 
 
 def _of_exit_code(ended: Ended, case: Case) -> list[Problem]:
-    """An interruption's, an error's, or that of the signal that ended it; 0 only where all had been measured."""
-    is_whole = case.moment in ("report", "shutdown")
-    if ended.code is None or ended.code in (2, 3, 4) or ended.code < 0 or (is_whole and ended.code in (0, 1)):
+    """It says what happened: 0 only where all had been measured, and never an internal error."""
+    allowed = {FAILED, USAGE_ERROR}
+    if case.kind.startswith("gets_"):
+        allowed = {-signal.SIGKILL} if case.kind == "gets_sigkill" else {INTERRUPTED}
+    if case.moment in ("report", "shutdown"):
+        allowed |= {0}
+    if ended.code is None or ended.code in allowed:
         return []
     return [Problem(checks.OTHERS, case.name, f"exit code {ended.code}: {ended.output[-500:]}")]
-
-
-def _root() -> Path:
-    from .runs import ROOT
-
-    return ROOT

@@ -11,6 +11,8 @@ from .runs import Ended, Place, Started
 
 USAGE_ERROR = 4
 WAIT_SECONDS = 60.0
+PATIENT = ("--cell-timeout", "120")
+"""For a contender that waits until the test has seen enough."""
 
 
 def _refused(place: Place, where: str, words: Sequence[str], *options: str) -> list[Problem]:
@@ -65,7 +67,7 @@ def second_run(folder: Path) -> list[Problem]:
     place, other = Place(folder / "first"), Place(folder / "second")
     name = place.add("sleeper", "hostile(kinds.waits_for_a_file, 'mid-block', 'sleeper', once=True)")
     lock = {"RELUBENCH_LOCK": str(folder / "lock")}
-    with Started(place, place.command(("numpy", name)), lock) as first:
+    with Started(place, place.command(("numpy", name), *PATIENT), lock) as first:
         if not place.wait_until_fired("sleeper", WAIT_SECONDS):
             return [Problem(checks.OTHERS, "second run", f"the first one did not begin: {first.said()}")]
         refused = other.run(("numpy",), "--when-busy", "fail", **lock)
@@ -83,7 +85,7 @@ def second_resume(folder: Path) -> list[Problem]:
     """A run that is measured is not resumed by another process."""
     place = Place(folder)
     name = place.add("sleeper", "hostile(kinds.waits_for_a_file, 'mid-block', 'sleeper', once=True)")
-    with Started(place, place.command(("numpy", name), "--when-busy", "ignore")) as first:
+    with Started(place, place.command(("numpy", name), "--when-busy", "ignore", *PATIENT)) as first:
         if not place.wait_until_fired("sleeper", WAIT_SECONDS):
             return [Problem(checks.OTHERS, "second resume", f"the first one did not begin: {first.said()}")]
         resumed = place.run((), "--resume", str(place.newest()), "--when-busy", "ignore")
