@@ -22,11 +22,15 @@ TRIES = 6
 MOST_ITERATIONS = 64
 DRAIN_SECONDS = 1e-3
 """Iterations that took so long when they were timed go before a reading, but no more than MOST_ITERATIONS."""
-UNDONE_SHARE = 0.2
-"""Of the time that iterations took, what a reading after them may take beyond a reading of an idle net."""
+UNDONE_SHARE = 0.4
+"""Of the time that several iterations took, what a reading after them may take beyond readings of an idle net."""
+LAST_UNDONE_SHARE = 4.0
+"""The same of a single one: what another processor's cache holds of an update takes some iterations' time to read."""
+SLOW_SECONDS = 0.05
+"""An iteration that takes longer is not done several times."""
 IDLE_NETS = 3
 """Whose weights are read to know what a reading takes."""
-IDLE_RATIO = 2.0
+IDLE_RATIO = 3.0
 """Readings of an idle net differ by less than this factor."""
 RECOMPUTED_RATIO = 4.0
 """A repeated reading takes less than this many times what it takes on an idle net, beyond one iteration."""
@@ -45,12 +49,14 @@ SLACK_SECONDS = 1e-6
 def undone(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[str]:
     """Whether work is left after a synchronise, and done when a result is read: that of many iterations, or of the
     last one where a lazy framework drops the results that nobody reads."""
-    many = max(1, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
-    readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted({many, 1}, reverse=True)}
+    least = 2 if seconds < SLOW_SECONDS else 1
+    many = max(least, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
+    shares = {1: LAST_UNDONE_SHARE, many: UNDONE_SHARE}
+    readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted(shares, reverse=True)}
     allowance = 0.0
     for _ in range(TRIES):
         for iterations in list(readings):
-            reading = _reading(timer, iterations, allowance)
+            reading = _reading(timer, iterations, allowance, shares[iterations])
             if reading.suspicious and not allowance:
                 # A first reading may have more to transfer than a repeated one: ask nets that are idle.
                 allowance = _idle_reading(timer, make)
@@ -124,10 +130,12 @@ class Reading:
     first: float
     idle: float
     """What it takes on an idle net, as far as is known."""
+    allowed: float
+    """Of the time spent, what it may take beyond that."""
 
     @property
     def suspicious(self) -> bool:
-        return self.first > IDLE_RATIO * self.idle + UNDONE_SHARE * self.spent + SLACK_SECONDS
+        return self.first > IDLE_RATIO * self.idle + self.allowed * self.spent + SLACK_SECONDS
 
     def __str__(self) -> str:
         return (
@@ -136,12 +144,12 @@ class Reading:
         )
 
 
-def _reading(timer: Timer, iterations: int, allowance: float) -> Reading:
+def _reading(timer: Timer, iterations: int, allowance: float, allowed: float) -> Reading:
     read = results(timer.net, timer.phase)
     spent = timer.run(iterations)
     first = timed(timer, read)
     again = timed(timer, read)
-    return Reading(timer.phase, iterations, spent, first, max(again, allowance))
+    return Reading(timer.phase, iterations, spent, first, max(again, allowance), allowed)
 
 
 def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:
