@@ -6,6 +6,7 @@ import csv
 import ctypes
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -94,7 +95,6 @@ class Place:
             "TMPDIR": str(self.temporary),
             "RELUBENCH_LOCK": str(self.folder / "lock"),
             FIRED: str(self.fired),
-            MARK: str(self.folder),
             "COLUMNS": "200",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -155,14 +155,14 @@ class Started:
     """A run that goes on. What it leaves behind becomes this process's child on Linux."""
 
     def __init__(self, place: Place, command: Sequence[str], variables: dict[str, str] | None = None) -> None:
-        self._mark = str(place.folder)
+        self._mark = secrets.token_hex(8)
         self._adopting = _adopting_orphans()
         self._adopting.__enter__()
         self._before = {child.pid for child in psutil.Process().children(recursive=True)}
         self.process = subprocess.Popen(
             command,
             cwd=place.folder,
-            env=place.environment(**(variables or {})),
+            env=place.environment(**(variables or {}), **{MARK: self._mark}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -218,13 +218,18 @@ class Started:
         return alive
 
     def _alive(self) -> list[psutil.Process]:
-        found = {one.pid: one for one in psutil.Process().children(recursive=True) if one.pid not in self._before}
-        for one in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                if one.pid != os.getpid() and one.environ().get(MARK) == self._mark:
-                    found[one.pid] = one
+        """Those that have this run's mark, and what has become this process's without any."""
+        new = [one for one in psutil.Process().children(recursive=True) if one.pid not in self._before]
+        marked = [one for one in psutil.process_iter() if one.pid != os.getpid() and _mark_of(one) == self._mark]
+        found = {one.pid: one for one in (*marked, *(one for one in new if not _mark_of(one)))}
         found.pop(self.process.pid, None)
         return [one for one in found.values() if not _is_gone(one)]
+
+
+def _mark_of(process: psutil.Process) -> str:
+    with suppress(psutil.Error, OSError):
+        return process.environ().get(MARK, "")
+    return ""
 
 
 def _becomes_true(holds: Callable[[], bool], seconds: float) -> bool:
