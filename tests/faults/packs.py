@@ -1,0 +1,56 @@
+"""Hostile contenders beside NumPy, many in one run: none may disturb another, nor the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.glue import options
+
+from . import checks
+from .checks import Case, Problem
+from .contender import MOMENTS
+from .kinds import KINDS
+from .runs import Place
+
+SECONDS_A_CASE = 30.0
+"""A guard against hanging, and no more."""
+MEMORY_LIMIT = "1GB"
+
+
+def cases(kinds: Sequence[str] = (), moments: Sequence[str] = MOMENTS) -> list[Case]:
+    """All of them, or those of some kinds and moments."""
+    return [Case(kind, moment) for moment in moments for kind in kinds or KINDS]
+
+
+def packed(chosen: Sequence[Case], size: int) -> list[list[Case]]:
+    """Cases of one moment go together, at most so many."""
+    packs = []
+    for moment in MOMENTS:
+        here = [case for case in chosen if case.moment == moment]
+        packs += [here[start : start + size] for start in range(0, len(here), size)]
+    return packs
+
+
+def problems_of(folder: Path, pack: Sequence[Case]) -> list[Problem]:
+    """What does not hold in a run of NumPy and a contender for each case."""
+    place = Place(folder)
+    implementations = ["numpy"]
+    for case in pack:
+        call = f"hostile(kinds.KINDS[{case.kind!r}].do, {case.moment!r}, {case.name!r})"
+        implementations.append(place.add(case.name, call))
+    ended = place.run(implementations, "--when-busy", "ignore", *limits(), deadline=60.0 + SECONDS_A_CASE * len(pack))
+    where = f"{pack[0].moment}: {pack[0].kind} … {pack[-1].kind}"
+    found = checks.of_process(ended, place, where) + checks.of_logs(place, where)
+    found += checks.of_rows(place, implementations, where) + checks.of_unharmed(place, where)
+    if ended.code not in (None, 0, 1):
+        found.append(Problem(checks.OTHERS, where, f"exit code {ended.code}: {ended.output[-1500:]}"))
+    for case in pack:
+        found += checks.of_case(place, case, KINDS[case.kind])
+    return found
+
+
+def limits() -> tuple[str, ...]:
+    """The options that limit what a contender takes."""
+    limited = any(option == "--memory-limit" for option, *_ in options.SCALARS)
+    return ("--memory-limit", MEMORY_LIMIT) if limited else ()

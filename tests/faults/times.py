@@ -1,0 +1,73 @@
+"""Whether contenders that crash, hang, flood and take memory change the times of one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import checks
+from .checks import Case, Problem
+from .kinds import KINDS
+from .packs import limits
+from .runs import Place
+
+NEIGHBOURS = (
+    "kills_itself",
+    "segfaults",
+    "sleeps",
+    "is_busy",
+    "floods_the_pipe",
+    "floods_its_log",
+    "takes_all_memory",
+    "leaves_many_children",
+)
+GRID = """\
+N = [64]
+D_in = [1000]
+H = [100]
+D_out = [10]
+device = ["cpu"]
+threads = [1]
+phase = ["step"]
+passes = 5
+rounds = 6
+samples = 6
+steps = 2
+timeout = 4
+ceilings = false
+"""
+ATTEMPTS = 3
+"""Whole comparisons: the machine itself may have changed during one, and is no fault of the contenders."""
+
+
+def problems_of(folder: Path) -> list[Problem]:
+    """Empty where NumPy's time beside hostile contenders lies within what runs without them, before and after, span
+    with their intervals."""
+    problems: list[Problem] = []
+    for attempt in range(ATTEMPTS):
+        before = _interval(Place(folder / f"{attempt}-before", GRID), ())
+        beside = _interval(Place(folder / f"{attempt}-beside", GRID), NEIGHBOURS)
+        after = _interval(Place(folder / f"{attempt}-after", GRID), ())
+        if None in (before, beside, after):
+            return [Problem(checks.OTHERS, "times", "NumPy has no time")]
+        if overlaps(beside, (before, after)):  # type: ignore[arg-type]
+            return []
+        seen = f"{beside} beside hostile contenders, {before} and {after} without them, in seconds"
+        problems.append(Problem(checks.OTHERS, "times", seen))
+    return problems[-1:]
+
+
+def overlaps(one: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    """Whether an interval has something in common with the span of others."""
+    return one[0] <= max(high for _, high in others) and one[1] >= min(low for low, _ in others)
+
+
+def _interval(place: Place, neighbours: Sequence[str]) -> tuple[float, float] | None:
+    names = ["numpy"]
+    for kind in neighbours:
+        assert kind in KINDS
+        case = Case(kind, "mid-block")
+        names.append(place.add(case.name, f"hostile(kinds.KINDS[{kind!r}].do, {case.moment!r}, {case.name!r})"))
+    place.run(names, "--when-busy", "ignore", *limits(), deadline=300.0)
+    rows = [row for row in place.rows() if row["implementation"] == "numpy" and row["status"] == "ok"]
+    return (float(rows[0]["seconds_low"]), float(rows[0]["seconds_high"])) if rows else None
