@@ -88,11 +88,13 @@ def read(folder: Path) -> list[Record]:
         why = unread.get(1) or ("this line is cut short" if cut_short and not lines else "")
         raise ValueError(f"{path}:1: a journal begins with a RunStarted record{f', but: {why}' if why else ''}")
     try:
-        keys = {cell.key for cell in plan_of(first).cells}
+        plan = plan_of(first)
     except ValueError as error:
         raise ValueError(f"{path}:1: {error}") from error
+    keys = {cell.key for cell in plan.cells}
+    labels = {contender.label for contender in (*plan.ceilings, *(cell.contender for cell in plan.cells))}
     for number in sorted(records)[1:]:
-        if why := _out_of_place(records[number], keys):
+        if why := _out_of_place(records[number], keys, labels):
             unread[number] = why
             del records[number]
     for number in range(1, max(records)):
@@ -119,13 +121,16 @@ def _decode(line: bytes) -> tuple[int | None, Record]:
         raise ValueError(f"it is no record: {error!r}") from error
 
 
-def _out_of_place(record: Record, keys: set[str]) -> str:
+def _out_of_place(record: Record, keys: set[str], labels: set[str]) -> str:
     """Why a record that follows the first cannot be of its run; empty where it can."""
     if isinstance(record, RunStarted):
         return "it is the start of another run"
     cell = getattr(record, "cell", None)
     cells = [cell] if cell is not None else getattr(record, "cells", [])
     unknown = next((key for key in cells if key not in keys), None)
+    contender = getattr(record, "contender", None)
+    if contender is not None and contender not in labels:
+        unknown = contender
     return "" if unknown is None else f"it is of {unknown}, which the run does not have"
 
 

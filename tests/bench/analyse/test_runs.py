@@ -127,7 +127,9 @@ def test_a_file_that_is_no_journal_is_named_with_its_line(tmp_path):
     path = tmp_path / journal.FILE
     path.write_text("nonsense\n", encoding="utf-8")
     for asked in (tmp_path, path):
-        with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: not a record of a journal"):
+        with pytest.raises(
+            ValueError, match=rf"^{re.escape(str(path))}:1: a journal begins with a RunStarted record, but: "
+        ):
             bench.load(asked)
 
 

@@ -12,8 +12,8 @@ from bench.plan.plan import Machine, resolve
 from tests.bench.made import steady
 
 KEYS = (
-    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, min_effect, "
-    "min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
+    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, max_failures, "
+    "memory_limit, min_effect, min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
 )
 
 
@@ -183,7 +183,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_folder_is_no_grid_file(tmp_path):
     path = tmp_path / "folder.toml"
     path.mkdir()
-    with pytest.raises(PlanError, match=f"^{re.escape(str(path))}: not a regular file but a folder"):
+    with pytest.raises(PlanError, match=f"^--grid: cannot read {re.escape(str(path))}: "):
         grid.read(str(path))
 
 
