@@ -37,8 +37,10 @@ def half_a_run():
 def test_cells_that_were_measured_before_an_error_keep_their_samples_in_tests_and_table(tmp_path, monkeypatch, error):
     monkeypatch.setattr(measuring, "measure", ending_by(error, half_a_run()))
     session = session_of(tmp_path)
-    with pytest.raises(type(error)):
+    with pytest.raises(pytest.fail.Exception if isinstance(error, RuntimeError) else type(error)) as caught:
         session.measure(lambda progress: None)
+    assert session.ended_early == isinstance(error, RuntimeError)
+    assert not session.ended_early or "something unexpected happened: RuntimeError: a bug" in str(caught.value)
     session.measure(lambda progress: None)  # of the next test: it is not measured again
     numpy, torch = (session.outcome(cell) for cell in PLAN.cells)
     assert (numpy.status, len(numpy.samples)) == ("ok", 10)
@@ -75,5 +77,5 @@ def test_results_that_cannot_be_written_are_one_line_before_anything_is_measured
     assert str(caught.value).startswith(f"{option}: cannot write to {folder}: Read-only file system; ")
 
 
-def read_only(dir):
+def read_only(dir, buffering):
     raise OSError(30, "Read-only file system")

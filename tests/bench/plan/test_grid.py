@@ -13,7 +13,8 @@ from tests.bench.made import steady
 
 KEYS = (
     "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, max_failures, "
-    "memory_limit, min_effect, min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
+    "memory_limit, min_effect, min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, "
+    "timeout"
 )
 
 
