@@ -75,6 +75,17 @@ def resumed(place: Place, implementations: list[str], where: str) -> list[Proble
     return found + checks.of_blocks(place, f"{where}, resumed", expected)
 
 
+def without_timing(folder: Path) -> list[Problem]:
+    """What does not hold where --benchmark-disable is interrupted while a cell is verified."""
+    place, case = Place(folder), Case("gets_sigterm", "verification")
+    call = f"hostile(parent.KINDS[{case.kind!r}].do, {case.moment!r}, {case.name!r}, once=True)"
+    ended = place.run(["numpy", place.add(case.name, call)], "--benchmark-disable", deadline=DEADLINE_SECONDS)
+    found = checks.of_process(ended, place, "without timing") + _of_exit_code(ended, case)
+    if not place.has_fired(case.name):
+        found.append(Problem(checks.OTHERS, "without timing", f"the fault did not happen: {ended.output[-500:]}"))
+    return found
+
+
 def _of_exit_code(ended: Ended, case: Case) -> list[Problem]:
     """It says what happened: 0 only where all had been measured, and never an internal error."""
     allowed = {FAILED, USAGE_ERROR}

@@ -10,6 +10,7 @@ from .checks import Case, Problem
 from .kinds import KINDS
 from .packs import limits
 from .runs import Place
+from .summary import Seen
 
 NEIGHBOURS = (
     "kills_itself",
@@ -40,26 +41,32 @@ ATTEMPTS = 3
 """Whole comparisons: the machine itself may have changed during one, and is no fault of the contenders."""
 
 
-def problems_of(folder: Path) -> list[Problem]:
-    """Empty where NumPy's time beside hostile contenders lies within what runs without them, before and after, span
-    with their intervals."""
-    problems: list[Problem] = []
+def seen_in(folder: Path) -> Seen:
+    """No problem where NumPy's time beside hostile contenders lies within what runs without them, before and after,
+    span with their intervals; the times in a note."""
+    seen = Seen()
     for attempt in range(ATTEMPTS):
         before = _interval(Place(folder / f"{attempt}-before", GRID), ())
         beside = _interval(Place(folder / f"{attempt}-beside", GRID), NEIGHBOURS)
         after = _interval(Place(folder / f"{attempt}-after", GRID), ())
-        if None in (before, beside, after):
-            return [Problem(checks.OTHERS, "times", "NumPy has no time")]
-        if overlaps(beside, (before, after)):  # type: ignore[arg-type]
-            return []
-        seen = f"{beside} beside hostile contenders, {before} and {after} without them, in seconds"
-        problems.append(Problem(checks.OTHERS, "times", seen))
-    return problems[-1:]
+        if before is None or beside is None or after is None:
+            return Seen(problems=[Problem(checks.OTHERS, "times", "NumPy has no time")])
+        without = f"{_shown(before)} before and {_shown(after)} after without them"
+        note = f"NumPy's step beside {len(NEIGHBOURS)} hostile contenders took {_shown(beside)}, {without}"
+        seen.notes.append(note)
+        if overlaps(beside, (before, after)):
+            return seen
+    seen.problems.append(Problem(checks.OTHERS, "times", f"in {ATTEMPTS} attempts: {note}"))
+    return seen
 
 
 def overlaps(one: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
     """Whether an interval has something in common with the span of others."""
     return one[0] <= max(high for _, high in others) and one[1] >= min(low for low, _ in others)
+
+
+def _shown(interval: tuple[float, float]) -> str:
+    return f"{interval[0] * 1e6:.1f} to {interval[1] * 1e6:.1f} µs"
 
 
 def _interval(place: Place, neighbours: Sequence[str]) -> tuple[float, float] | None:
