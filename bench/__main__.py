@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import interrupts, unexpected, writable
+from bench.measure.worker.one_line import one_line
 from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
+from bench.verbs.arguments import Parser, refuse_empty
 
 VERBS = {
     "report": report,
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             with interrupts.handled():
+                refuse_empty(sys.argv[1:] if arguments is None else arguments)
                 asked = _parser().parse_args(arguments)
                 verb = f" {asked.verb}"
                 return _run(asked)
@@ -63,12 +66,12 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _complain(verb: str, line: str) -> int:
     output.abandon()
-    print(f"python -m bench{verb}: {line}", file=sys.stderr)
+    output.say(one_line(f"python -m bench{verb}: {line}", output.MOST_CHARACTERS), to=sys.stderr)
     return USAGE_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser = Parser(prog="python -m bench", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", type=Path, metavar="FILE", help="also write the result to a file, as JSON")

@@ -12,6 +12,7 @@ from bench.glue import plugins, progress, replay
 from bench.glue.options import add_options, plan_from
 from bench.glue.session import BenchSession
 from bench.measure import git, interrupts
+from bench.measure.worker.one_line import one_line
 from bench.plan.cells import PHASES, Cell
 from bench.plan.grid import PlanError
 from bench.report.characters import encodable, output_encoding
@@ -33,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         asked = plan_from(config)
     except PlanError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(encodable(one_line(str(error), 5000), output_encoding())) from error
     config.stash[SESSION] = BenchSession(asked, plugins.is_timed(config.getoption))
     for mark in dict.fromkeys(mark for cell in asked.plan.cells for mark in replay.marks_of(cell)):
         config.addinivalue_line("markers", f"{mark}: benchmarks of {mark}.")
@@ -93,8 +94,9 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Before any other plugin's, lest one that fails costs the results."""
     measured = session.config.stash[SESSION]
-    measured.finish()
-    if measured.ended_early:
+    with interrupts.current.held_back():
+        measured.finish()
+    if measured.ended_early or interrupts.current.name:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif measured.failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

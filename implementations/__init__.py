@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
+import io
 import sys
-from collections.abc import Iterator, Sequence
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
@@ -15,6 +18,11 @@ __all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "mod
 
 _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface"}
+_MOST_SOURCE_BYTES = 1 << 23
+"""Of a module that is read without importing it."""
+_MOST_NAME_CHARACTERS = 255
+_UNKNOWN = "unknown"
+"""What a name is bound to, where reading the source does not tell."""
 
 
 def names(folder: Path = _FOLDER) -> list[str]:
@@ -56,11 +64,12 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     when there is no such implementation, module or class.
     """
     module_name, class_name = _locate(name, path)
-    # As bytes, a source is read as Python reads it: by its own coding, with a byte-order mark or without one.
-    tree = ast.parse(_source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]).read_bytes())
+    tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
     bound = _top_level_names(tree)
     if class_name and class_name not in bound and "*" not in bound:
-        raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
+        raise LookupError(f"{name}: {module_name} has no class {class_name!r}{_hint(class_name, bound)}")
+    if class_name and len(kinds := bound.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
+        raise LookupError(f"{name}: {class_name!r} is {kinds.pop()} in {module_name}, not the class of a network")
     for node in _top_level(tree.body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
@@ -73,14 +82,65 @@ def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
     module_name, _, class_name = name.partition(":")
     if _is_path(module_name):
         raise LookupError(f"there is no implementation {name!r}: {_module_instead_of_path(module_name, class_name)}")
+    if class_name or name not in names():
+        _check_name(name, module_name, class_name)
     if class_name:
         return module_name, class_name
     if name not in names():
         classes = " or ".join(_classes_of(name, path))
-        instead = f"; did you mean {classes}?" if classes else ", or package.module:Class"
+        instead = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, names())}"
         raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{instead}")
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
     return f"{__name__}.{stem}", ""
+
+
+def _check_name(name: str, module_name: str, class_name: str) -> None:
+    """Raise LookupError for what cannot name a module or a class, whatever there is."""
+    shown = repr(name if len(name) <= 80 else f"{name[:60]}…{name[-10:]}")
+    if len(name) > _MOST_NAME_CHARACTERS:
+        raise LookupError(
+            f"there is no implementation {shown}: it has {len(name)} characters, of at most {_MOST_NAME_CHARACTERS}"
+        )
+    if not name.isprintable():
+        raise LookupError(f"there is no implementation {shown}; there are {', '.join(names())}")
+    if class_name and not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
+        raise LookupError(f"there is no implementation {shown}; a class is named like package.module:Class")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def _parsed(name: str, file: Path) -> ast.Module:
+    """A module's syntax tree. Raises LookupError with the file and line of what is no Python."""
+    try:
+        with file.open("rb") as opened:
+            source = opened.read(_MOST_SOURCE_BYTES + 1)
+    except OSError as error:
+        raise LookupError(f"{name}: cannot read {file}: {error.strerror}") from error
+    if len(source) > _MOST_SOURCE_BYTES:
+        raise LookupError(f"{name}: {file} is too large: more than {_MOST_SOURCE_BYTES} bytes")
+    where, why = "", ""
+    try:
+        # As bytes, a source is read as Python reads it: by its own coding, with a byte-order mark or without one.
+        if b"\0" in source:
+            where, why = _line_at(source, source.index(b"\0")), "a null byte"
+        else:
+            source.decode(tokenize.detect_encoding(io.BytesIO(source).readline)[0])
+            return ast.parse(source, str(file))
+    except UnicodeDecodeError as error:
+        where, why = _line_at(source, error.start), f"not {error.encoding} text ({error.reason})"
+    except SyntaxError as error:
+        where, why = str(error.lineno or 1), error.msg
+    except (ValueError, RecursionError, MemoryError) as error:
+        where, why = "1", str(error) or "nested too deeply"
+    raise LookupError(f"{name}: {file}:{where}: {why}")
+
+
+def _line_at(source: bytes, position: int) -> str:
+    return str(source.count(b"\n", 0, position) + 1)
 
 
 def _is_path(module_name: str) -> bool:
@@ -105,8 +165,8 @@ def _classes_of(name: str, path: Sequence[str]) -> list[str]:
     module_name, _, last = name.removesuffix(":").rpartition(".")
     for module, wanted in ((name.removesuffix(":"), ""), (module_name, last)):
         try:
-            tree = ast.parse(_source_file(name, module, path).read_bytes()) if module else ast.parse("")
-        except (LookupError, SyntaxError, OSError):
+            tree = _parsed(name, _source_file(name, module, path)) if module else ast.parse("")
+        except LookupError:
             continue
         classes = (node.name for node in _top_level(tree.body) if isinstance(node, ast.ClassDef))
         known = [each for each in classes if not each.startswith("_")]
@@ -140,16 +200,27 @@ def _literal_names(name: str, value: ast.expr) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-def _top_level_names(tree: ast.Module) -> set[str]:
-    """Every name a module binds at its top level, conditionals included."""
-    bound: set[str] = set()
+def _top_level_names(tree: ast.Module) -> dict[str, set[str]]:
+    """Every name a module binds at its top level, conditionals included, and what to: `a module`, `a function`,
+    `a value`, or _UNKNOWN where it may be a class."""
+    bound: dict[str, set[str]] = {}
     for node in _top_level(tree.body):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        names: list[str] = []
+        kind = _UNKNOWN
+        if isinstance(node, ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names, kind = [node.name], "a function"
+        elif isinstance(node, ast.Import):
+            names, kind = [(alias.asname or alias.name).split(".")[0] for alias in node.names], "a module"
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.asname or alias.name for alias in node.names]
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            bound.update(part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+            kind = "a value" if isinstance(node.value, ast.Constant | ast.List | ast.Tuple | ast.Dict) else _UNKNOWN
+        for name in names:
+            bound.setdefault(name, set()).add(kind)
     return bound
 
 

@@ -5,27 +5,53 @@ A reader that guesses takes the revision 21102e0 for the number 21102, and a rea
 
 from __future__ import annotations
 
-import gzip
+import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.plan import reading
+
+from . import formulas
+
+MOST_BYTES = 1 << 30
+"""Of a table, packed or not."""
 NO_NUMBER = ("", "nan", "na", "<na>", "n/a", "null", "none")
 """Lower-case texts that stand for a missing number; a missing text is only an empty one."""
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Every value as the text that it is, None where there is none. Raises ValueError for what is no CSV file."""
+def read(path: Path, within: Path | None = None) -> pd.DataFrame:
+    """Every value as the text that it is, None where there is none. With `within`, symbolic links are not followed out
+    of that folder. Raises ValueError for what is no CSV file."""
+    content = reading.read_bytes(path, MOST_BYTES, within)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", lineterminator=_ending(path))
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if path.suffix == ".gz":
+            content = reading.unpacked(content, path, MOST_BYTES)
+    except (EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: not a CSV file: {error}") from error
+    ending = _ending(content)
+    try:
+        table = pd.read_csv(
+            io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig", lineterminator=ending
+        )
+    except ValueError as error:
         raise ValueError(f"{path}: not a CSV file: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
         raise ValueError(f"{path}:2: not a CSV file: the row has more fields than line 1 has columns")
-    return table.astype(object).where(table.notna() & (table != ""), None)
+    table = table.astype(object).where(table.notna() & (table != ""), None)
+    return table.apply(lambda column: with_texts(column, formulas.unmarked))
+
+
+def with_texts(column: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """A column with its texts changed, of which each different one is looked at once: a table of samples has millions
+    of rows."""
+    changed = {text: new for text in column.dropna().unique() if (new := change(text)) != text}
+    if not changed:
+        return column
+    return pd.Series([changed.get(text, text) for text in column], column.index, dtype=object)  # None stays None
 
 
 def storable(text: str) -> str:
@@ -69,9 +95,7 @@ def _whole(text: str) -> int:
         raise
 
 
-def _ending(path: Path) -> str | None:
+def _ending(content: bytes) -> str | None:
     """What ends a line, where it can be one character; a carriage return within a text then ends none."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        head = file.readline()
-    return "\n" if head.endswith(b"\n") and not head.endswith(b"\r\n") else None
+    head, newline, _ = content.partition(b"\n")
+    return "\n" if newline and not head.endswith(b"\r") else None

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from bench.plan.nearest import hint
+
 from .changes import DECIDED, VERDICTS, Change
 from .statistics import Estimate
 
@@ -35,7 +37,9 @@ def fail_on(where: str, text: str) -> tuple[str, ...]:
     another word."""
     words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for word in [word for word in words if word not in FAIL_ON] or ([] if words else [text]):
-        raise ValueError(f"{where}: {word!r} is nothing to fail on; list some of {', '.join(FAIL_ON)}")
+        raise ValueError(
+            f"{where}: {word!r} is nothing to fail on; list some of {', '.join(FAIL_ON)}{hint(word, FAIL_ON)}"
+        )
     return words
 
 

@@ -14,6 +14,7 @@ from scipy import stats
 from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
+from bench.plan.nearest import hint
 
 from . import costmodel, crossovers, tables
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
@@ -131,7 +132,8 @@ def _check(question: Question) -> None:
         if getattr(question.shape, axis) < 1:
             raise ValueError(f"{_option(axis)} {getattr(question.shape, axis)}: a size is a whole number above 0")
     if question.phase not in PHASES:
-        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}")
+        near = hint(question.phase, PHASES)
+        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}{near}")
     if question.steps is not None and question.steps < 1:
         raise ValueError(f"--steps {question.steps}: a training takes one step or more")
     if question.steps is not None and question.phase != "step":
@@ -151,7 +153,8 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
             continue
         fitting = timings[timings[column] == value]
         if fitting.empty:
-            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}")
+            near = hint(value, {str(each) for each in timings[column].dropna()})
+            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}{near}")
         timings = fitting
     if question.phase not in set(timings["phase"]):
         raise ValueError(f"--phase {question.phase}: this run has {_listed(timings['phase'])}")

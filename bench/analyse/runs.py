@@ -12,9 +12,13 @@ import pandas as pd
 
 from bench.measure import journal
 from bench.measure.records import STATUSES, Record
-from bench.measure.worker.one_line import one_line
+from bench.measure.worker.one_line import all_visible, one_line
+from bench.plan import reading
 
 from . import csvfiles, environments, tables
+
+MOST_INFO_BYTES = 1 << 28
+"""Of a run.json, which has every cell of the plan."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def load_run(path: str | PathLike[str]) -> Run:
         return _from_csv(path)
     folder = find(path)
     if not (folder / journal.FILE).exists():
+        reading.refuse_outside(folder / "timings.csv", folder)
         return _from_csv(folder / "timings.csv")
     records = journal.read(folder)
     try:
@@ -53,6 +58,7 @@ def find(path: Path) -> Path:
         return path
     runs = sorted(found.parent for found in path.glob(f"runs/*/{journal.FILE}"))
     if runs:
+        reading.refuse_outside(runs[-1], path)
         return runs[-1]
     if (path / "timings.csv").exists():
         return path
@@ -98,7 +104,7 @@ def _samples_beside(path: Path) -> pd.DataFrame:
     beside = path.parent / "samples.csv.gz"
     if not beside.exists():
         return tables.typed(pd.DataFrame(columns=[*tables.SAMPLES]), tables.SAMPLES)
-    samples = csvfiles.read(beside)
+    samples = csvfiles.read(beside, within=path.parent)
     if needed := [name for name in tables.SAMPLES if name not in samples]:
         raise ValueError(f"{beside}:1: not a samples.csv.gz: it has no column {needed[0]!r}")
     return _typed(beside, samples, tables.SAMPLES)
@@ -107,8 +113,11 @@ def _samples_beside(path: Path) -> pd.DataFrame:
 def _info_beside(path: Path) -> dict[str, Any]:
     beside = path.parent / "run.json"
     try:
-        return dict(json.loads(beside.read_text(encoding="utf-8"))) if beside.exists() else {}
-    except ValueError as error:
+        if not beside.exists():
+            return {}
+        text = reading.read_text(beside, MOST_INFO_BYTES, within=path.parent)
+        return dict(all_visible(json.loads(text)))
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{beside}: not valid JSON: {error}") from error
 
 

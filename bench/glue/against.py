@@ -71,9 +71,14 @@ def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
 def write(told: Comparison, folder: Path) -> None:
     """Beside the run's other files."""
     from bench.report import compare
+    from bench.report.exports.place import place
 
-    (folder / "comparison.md").write_text(compare.markdown(told), encoding="utf-8")
-    (folder / "comparison.json").write_text(json.dumps(compare.data(told), indent=1) + "\n", encoding="utf-8")
+    place(
+        {
+            folder / "comparison.md": compare.markdown(told),
+            folder / "comparison.json": json.dumps(compare.data(told), indent=1) + "\n",
+        }
+    )
 
 
 def _outcome(change: Change, samples: tuple[float, ...], fail_on: Sequence[str]) -> Outcome:

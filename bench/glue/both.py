@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bench.measure import checkout
 from bench.measure.client import ROOT
-from bench.plan import grid
+from bench.plan import grid, reading
 from bench.plan.cells import Cell, Side
 from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine, Plan, resolve
@@ -62,7 +62,7 @@ def grid_of(side: Side, name_or_file: str, wanted: Grid, asked: Mapping[str, obj
     there = checkout.grid_file(side, grid.file_of(name_or_file))
     try:
         its = grid.override(
-            grid.parse(there.read_text(encoding="utf-8-sig"), wanted.name, str(there)), dict(asked), str
+            grid.parse(reading.read_text(there, grid.MOST_BYTES), wanted.name, str(there)), dict(asked), str
         )
     except (OSError, ValueError):
         return wanted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,9 @@ import pytest
 
 import implementations
 from bench.measure import checkout, lock, machine, session
-from bench.plan import grid
+from bench.plan import grid, values
 from bench.plan.cells import Cell, Side
-from bench.plan.plan import Plan, resolve
+from bench.plan.plan import Machine, Plan, check_patterns, resolve
 from bench.plan.sides import BASE, HEAD
 
 from . import both
@@ -43,7 +43,15 @@ SCALARS = (
     ("--steps", "steps", "training steps in one train"),
     ("--cell-timeout", "timeout", "seconds a worker may take over one request"),
     ("--ceilings", "ceilings", "measure what the devices can do at most: yes or no"),
+    ("--max-cells", "max_cells", "a grid of more cells is refused"),
+    ("--memory-limit", "memory_limit", "host memory that a worker may take, like 6GB"),
+    ("--max-failures", "max_failures", "failures in a row after which a contender is left alone (3; 0: never)"),
 )
+
+
+OTHERS = ("--grid", "--against", "--fail-on", "--seed", "--results", "--resume")
+EMPTY = "an empty value, as a variable that is not set gives; name one, or leave the option out"
+MOST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,9 @@ def add_options(group: Any) -> None:
 
 def plan_from(config: pytest.Config) -> Asked:
     """The plan the options ask for on this machine. Raises PlanError."""
+    for name in OTHERS:
+        if config.getoption(name) == "":
+            raise grid.PlanError(f"{name}: {EMPTY}")
     base, invoked_in, stack = config.getoption("--against"), config.invocation_params.dir, ExitStack()
     if base is None:
         if config.getoption("--fail-on") is not None:
@@ -118,7 +129,8 @@ def asked_for(
 ) -> Asked:
     """What the options, by name, come to on this machine; `sides` are base and head, each with the option
     that names it. Raises PlanError."""
-    results = _results(invoked_in / option("--results"))
+    with _naming("--results"):
+        results = _results(invoked_in / option("--results"))
     python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     path = tuple(dict.fromkeys([str(invoked_in), *python_path]))
     options = {key: name for name, key, _ in (*AXES, *SCALARS)}
@@ -131,7 +143,8 @@ def asked_for(
         asked_again = {options[key]: text for key, text in given.items()} | others
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
-        folder = _run_folder(option("--resume"), results, invoked_in)
+        with _naming("--resume"):
+            folder = _run_folder(option("--resume"), results, invoked_in)
         plan = session.resumable(folder, path, anyway=option("--resume-anyway"))
         return Asked(plan, results, folder, path, when_busy=when_busy)
     lists = {key for _, key, _ in AXES}
@@ -143,14 +156,16 @@ def asked_for(
     if sides is None:
         kinds = partial(implementations.device_kinds, path=path)
         plan = resolve(wanted, here, implementations.names(), kinds, seed, where)
+        _check_patterns(plan, file, here, path)
         return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))
     base, head = (
-        checkout.side(name, text, option_of_it, stack, invoked_in)
+        _side(name, text, option_of_it, stack, invoked_in)
         for name, (text, option_of_it) in zip((BASE, HEAD), sides, strict=True)
     )
     theirs = partial(both.grid_of, name_or_file=file, wanted=wanted, asked=asked)
     plan, gone = both.planned(wanted, theirs, (base, head), here, path, seed, where)
+    _check_patterns(plan, file, here, path)
     return Asked(plan, results, None, path, (base, head), gone, fail_on, when_busy)
 
 
@@ -174,13 +189,39 @@ def _results(folder: Path) -> Path:
 
 
 def _seed(text: str | None) -> int:
-    if text is None:
-        return time.time_ns() % 2**32
-    if not text.isdecimal():
-        raise grid.PlanError(f"--seed: {text!r} is not a whole number of at least 0")
-    return int(text)
+    try:
+        return time.time_ns() % 2**32 if text is None else values.whole(0, MOST_SEED)(text)
+    except ValueError as error:
+        raise grid.PlanError(f"--seed: {error}") from error
+
+
+def _side(name: str, text: str, option: str, stack: ExitStack, invoked_in: Path) -> Side:
+    with _naming(option):
+        return checkout.side(name, text, option, stack, invoked_in)
+
+
+def _check_patterns(plan: Plan, file: str, here: Machine, path: Sequence[str]) -> None:
+    """A pattern may be of cells that options have left out of the grid, but not of none at all."""
+    if not plan.min_effects:
+        return
+    whole = []
+    with suppress(grid.PlanError):
+        kinds = partial(implementations.device_kinds, path=path)
+        whole = [resolve(grid.read(file), here, implementations.names(), kinds, plan.seed)]
+    check_patterns(plan.min_effects, [plan, *whole], f"grid {plan.grid}: min_effect_of")
 
 
 def _run_folder(name: str, results: Path, invoked_in: Path) -> Path:
+    """A run of the results folder by its name alone; anything else is a path."""
     folder = results / "runs" / name
-    return folder if folder.is_dir() else invoked_in / name
+    is_name = Path(name).name == name
+    return folder if is_name and folder.is_dir() else invoked_in / name
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """What the system says of a path, like that its name is too long, as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise grid.PlanError(f"{option}: {values.shown(str(error.filename))}: {error.strerror}") from error

@@ -20,7 +20,7 @@ from .entries import cell_of
 from .store import Failed, Reader, Series
 
 ALL = "*"
-AGO = re.compile(r"(\d+)\s*([hdw])")
+AGO = re.compile(r"([0-9]{1,9})\s*([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 

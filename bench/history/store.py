@@ -19,8 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analyse import tables
+from bench.analyse import runs, tables
 from bench.measure import journal
+from bench.plan import reading as files
 
 from .entries import Entry, Timed, entry_of
 
@@ -132,6 +133,8 @@ def rebuild(results: Path) -> Rebuilt:
 def reading(results: Path) -> Iterator[Reader]:
     """The index as it is now. Raises FileNotFoundError where there is none, ValueError where it is damaged."""
     path = results / FILE
+    for mine in (path, *_companions(path)):
+        files.refuse_outside(mine, results)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no history yet; {_how(results)} makes it of the runs that are there")
     with _locked(results, fcntl.LOCK_SH), _opened(path, results) as connection:
@@ -238,6 +241,7 @@ def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
         if folder in seen:
             continue
         try:
+            files.refuse_outside(folder, results)
             records = journal.read(folder)
             if not tables.is_complete(records):
                 done.cut_off.append(folder.name)
@@ -263,13 +267,14 @@ def _folders(results: Path) -> list[Path]:
 def _is_whole(folder: Path) -> bool:
     """Whether it is a run to keep, as its files say, which are written when it ends."""
     try:
-        told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        told = json.loads(files.read_text(folder / "run.json", runs.MOST_INFO_BYTES, within=folder))
         return bool(told["complete"] and not told["plan"].get("sides"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
 def _create(path: Path) -> None:
+    path.unlink(missing_ok=True)  # a link that lies there would else be written through
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
@@ -319,6 +324,7 @@ def _told(path: Path, results: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(results: Path, kind: int) -> Iterator[None]:
+    files.refuse_outside(results / LOCK, results)
     with (results / LOCK).open("a") as file:
         fcntl.flock(file, kind)
         yield

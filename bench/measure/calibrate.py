@@ -16,7 +16,7 @@ from bench.plan.plan import Plan
 
 from . import journal, machine
 from .client import ProcessWorker, Setting
-from .logs import file_in
+from .logs import file_name
 from .plans import plan_to_dict
 from .progress import Progress
 from .records import RunEnded, RunStarted
@@ -126,7 +126,7 @@ def _passes(
 
 def _slowed(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = file_in(logs, contender.label)
+        log = logs / file_name(contender.label)
         slowdown = VARIANTS[contender.variant]
         return ProcessWorker(
             Setting(contender, plan.threads(contender), plan.timeout, log, path=path, slowdown=slowdown)

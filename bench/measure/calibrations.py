@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.plan import reading
+
 from . import machine
 
 FOLDER = "calibrations"
+MOST_BYTES = 1 << 26
 
 
 def new_folder(results: Path) -> Path:
@@ -23,6 +26,7 @@ def store(results: Path, facts: dict[str, Any], found: dict[str, Any]) -> Path:
     """Keep what a calibration found, for the reports of later runs on the machine with these facts."""
     path = _file(results, facts)
     beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)  # a link that lies there would else be written through
     beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     beside.replace(path)
     return path
@@ -31,7 +35,7 @@ def store(results: Path, facts: dict[str, Any], found: dict[str, Any]) -> Path:
 def stored(results: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
     """What the last calibration of the machine with these facts found; None if there was none that can be read."""
     try:
-        found = dict(json.loads(_file(results, facts).read_text(encoding="utf-8")))
+        found = dict(json.loads(reading.read_text(_file(results, facts), MOST_BYTES, within=results)))
     except (OSError, ValueError, TypeError):  # TypeError: JSON that is no object
         return None
     return found if isinstance(found.get("settings"), list) else None

@@ -14,28 +14,15 @@ SHOWN_CHARACTERS = 60
 
 
 def record(kind: Callable[..., T], values: dict[str, Any]) -> T:
-    """A record of a kind, if each field has its type and is within its limits. Text that no encoding holds, like an
-    odd file name's, is escaped. Raises ValueError that names the first field that does not fit."""
+    """A record of a kind, if each field has its type and is within its limits. Raises
+    ValueError that names the first field that does not fit."""
     try:
         # As JSON: of Python's objects, strict checks would only take the record itself.
-        return _adapter(kind).validate_json(json.dumps(encodable(values)))
+        return _adapter(kind).validate_json(json.dumps(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{field}: {first['msg']}, not {_shown(first['input'])}") from error
-
-
-def encodable(value: Any) -> Any:
-    """The same, of JSON's types, with lone surrogates as escapes like `\\udc80`."""
-    match value:
-        case str():
-            return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
-        case dict():
-            return {encodable(key): encodable(one) for key, one in value.items()}
-        case list() | tuple():
-            return [encodable(one) for one in value]
-        case _:
-            return value
 
 
 @cache

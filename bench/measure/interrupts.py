@@ -46,6 +46,15 @@ class Interrupts:
             self._may_wait = False
         self.check()
 
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Within, no signal interrupts; that one has come can be seen by its `name`."""
+        self._has_raised, before = True, self._has_raised
+        try:
+            yield
+        finally:
+            self._has_raised = before or bool(self.name)
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has come, the first time."""
         if self.name and not self._has_raised:

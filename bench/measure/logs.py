@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from hashlib import sha256
 from pathlib import Path
 
 from .worker.one_line import one_line
 
 READ_BYTES = 1 << 16
 MOST_CHARACTERS = 200
-MOST_NAME_CHARACTERS = 150
 MOST_BYTES = 1 << 20
 """Of a log; of one that has grown beyond it, a quarter of that is kept at each end."""
-
-
-def file_in(folder: Path, label: str) -> Path:
-    """The log of a contender, in a folder, whatever characters its label has."""
-    name = re.sub(r"[^\w.\[\]-]", "_", label)[:MOST_NAME_CHARACTERS]
-    unlike = name != label.replace(":", "_")
-    return folder / (
-        f"{name}-{sha256(label.encode('utf-8', 'replace')).hexdigest()[:8]}.log" if unlike else f"{name}.log"
-    )
+LONGEST_NAME = 200
+"""Bytes of a file's name; file systems have 255."""
 
 
 def last_line(log: Path, start: int = 0) -> str:
@@ -55,6 +47,16 @@ def bound(log: Path) -> None:
             file.write(end)
     except OSError:  # a log is no reason to end a run
         return
+
+
+def file_name(label: str) -> str:
+    """A contender's log. Its label names classes, and in a run of someone else's anything: what is no part of a file's
+    name, or too long for one, is told apart by a digest."""
+    name = re.sub(r"[^\w.+~%-]", "_", label)
+    if name == label.replace(":", "_") and len(name.encode()) <= LONGEST_NAME:
+        return f"{name}.log"
+    digest = hashlib.sha256(label.encode(errors="backslashreplace")).hexdigest()[:12]
+    return f"{name.encode()[:100].decode(errors='ignore')}-{digest}.log"
 
 
 def path_from_here(path: Path) -> str:

@@ -22,6 +22,7 @@ from .journal import Journal
 from .progress import Progress, Tally
 from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
 from .state import State
+from .worker.one_line import all_visible
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
@@ -228,28 +229,37 @@ class Run:
         if live is None:
             return
         started = self.now()
-        with self._failing(mine, contender, passage, started), self._awake(live):
-            sizes = [shape.N, shape.D_in, shape.H, shape.D_out]
-            check = any(cell.key not in self.state.verified for cell in mine)
-            self._check_memory(contender, shape, check)
-            request = {"shape": sizes, "steps": self.plan.steps, "check": check}
-            request["device_bytes"] = work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype])
-            try:
-                answer = live.worker.ask("prepare", phases=[cell.phase for cell in mine], **request)
-            except WorkerFailed as failure:
-                if failure.alive or len(mine) == 1:
-                    raise
-                self._put_aside(contender, failure)
-                for cell in mine:  # each by itself: one phase's failure is not the others'
-                    self._prepare(contender, shape, [cell], passage)
+        try:
+            with self._awake(live):
+                self._prepare_all(live, contender, shape, mine, passage)
+        except WorkerFailed as failure:
+            if failure.alive or len(mine) == 1:
+                self._fail(mine, contender, failure, passage, started)
                 return
-            live.shape = shape
-            first_calls = answer.pop("first_calls", None)
-            calls = {cell.key: first_calls.get(cell.phase) for cell in mine} if isinstance(first_calls, dict) else None
-            wall = self.now() - started
-            self.tally.did("first prepare" if check else "prepare", wall)
-            own = {"number": live.number, "passage": passage, "cells": calls, "wall_seconds": wall}
-            self.record(_answered(Prepared, answer, **own))
+            self._put_aside(contender, failure)
+            for cell in mine:  # each by itself: one phase's failure is not the others'
+                self._prepare(contender, shape, [cell], passage)
+
+    def _prepare_all(self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], passage: int) -> None:
+        """In one request. Raises WorkerFailed."""
+        started = self.now()
+        check = any(cell.key not in self.state.verified for cell in cells)
+        self._check_memory(contender, shape, check)
+        answer = live.worker.ask(
+            "prepare",
+            shape=[shape.N, shape.D_in, shape.H, shape.D_out],
+            phases=[cell.phase for cell in cells],
+            steps=self.plan.steps,
+            check=check,
+            device_bytes=work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
+        )
+        first_calls = answer.pop("first_calls", None)
+        calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
+        wall = self.now() - started
+        own = {"number": live.number, "passage": passage, "cells": calls, "wall_seconds": wall}
+        self.record(_answered(Prepared, answer, **own))
+        self.tally.did("first prepare" if check else "prepare", wall)
+        live.shape = shape
 
     def _enter(self, cell: Cell, cells: list[Cell], passage: int) -> None:
         if cell.key in self.state.failed:
@@ -320,14 +330,17 @@ class Run:
         try:
             yield
         except WorkerFailed as failure:
-            self._put_aside(contender, failure)
-            keys = [cell.key for cell in cells]
-            wall = self.now() - started
-            self.record(
-                Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall),
-            )
-            self.tally.drop()
-            self._count_failure(contender, failure, passage)
+            self._fail(cells, contender, failure, passage, started)
+
+    def _fail(
+        self, cells: list[Cell], contender: Contender, failure: WorkerFailed, passage: int, started: float
+    ) -> None:
+        self._put_aside(contender, failure)
+        keys = [cell.key for cell in cells]
+        wall = self.now() - started
+        self.record(Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall))
+        self.tally.drop()
+        self._count_failure(contender, failure, passage)
 
     def _count_failure(self, contender: Contender, failure: WorkerFailed, passage: int) -> None:
         """Leave a contender alone that has failed too often in a row."""
@@ -398,7 +411,7 @@ def _gigabytes(count: int) -> str:
 def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
     """A record of a worker's answer and of what is known here. Raises WorkerFailed where the answer does not fit."""
     try:
-        return checked.record(kind, answer | own)
+        return checked.record(kind, all_visible(answer) | own)
     except ValueError as error:
         raise WorkerFailed("crashed", f"the worker process answered what does not fit: {error}", alive=False) from error
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.plan import reading
 from bench.plan.cells import Contender
 from bench.plan.grid import PlanError
 from bench.plan.plan import Plan
@@ -16,7 +17,7 @@ from bench.plan.plan import Plan
 from . import calibrations, interrupts, journal, lock, machine, sources
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
-from .logs import file_in
+from .logs import file_name
 from .plans import plan_of, plan_to_dict
 from .progress import Progress
 from .records import Failed, Record, RunEnded, RunResumed, RunStarted
@@ -126,7 +127,7 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, passage: int) -> ProcessWorker:
-        log = file_in(logs, contender.label)
+        log = logs / file_name(contender.label)
         setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path, memory=plan.memory_limit)
         for side in plan.sides:
             if side.name == contender.variant:
@@ -142,6 +143,8 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     file = folder / journal.FILE
     try:
         is_measured = lock.is_taken(file)
+        for one in (file, folder / "logs", *folder.glob("logs/*")):
+            reading.refuse_outside(one, folder)
         records = journal.read(folder)
     except OSError as error:
         raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error

@@ -8,15 +8,22 @@ from pathlib import Path
 
 from . import logs
 
+LEAST_BYTES = 1 << 20
+"""That have to be free: the files of a small run take about as many."""
+
 
 def complaint(folder: Path) -> str:
     """Why no file can be made in a folder, which may have yet to be made itself; empty where one can.
 
     A file without a name is made there and is gone at once: permissions do not tell of a full or read-only disk.
     """
+    for path in (folder.absolute(), *folder.absolute().parents):
+        if path.is_symlink() and not path.exists():
+            return f"{path} is a link to {path.readlink()}, which is not there"
     try:
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=there, buffering=0) as file:
+            file.write(bytes(LEAST_BYTES))
             return ""
     except OSError as error:
         return f"cannot write to {logs.path_from_here(folder)}: {error.strerror}"

@@ -11,11 +11,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from . import reading, values
 from .cells import ALL_THREADS, DTYPES, PHASES, Shape
+from .nearest import hint
 
 FOLDER = Path(__file__).parent.parent / "grids"
 AUTO_PASSES: Literal["auto"] = "auto"
 COMBINATIONS = ("product", "in_turn")
+MOST_SIZE = 10**9
+"""Of N, D_in, H and D_out: an array of two such sizes is larger than any memory, and its bytes still fit in 64 bits."""
+MOST_THREADS = 10**6
+MOST_PASSES, MOST_ROUNDS, MOST_SAMPLES = 10**5, 10**5, 10**5
+MOST_STEPS = 10**9
+MOST_CELLS = 10**7
+MOST_BYTES = 1 << 18
+"""Of a grid file. Each dot in a dotted key costs about a kilobyte."""
+MOST_DOTS = 1000
+"""In a line of it, since a dotted key costs memory by the square of its dots."""
 
 
 class PlanError(ValueError):
@@ -58,6 +70,18 @@ class Grid:
     """The same for cells by a pattern of their key, like `step*numpy*`; the last that matches decides."""
     ceilings: bool = True
     """Whether to measure what the devices can do at most."""
+    max_cells: int = 100_000
+    """A grid of more cells is refused before they are made."""
+
+    memory_limit: int | None = None
+    """Bytes that a worker's process may take on the host; None for as many as there are."""
+    max_failures: int = 3
+    """A contender that fails so often in a row is left alone; 0: never."""
+
+    def number_of_shapes(self) -> int:
+        """How many `shapes` would return, without making them."""
+        sizes = [len(axis) for axis in (self.N, self.D_in, self.H, self.D_out)]
+        return math.prod(sizes) if self.combine == "product" else 1 + sum(size - 1 for size in sizes)
 
     def shapes(self) -> list[Shape]:
         """Every shape once, in the order of the axes."""
@@ -83,18 +107,26 @@ def read(name_or_file: str) -> Grid:
     """A preset by its name, or a grid file by its path. Raises PlanError."""
     path = file_of(name_or_file)
     if path.suffix != ".toml":
-        raise PlanError(f"--grid: there is no grid {name_or_file!r}; there are {', '.join(names())}, or a .toml file")
+        there_are = f"there are {', '.join(names())}, or a .toml file"
+        raise PlanError(
+            f"--grid: there is no grid {values.shown(name_or_file)}; {there_are}{hint(name_or_file, names())}"
+        )
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a byte-order mark
+        text = reading.read_text(path, MOST_BYTES)
     except OSError as error:
         raise PlanError(f"--grid: cannot read {name_or_file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise PlanError(f"{name_or_file}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except ValueError as error:
+        raise PlanError(str(error)) from error
+    if not re.sub("#.*", "", text).strip():
+        raise PlanError(f"{path}: an empty grid; at least one key is needed, of {', '.join(sorted(_CHECKS))}")
     return parse(text, path.stem, str(path))
 
 
 def parse(text: str, name: str, where: str) -> Grid:
     """The grid in a TOML text; `where` stands in its complaints. Raises PlanError."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.count(".") > MOST_DOTS:
+            raise PlanError(f"{where}:{number}: more than {MOST_DOTS} dots in a line")
     try:
         asked = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of a number too long, or brackets too deep, to read
@@ -108,7 +140,7 @@ def override(grid: Grid, asked: dict[str, Any], where: Callable[[str], str]) -> 
     for key, value in asked.items():
         if key not in _CHECKS:
             accepted = ", ".join(sorted(_CHECKS))
-            raise PlanError(f"{where(key)}: not a key of a grid; keys are {accepted}")
+            raise PlanError(f"{where(key)}: not a key of a grid; keys are {accepted}{hint(key, _CHECKS)}")
         try:
             checked[key] = _CHECKS[key](value)
         except ValueError as error:
@@ -117,7 +149,7 @@ def override(grid: Grid, asked: dict[str, Any], where: Callable[[str], str]) -> 
 
 
 def _one_line(key: str) -> str:
-    return key if key.isprintable() else repr(key)
+    return key if key.isprintable() and len(key) <= values.MOST_SHOWN else values.shown(key)
 
 
 def _line_of(text: str, key: str) -> int:
@@ -125,123 +157,34 @@ def _line_of(text: str, key: str) -> int:
     return next((i for i, line in enumerate(lines, 1) if re.match(rf"\s*\[*[\"']?{re.escape(key)}\b", line)), 1)
 
 
-def _many(check: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
-    def check_all(value: Any) -> tuple[Any, ...]:
-        values = value if isinstance(value, list) else [value]
-        if not values:
-            raise ValueError("an empty list; at least one value is needed")
-        checked = tuple(check(one) for one in values)
-        repeated = next((one for one in checked if checked.count(one) > 1), None)
-        if repeated is not None:
-            raise ValueError(f"{repeated!r} stands there twice")
-        return checked
-
-    return check_all
-
-
 def _all_or_many(word: str) -> Callable[[Any], Any]:
-    return lambda value: word if value in (word, [word]) else _many(_text)(value)
-
-
-def _positive(value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\d+", value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is not a whole number of at least 1")
-    return value
-
-
-def _one_of(*accepted: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in accepted:
-            raise ValueError(f"{value!r} is not one of {', '.join(accepted)}")
-        return str(value)
-
-    return check
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{value!r} is not a name")
-    return value
-
-
-def _yes_or_no(value: Any) -> bool:
-    accepted = {True: True, False: False, "yes": True, "no": False}
-    if not isinstance(value, bool | str) or value not in accepted:
-        raise ValueError(f"{value!r} is not true or false, nor 'yes' or 'no'")
-    return accepted[value]
-
-
-def _passes(value: Any) -> int | Literal["auto"]:
-    if value == AUTO_PASSES:
-        return AUTO_PASSES
-    try:
-        return _positive(value)
-    except ValueError as error:
-        raise ValueError(f"{error}, nor 'auto'") from error
-
-
-def _seconds(value: Any) -> float:
-    told = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
-    seconds = float(told[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[told[2]] if told else 0.0
-    if isinstance(value, bool) or not 0 < seconds < math.inf:
-        raise ValueError(f"{value!r} is not a time like 90s, 5m or 1h")
-    return seconds
-
-
-def _fraction(value: Any) -> float:
-    told = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", str(value).strip())
-    fraction = float(told[1]) / (100 if told[2] else 1) if told else math.nan
-    if isinstance(value, bool) or not 0 <= fraction < 1:
-        raise ValueError(f"{value!r} is not a percentage like 2%, or a fraction below 1 like 0.02")
-    return fraction
-
-
-def _by_pattern(value: Any) -> tuple[tuple[str, float], ...]:
-    if not isinstance(value, dict):
-        raise ValueError(f'{value!r} is not a table of patterns, like "step*numpy*" = "5%"')
-    if "" in value:
-        raise ValueError("'' is no pattern of a cell's key")
-    checked = []
-    for pattern, effect in value.items():
-        try:
-            checked.append((pattern, _fraction(effect)))
-        except ValueError as error:
-            raise ValueError(f"{pattern!r}: {error}") from error
-    return tuple(checked)
-
-
-def _threads(value: Any) -> int | Literal["all"]:
-    if value == ALL_THREADS:
-        return ALL_THREADS
-    try:
-        return _positive(value)
-    except ValueError as error:
-        raise ValueError(f"{error}, nor 'all'") from error
+    return lambda value: word if value in (word, [word]) else values.many(values.name)(value)
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "N": _many(_positive),
-    "D_in": _many(_positive),
-    "H": _many(_positive),
-    "D_out": _many(_positive),
-    "combine": _one_of(*COMBINATIONS),
-    "dtype": _many(_one_of(*DTYPES)),
+    "N": values.many(values.whole(1, MOST_SIZE)),
+    "D_in": values.many(values.whole(1, MOST_SIZE)),
+    "H": values.many(values.whole(1, MOST_SIZE)),
+    "D_out": values.many(values.whole(1, MOST_SIZE)),
+    "combine": values.one_of(COMBINATIONS),
+    "dtype": values.many(values.one_of(DTYPES)),
     "device": _all_or_many("auto"),
-    "threads": _many(_threads),
-    "phase": _many(_one_of(*PHASES)),
+    "threads": values.many(values.or_word(ALL_THREADS, values.whole(1, MOST_THREADS))),
+    "phase": values.many(values.one_of(PHASES)),
     "implementation": _all_or_many("all"),
-    "passes": _passes,
-    "rounds": _positive,
-    "samples": _positive,
-    "baseline": _text,
-    "steps": _positive,
-    "timeout": _positive,
-    "time_budget": _seconds,
-    "precision": _fraction,
-    "min_effect": _fraction,
-    "min_effect_of": _by_pattern,
-    "ceilings": _yes_or_no,
+    "passes": values.or_word(AUTO_PASSES, values.whole(1, MOST_PASSES)),
+    "rounds": values.whole(1, MOST_ROUNDS),
+    "samples": values.whole(1, MOST_SAMPLES),
+    "baseline": values.name,
+    "steps": values.whole(1, MOST_STEPS),
+    "timeout": values.whole(1, values.MOST_SECONDS),
+    "time_budget": values.seconds,
+    "precision": values.fraction,
+    "min_effect": values.fraction,
+    "min_effect_of": values.fractions_by_pattern,
+    "ceilings": values.yes_or_no,
+    "max_cells": values.whole(1, MOST_CELLS),
+    "memory_limit": values.size,
+    "max_failures": values.whole(0, 1000),
 }
 assert set(_CHECKS) == {field.name for field in fields(Grid)} - {"name"}

@@ -6,14 +6,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from . import effects, looks
 from .cells import Cell, Contender, Side, without_variant
 from .grid import AUTO_PASSES, Grid, PlanError
+from .nearest import hint
+from .values import shown
 
 TIME_BUDGET = 300.0
 """Seconds of a run of `auto` passes that was given no budget."""
-DEVICE = re.compile(r"[a-z]+(:\d+)?")
+DEVICE = re.compile(r"[a-z]+(:(0|[1-9][0-9]{0,2}))?")
+KINDS = ("cpu", "cuda", "mps", "auto")
+WITHOUT_NUMBER = ("cpu", "mps")
+"""Devices of which a machine has one."""
 
 
 @dataclass(frozen=True)
@@ -97,25 +103,32 @@ def resolve(
     grid's key. Raises PlanError.
     """
     where = {
-        key: f"grid {grid.name}: {key}" for key in ("implementation", "device", "threads", "baseline", "time_budget")
+        key: f"grid {grid.name}: {key}"
+        for key in ("implementation", "device", "threads", "baseline", "time_budget", "max_cells")
     } | dict(where or {})
     chosen = tuple(names) if grid.implementation == "all" else grid.implementation
+    _check_count(grid, len(grid.phase) * grid.number_of_shapes() * len(chosen), where["max_cells"])
+    _check_devices(grid, where["device"])
     kinds = {}
     for name in chosen:
         try:
             kinds[name] = tuple(device_kinds(name))
         except (LookupError, SyntaxError) as error:
             raise PlanError(f"{where['implementation']}: {error}") from error
-    _check_devices(grid, where["device"])
+    _check_kinds(grid, kinds, where["device"])
     for threads in grid.threads:
         if threads != "all" and threads > machine.cpus:
             raise PlanError(f"{where['threads']}: {threads} is more than the {machine.cpus} processors usable here")
+    devices = {name: _devices(grid, machine, kinds[name]) for name in chosen}
+    of_threads = sum(len(grid.threads) if device == "cpu" else 1 for mine in devices.values() for device in mine)
+    contender_count = len(grid.dtype) * of_threads
+    _check_count(grid, len(grid.phase) * grid.number_of_shapes() * contender_count, where["max_cells"])
     contenders = [
         Contender(name, device, dtype, threads)
         for dtype in grid.dtype
         for threads in grid.threads
         for name in chosen
-        for device in _devices(grid, machine, kinds[name])
+        for device in devices[name]
         if device == "cpu" or threads == grid.threads[0]
     ]
     if not contenders:
@@ -136,6 +149,8 @@ def resolve(
         baseline=grid.baseline,
         steps=grid.steps,
         timeout=grid.timeout,
+        memory_limit=grid.memory_limit,
+        max_failures=grid.max_failures,
         cpus=machine.cpus,
         seed=seed,
         time_budget=(grid.time_budget or TIME_BUDGET) if adaptive else None,
@@ -162,17 +177,52 @@ def _ceilings(
     )
 
 
+def check_patterns(min_effects: Sequence[tuple[str, float]], plans: Sequence[Plan], where: str) -> None:
+    """Raise PlanError for the first pattern of cells' keys that is like no cell of any of the plans."""
+    keys = {without_variant(cell.key) for plan in plans for cell in plan.cells} if min_effects else set()
+    for pattern, _ in min_effects:
+        if not any(fnmatchcase(key, pattern) for key in keys):
+            example = f"; keys are like {plans[0].cells[0].key}, and a pattern has * for its brackets"
+            raise PlanError(f"{where}: no cell's key is like {shown(pattern)}{example}")
+
+
+def _check_count(grid: Grid, cells: int, where: str) -> None:
+    """Told by multiplication: making millions of cells takes gigabytes."""
+    if cells > grid.max_cells:
+        raise PlanError(
+            f"{where}: the grid has {cells:,} cells or more, and at most {grid.max_cells:,} are measured; take fewer "
+            "sizes, or raise the limit by --max-cells or the grid's key max_cells"
+        )
+
+
 def _check_devices(grid: Grid, where: str) -> None:
     for device in () if grid.device == "auto" else grid.device:
         if device == "auto" or not DEVICE.fullmatch(device):
-            raise PlanError(f"{where}: {device!r} is not a device; devices are like cpu, cuda, cuda:1, mps, or auto")
+            raise PlanError(
+                f"{where}: {shown(device)} is not a device; devices are like cpu, cuda, cuda:1, mps, or auto"
+                f"{hint(device, KINDS)}"
+            )
+        kind, colon, _ = device.partition(":")
+        if colon and kind in WITHOUT_NUMBER:
+            raise PlanError(f"{where}: {device!r} is not a device; a machine has one {kind}, without a number")
+
+
+def _check_kinds(grid: Grid, kinds: Mapping[str, Sequence[str]], where: str) -> None:
+    """A device that a backend might have gets rows that say what is missing; others are typing mistakes."""
+    known = dict.fromkeys([*(kind for mine in kinds.values() for kind in mine), *KINDS])
+    for device in () if grid.device == "auto" else grid.device:
+        if (kind := device.partition(":")[0]) not in known:
+            raise PlanError(f"{where}: none of {', '.join(kinds)} knows {device}{hint(kind, known)}")
 
 
 def _check_baseline(baseline: str, names: Sequence[str], contenders: Sequence[Contender], where: str) -> None:
     """A baseline that is left out of a run is no mistake, one that does not exist is."""
     present = dict.fromkeys([*(contender.implementation for contender in contenders), *names])
     if baseline not in present:
-        raise PlanError(f"{where}: {baseline!r} is not an implementation; there are {', '.join(present)}")
+        raise PlanError(
+            f"{where}: {shown(baseline)} is not an implementation; there are {', '.join(present)}"
+            f"{hint(baseline, present)}"
+        )
 
 
 def _devices(grid: Grid, machine: Machine, kinds: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ def _typical(best: Sequence[Best], unit: str) -> str:
     """`199 GFLOP/s (jax)`: the median of the passes, and whose it was most often."""
     names = [each.by for each in best]
     most = max(dict.fromkeys(names), key=names.count)
-    return f"{units.significant(float(np.median([each.rate for each in best])) / 1e9)} G{unit} ({most})"
+    return f"{units.significant(float(np.median([each.rate for each in best])) / 1e9)} G{unit} ({page.escaped(most)})"
 
 
 def _bytes(size: int) -> str:
@@ -77,7 +77,9 @@ def _bytes(size: int) -> str:
 
 def _missing(records: Sequence[Record]) -> str:
     reasons = {record.contender: record.reason for record in records if isinstance(record, Ceiling) and record.reason}
-    return "\n".join(f"* Not from {contender}: {page.escaped(reason)}" for contender, reason in reasons.items())
+    return "\n".join(
+        f"* Not from {page.escaped(contender)}: {page.escaped(reason)}" for contender, reason in reasons.items()
+    )
 
 
 def _closeness(records: Sequence[Record], plan: Plan, found: dict[Place, dict[int, Limits]]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import sys
 
+from bench.measure.worker.one_line import visible
+
 ERRORS = "relubench-plain"
 """An error handler for `str.encode` and for streams: it writes what is missing in characters that are not."""
 PLAIN = {
@@ -38,7 +40,9 @@ def output_encoding() -> str:
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text, with what an encoding lacks spelt in other characters."""
+    """The text as a terminal can show it and no more: what an encoding lacks is spelt in other characters, and what
+    the terminal would obey, or not show, is an escape."""
+    text = visible(text, kept="\n\ufe0f")
     try:
         return text.encode(encoding, ERRORS).decode(encoding)
     except LookupError:  # an encoding that Python does not know cannot be asked

@@ -69,12 +69,12 @@ def text(told: Comparison) -> str:
 def markdown(told: Comparison) -> str:
     """Those cells that are not the same stand in sight, and all of them behind a fold."""
     parts = [
-        f"### {MARKS[told.outcome.kind]} {told.outcome.summary}",
-        f"`{told.base}` → `{told.head}`, {told.how}.",
-        *(f"> **{note}.**" for note in told.notes),
+        f"### {MARKS[told.outcome.kind]} {page.escaped(told.outcome.summary)}",
+        f"{page.code(told.base)} → {page.code(told.head)}, {told.how}.",
+        *(f"> **{page.sentence(note)}.**" for note in told.notes),
     ]
     if told.stopping:
-        parts += [_listed("These differ, and matter:", told.stopping, "* "), told.remedy]
+        parts += [_listed("These differ, and matter:", told.stopping, "* "), page.escaped(told.remedy)]
         return "\n\n".join(part for part in parts if part) + "\n"
     changed = [change for change in told.changes if change.verdict not in ("same", "untimed")]
     parts += [_table(changed, MOST_IN_SIGHT), _machine(told.changes)]
@@ -88,7 +88,10 @@ def markdown(told: Comparison) -> str:
 
 def section(told: Comparison) -> str:
     """A section of a run's page: all of them in sight."""
-    parts = ["## What changed", f"`{told.base}` → `{told.head}`, {told.how}: {told.outcome.summary}."]
+    parts = [
+        "## What changed",
+        f"{page.code(told.base)} → {page.code(told.head)}, {told.how}: {page.escaped(told.outcome.summary)}.",
+    ]
     parts += [
         _listed("These differ:", told.differences, "* "),
         _table(told.changes),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analyse import runs, tables
+from bench.analyse import csvfiles, formulas, runs, tables
 from bench.measure import journal
 from bench.measure.records import Record
 
@@ -51,6 +51,8 @@ def timings_csv(timings: pd.DataFrame) -> str:
 
 
 def _csv(table: pd.DataFrame, float_format: str | None = None) -> str:
+    texts = [str(name) for name in table if _is_text(table[name])]
+    table = table.assign(**{name: csvfiles.with_texts(table[name], formulas.marked) for name in texts})
     # Python's writer leaves a lone carriage return unquoted, which ends a row for many readers.
     returns = any(table[name].astype("string").str.contains("\r").any() for name in table if _is_text(table[name]))
     quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
@@ -71,6 +73,7 @@ def _gzip(text: str) -> bytes:
 def _replace(path: Path, put: Callable[[Path], object]) -> None:
     """Never half-written: made beside, then moved into place."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)  # a link that lies there would else be written through
     try:
         put(beside)
         beside.replace(path)

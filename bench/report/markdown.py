@@ -54,17 +54,18 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     head = tables.started(records)
     counts = timings["status"].value_counts()
     outcome = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    accelerators = ", ".join(sorted(set(_accelerator_names(timings))))
-    machine = f"{head.machine.get('cpu', 'unknown processor')}, {plan_of(head).cpus} processors"
+    accelerators = page.escaped(", ".join(sorted(set(_accelerator_names(timings)))))
+    machine = f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {plan_of(head).cpus} processors"
     two_sided = bool(plan_of(head).sides)
     question = "Did it get slower?" if two_sided else "Which backend trains `y = relu(x·w1)·w2` fastest?"
     lines = [
-        f"# relubench: {head.run}",
-        f"{question} Grid `{plan_of(head).grid}` on {machine}{', ' + accelerators if accelerators else ''}: "
+        f"# relubench: {page.escaped(head.run)}",
+        f"{question} Grid {page.code(plan_of(head).grid)} on {machine}{', ' + accelerators if accelerators else ''}: "
         f"{len(timings)} cells ({outcome}).",
     ]
     if not tables.is_complete(records):
-        go_on = f"; `pytest bench/ --benchmark-only --resume {head.run}` goes on with it" if not two_sided else ""
+        command = page.code(f"pytest bench/ --benchmark-only --resume {head.run}")
+        go_on = f"; {command} goes on with it" if not two_sided else ""
         lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
     lines += [f"> **{line}.**" for line in (*integrity.lines(records), *disturbance.lines(records))]
     return "\n\n".join(lines)
@@ -147,7 +148,7 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
 def _trust(records: Sequence[Record]) -> str:
     """What the machine resolves, how a run of as many passes as it takes ended, cells that did not settle."""
     told = [*surroundings.lines(records), *trust.lines(records), *costs.warnings(records)]
-    return "## How far to trust it\n\n" + "\n".join(f"- {line}" for line in told)
+    return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in told)
 
 
 def _changed(timings: pd.DataFrame) -> str:
@@ -210,7 +211,7 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
     passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
     front = "python -m bench" if head.options[:1] == ["ab"] else "pytest"
     facts = {
-        "command": f"`{front} {' '.join(head.options)}`",
+        "command": page.code(f"{front} {' '.join(head.options)}"),
         "started": head.started,
         **{side.name: f"{side.label}, by {side.interpreter}" for side in plan.sides},
         "contenders": ", ".join(contender.label if plan.sides else str(contender) for contender in contenders),

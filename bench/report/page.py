@@ -7,15 +7,33 @@ from typing import Any
 
 import pandas as pd
 
+from bench.measure.worker.one_line import MOST_CHARACTERS as ONE_LINE
 from bench.measure.worker.one_line import one_line
 
 MOST_CHARACTERS = 5000
 """Of a fact. One may be long, like a command line or the contenders of a large grid."""
 
 
-def escaped(text: str) -> str:
-    """Other people's words, like a reason, as they are: Markdown would end a cell at `|`, and read code or HTML."""
-    return re.sub(r"([\\`|<])", r"\\\1", one_line(text))
+class Markdown(str):
+    """Text that is Markdown already."""
+
+
+def escaped(text: str, most: int = ONE_LINE) -> str:
+    """Other people's words, like a reason, as they are: Markdown would end a cell at `|`, read code or HTML, and make
+    a link or an image of a bracket that another follows."""
+    words = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text, most)).replace("<", "&lt;")
+    return re.sub(r"([\\`|]|\](?=[(\[:]))", r"\\\1", words)
+
+
+def sentence(text: str) -> str:
+    """A sentence of this tool's own about other people's words: what it has as code stays code."""
+    return escaped(text, MOST_CHARACTERS).replace("\\`", "`")
+
+
+def code(text: str) -> Markdown:
+    """Other people's words as code; without its marks where they could end the code or the cell that it is in."""
+    words = one_line(text, MOST_CHARACTERS)
+    return Markdown(escaped(words, MOST_CHARACTERS) if re.search(r"[`<]|\\\|", words) else f"`{words}`")
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -25,5 +43,11 @@ def table(rows: pd.DataFrame) -> str:
 
 def facts(values: dict[str, Any]) -> str:
     """Two columns: what, and its value."""
-    rows = [(name, one_line(str(value), MOST_CHARACTERS).replace("|", "\\|")) for name, value in values.items()]
+    rows = [(escaped(name), _fact(value)) for name, value in values.items()]
     return table(pd.DataFrame(rows, columns=["what", "value"]))
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, Markdown):
+        return re.sub(r"(?<!\\)\|", r"\\|", value)  # it ends a cell even in code
+    return escaped(str(value), MOST_CHARACTERS)

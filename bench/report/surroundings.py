@@ -12,6 +12,8 @@ from bench.measure.records import Record, WorkerStarted
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
 
+from . import page
+
 Started = tuple[str, str, Mapping[str, Any]]
 """A contender's name, its backend, and what its process reported."""
 
@@ -90,7 +92,7 @@ def facts(machine: Mapping[str, Any], records: Sequence[Record]) -> dict[str, st
     told = {
         **of_machine(machine),
         "matrix kernels": "; ".join(ran),
-        "environment": ", ".join(f"`{name}={value}`" for name, value in variables.items()),
+        "environment": page.Markdown(", ".join(page.code(f"{name}={value}") for name, value in variables.items())),
     }
     return {name: value for name, value in told.items() if value}
 

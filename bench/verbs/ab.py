@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import Exit, add_when_busy, machine_alone
+from . import Exit, add_when_busy, machine_alone, output
 from .compare import add_gate
 
 HELP = "two revisions or environments in one run; exits with 1 if the second is slower"
@@ -50,7 +50,7 @@ def run(asked: argparse.Namespace) -> Exit:
         wanted = options.asked_for(option, Path.cwd(), stack, sides)
         assert wanted.sides
         for line in busy.warnings(busy.share()):
-            print(line)
+            output.say(line)
         folder = session.new_run(wanted.results, wanted.plan.grid)
         session.measure(
             doubled(wanted.plan, wanted.sides, wanted.gone),
@@ -65,5 +65,5 @@ def run(asked: argparse.Namespace) -> Exit:
     against.write(told, folder)
     if asked.markdown:
         asked.markdown.write_text(compare.markdown(told), encoding="utf-8")
-    print("", compare.text(told), "", f"more in {folder}", sep="\n")
+    output.say("", compare.text(told), "", f"more in {folder}")
     return Exit(compare.data(told), told.outcome.exit_code)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import add_when_busy, machine_alone
+from . import add_when_busy, machine_alone, output
 
 HELP = "how small a change this machine can tell"
 
@@ -38,22 +38,23 @@ def run(asked: argparse.Namespace) -> Any:
     threads = calibrate.limits(wanted.threads, machine.usable_processors())
     plan = calibrate.plan_of(calibrate.known(asked.implementation, path), threads, time.time_ns() % 2**32)
     folder = calibrations.new_folder(asked.results)
-    print(f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile.")
+    output.say(
+        f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile."
+    )
     for line in busy.warnings(busy.share()):
-        print(line)
+        output.say(line)
     with machine_alone(asked):
         folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
-    print("Timed; finding out what runs of many cells would have found takes another minute or two.", flush=True)
+    output.say("Timed; finding out what runs of many cells would have found takes another minute or two.")
     found = calibration.analyse(*map(journal.read, folders))
     found["set_aside"] = set_aside.trial(journal.read(folders[0]))
     kept = calibrations.store(asked.results, found["machine"], found)
-    print(
+    output.say(
         "",
         shown.text(found),
         "",
         trial_shown.text(found["set_aside"]),
         "",
         f"kept in {kept}, for the reports of later runs",
-        sep="\n",
     )
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import Exit
+from . import Exit, output
 
 HELP = "what changed from one run to another; exits with 1 if it got slower"
 
@@ -69,7 +69,7 @@ def run(asked: argparse.Namespace) -> Exit:
             "allowed": sorted(allowed),
         },
     )
-    print(shown.text(told))
+    output.say(shown.text(told))
     if asked.markdown:
         asked.markdown.write_text(shown.markdown(told), encoding="utf-8")
     return Exit(shown.data(told), told.outcome.exit_code)
@@ -87,6 +87,7 @@ def _allowed(text: str, names: set[str]) -> set[str]:
     import implementations
     from bench.analyse.comparability import ALL, MATTERING
     from bench.measure.worker import environment
+    from bench.plan.nearest import hint
 
     words = {word.strip() for word in text.split(",") if word.strip()}
     accepted = {*MATTERING, ALL, *names, *(name.partition("_")[0] for name in implementations.names())}
@@ -95,6 +96,6 @@ def _allowed(text: str, names: set[str]) -> set[str]:
             known = ", ".join(sorted(accepted))
             raise ValueError(
                 f"--allow: {word!r} is no difference that matters; those are {known}, and variables of the environment "
-                "such as OPENBLAS_CORETYPE"
+                f"such as OPENBLAS_CORETYPE{hint(word, accepted)}"
             )
     return words

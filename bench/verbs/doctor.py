@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from . import output
+
 HELP = "backends, devices, BLAS and threads of this machine"
 
 
@@ -17,5 +19,5 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report import doctor as shown
 
     found = doctor.examine()
-    print(shown.text(found))
+    output.say(shown.text(found))
     return found

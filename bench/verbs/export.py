@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.plan.nearest import hint
 from bench.report.exports import FORMATS
 
 from . import output
@@ -40,7 +41,9 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report.exports.place import place
 
     if asked.format not in FORMATS:
-        raise ValueError(f"--format: {asked.format!r} is not a format; formats are {', '.join(FORMATS)}")
+        raise ValueError(
+            f"--format: {asked.format!r} is not a format; formats are {', '.join(FORMATS)}{hint(asked.format, FORMATS)}"
+        )
     if asked.commit is not None and asked.format != "asv":
         raise ValueError(f"--commit: only asv files runs by commit, {asked.format} does not")
     if asked.output is None and asked.format == "asv":
@@ -55,9 +58,9 @@ def run(asked: argparse.Namespace) -> Any:
         texts = {asked.output: text} if asked.output else {}
     written = [str(path) for path in place(texts)]
     if left_out := _left_out(exported, asked.format):
-        print(left_out, file=sys.stderr)
+        output.say(left_out, to=sys.stderr)
     if written:
-        print(*written, sep="\n")
+        output.say(*written)
     return {"run": exported.run.name, "format": asked.format, "files": written}
 
 
@@ -73,6 +76,7 @@ def _held(path: Path) -> Mapping[str, CellRecords] | None:
 
 
 def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, str]:
+    from bench.plan import reading
     from bench.report.exports import asv, commits
 
     name = exported.source.removesuffix("-dirty") if commit is None else commit
@@ -82,7 +86,7 @@ def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, st
     list_of_all = folder / asv.BENCHMARKS
     known = {}
     if list_of_all.exists():
-        known = asv.read_benchmarks(list_of_all.read_text(encoding="utf-8"), list_of_all)
+        known = asv.read_benchmarks(reading.read_text(list_of_all, asv.MOST_BYTES), list_of_all)
     return {folder / name: text for name, text in asv.files(exported, filed, known).items()}
 
 

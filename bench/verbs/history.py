@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from . import output
+
 HELP = "how each cell went from run to run, and what changed where it changed"
 
 
@@ -29,7 +31,7 @@ def run(asked: argparse.Namespace) -> Any:
 
     if asked.action == "rebuild":
         done = store.rebuild(asked.results)
-        print(shown.rebuilt(done.runs, done.cut_off, done.two_sides, done.unreadable))
+        output.say(shown.rebuilt(done.runs, done.cut_off, done.two_sides, done.unreadable))
         return asdict(done)
     try:
         begin = since(asked.since) if asked.since else None
@@ -39,5 +41,5 @@ def run(asked: argparse.Namespace) -> Any:
         told = look(kept, asked.cell, begin)
     if not told.trends:
         raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")
-    print(shown.text(told))
+    output.say(shown.text(told))
     return shown.data(told)

@@ -6,9 +6,13 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
+from bench.measure.worker.one_line import visible
 from bench.report.characters import ERRORS
 
+MOST_CHARACTERS = 5000
+"""Of a complaint, which may list what there is."""
 CLOSED = "standard output is closed; send it to a file, or to /dev/null where it is not wanted"
 BROKEN = "standard output was closed by its reader before all was written"
 
@@ -18,6 +22,12 @@ def spell_what_it_lacks() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=ERRORS)
+
+
+def say(*lines: str, to: TextIO | None = None) -> None:
+    """Print lines to standard output, or another, as a terminal can show them: what it would obey, or not show, is an
+    escape."""
+    print(visible("\n".join(lines), kept="\n\ufe0f"), file=to, flush=True)
 
 
 def write_exactly(text: str) -> None:

@@ -6,19 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from . import output
+from .arguments import number
+
 HELP = "whom to use at a size, measured or not"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Its own options."""
     for axis in ("--N", "--D-in", "--H"):
-        parser.add_argument(axis, type=int, required=True, metavar="SIZE")
-    parser.add_argument("--D-out", type=int, default=10, metavar="SIZE", help="default: %(default)s")
+        parser.add_argument(axis, type=number, required=True, metavar="SIZE")
+    parser.add_argument("--D-out", type=number, default=10, metavar="SIZE", help="default: %(default)s")
     parser.add_argument("--phase", default="step", help="default: %(default)s")
-    parser.add_argument("--steps", type=int, help="of a training whose import, set-up and first call count as well")
+    parser.add_argument(
+        "--steps",
+        type=number,
+        metavar="COUNT",
+        help="of a training whose import, set-up and first call count as well",
+    )
     parser.add_argument("--device", help="default: all that the run has")
     parser.add_argument("--dtype", help="default: float32, where the run has it")
-    parser.add_argument("--threads", type=int, help="default: all limits that the run has")
+    parser.add_argument("--threads", type=number, metavar="COUNT", help="default: all limits that the run has")
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR|RUN", help="default: the newest in %(default)s"
     )
@@ -32,7 +40,7 @@ def run(asked: argparse.Namespace) -> Any:
     shape = Shape(asked.N, asked.D_in, asked.H, asked.D_out)
     question = recommend.Question(shape, asked.phase, asked.steps, asked.device, asked.dtype, asked.threads)
     answer = recommend.recommend(runs.load_run(asked.results), question, _starts(asked) if asked.steps else None)
-    print(shown.text(answer))
+    output.say(shown.text(answer))
     return shown.data(answer)
 
 

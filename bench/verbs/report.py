@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from . import output
+
 HELP = "rebuild a run's CSV and Markdown from its journal"
 
 
@@ -27,7 +29,6 @@ def run(asked: argparse.Namespace) -> Any:
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
     run = runs.load_run(folder)
     written = files.write(folder, results, records)
-    print(terminal.page(records), end="\n\n")
-    print(*written, sep="\n")
+    output.say(terminal.page(records), "", *map(str, written))
     timings = json.loads(run.timings.to_json(orient="records"))
     return {"run": run.name, "files": [str(path) for path in written], "timings": timings}

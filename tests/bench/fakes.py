@@ -244,7 +244,9 @@ class Scripted:
             "details": {},
         }
 
-    def _prepare(self, shape: list[int], phases: list[str], steps: int, check: bool = True) -> dict[str, Any]:
+    def _prepare(
+        self, shape: list[int], phases: list[str], steps: int, check: bool = True, device_bytes: int = 0
+    ) -> dict[str, Any]:
         return {
             "setup_seconds": 0.25,
             "first_calls": dict.fromkeys(phases, 0.125),

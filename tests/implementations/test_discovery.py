@@ -237,7 +237,6 @@ def test_a_module_that_declares_no_kinds_runs_on_the_cpu(third_party):
         "from somewhere import Other as Mine",
         "from somewhere import *",
         "Mine = make_class()",
-        "def Mine(problem, device, dtype): ...",
         "if True:\n    class Mine: ...",
         "try:\n    from fast import Mine\nexcept ImportError:\n    from slow import Mine",
     ],

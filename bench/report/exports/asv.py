@@ -30,6 +30,8 @@ from .cells import Exported, Measured
 from .commits import Commit
 
 BENCHMARKS = "benchmarks.json"
+MOST_BYTES = 1 << 28
+"""Of a tree's benchmarks.json."""
 BENCHMARKS_FORMAT, MACHINE_FORMAT, RESULTS_FORMAT = 2, 1, 2
 PREFIX = "two_layer_net.time_"
 VERSION = "1"

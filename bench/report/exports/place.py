@@ -18,6 +18,7 @@ def place(texts: Mapping[Path, str]) -> list[Path]:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.parent.mkdir(parents=True, exist_ok=True)
+            beside[path].unlink(missing_ok=True)  # a link that lies there would else be written through
             beside[path].write_text(text, encoding="utf-8", newline="")
         for path, written in beside.items():
             written.replace(path)

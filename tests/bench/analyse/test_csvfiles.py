@@ -155,6 +155,7 @@ def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
     folder = write_journal(tmp_path, records_with_text("two\nlines"))
     files.write(folder)
     table = pd.read_csv(folder / "timings.csv", dtype=str, keep_default_na=False)
+    table.loc[0, "source"] = "two\nlines"
     table.loc[1, "N"] = "6.5"
     table.to_csv(folder / "timings.csv", index=False)
     path = folder / "timings.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -33,6 +34,12 @@ def folder(pytester):
     pytester.makepyfile(mod="class Net:\n    pass\n", broken="class Net(:\n")
     pytester.path.joinpath("a-file").write_text("")
     pytester.path.joinpath("bad.toml").write_text("N = [4]\nsizes = [1]\n")
+    pytester.path.joinpath("empty.toml").write_text("# nothing\n\n")
+    pytester.path.joinpath("folder.toml").mkdir()
+    pytester.path.joinpath("zero.toml").symlink_to("/dev/zero")
+    os.mkfifo(pytester.path / "fifo.toml")
+    pytester.path.joinpath("latin.py").write_bytes(b"class Net: ...\n# caf\xe9\n")
+    pytester.path.joinpath("null.py").write_bytes(b"class Net: ...\n\0\n")
     return pytester
 
 
@@ -70,6 +77,56 @@ BAD = [
     (["--seed", "-1"], "--seed", "'-1' is not a whole number"),
     (["--resume", "nowhere"], "--resume", "is not a run's folder"),
     (["--results", "a-file"], "--results", "is not a folder"),
+    (["--N", "9" * 23], "--N", "is not a whole number of at most 1000000000"),
+    (["--N", "9" * 5000], "--N", "is not a whole number"),
+    (["--N", "١٢"], "--N", "'١٢' is not a whole number"),
+    (["--D-in", "１２"], "--D-in", "is not a whole number"),
+    (["--H", "1_000"], "--H", "'1_000' is not a whole number"),
+    (["--steps", "9" * 12], "--steps", "is not a whole number of at most"),
+    (["--cell-timeout", "9" * 12], "--cell-timeout", "is not a whole number of at most"),
+    (["--cell-timeout", "nan"], "--cell-timeout", "'nan' is not a whole number"),
+    (["--passes", "9" * 12], "--passes", "is not a whole number of at most"),
+    (["--passes", "inf"], "--passes", "'inf' is not a whole number"),
+    (["--time-budget", "inf", "--passes", "auto"], "--time-budget", "'inf' is not a time"),
+    (["--time-budget", "9999999h", "--passes", "auto"], "--time-budget", "a time is at most"),
+    (["--min-effect", "nan"], "--min-effect", "'nan' is not a percentage"),
+    (["--precision", "٢%"], "--precision", "is not a percentage"),
+    (["--threads", "9" * 23], "--threads", "is not a whole number of at most"),
+    (["--seed", "9" * 23], "--seed", "is not a whole number of at most"),
+    (["--seed", "٣"], "--seed", "'٣' is not a whole number"),
+    (["--max-cells", "0"], "--max-cells", "0 is not a whole number of at least 1"),
+    (["--max-cells", "3"], "--max-cells", "cells or more, and at most 3 are measured"),
+    (["--grid", ""], "--grid", "an empty value"),
+    (["--results", ""], "--results", "an empty value"),
+    (["--resume", ""], "--resume", "an empty value"),
+    (["--against", ""], "--against", "an empty value"),
+    (["--fail-on", ""], "--fail-on", "an empty value"),
+    (["--seed", ""], "--seed", "an empty value"),
+    (["--implementations", ""], "--implementations", "'' is not a name"),
+    (["--grid", "smokey"], "--grid", "did you mean 'smoke'?"),
+    (["--grid", "empty.toml"], "empty.toml", "an empty grid"),
+    (["--grid", "zero.toml"], "zero.toml", "not a regular file but a device"),
+    (["--grid", "fifo.toml"], "fifo.toml", "not a regular file but a FIFO"),
+    (["--grid", "folder.toml"], "--grid", "Is a directory"),
+    (["--grid", "/dev/zero"], "--grid", "there is no grid '/dev/zero'"),
+    (["--grid", "a" * 300 + ".toml"], "--grid", "File name too long"),
+    (["--results", "a" * 300], "--results", "File name too long"),
+    (["--resume", "a" * 300], "--resume", "is not a run's folder"),
+    (["--implementations", "a" * 300], "--implementations", "a name has at most 255"),
+    (["--implementations", "numpi"], "--implementations", "did you mean 'numpy'?"),
+    (["--implementations", "os:path"], "--implementations", "'path' is a module in os"),
+    (["--implementations", "mod:Nett"], "--implementations", "did you mean 'Net'?"),
+    (["--implementations", "mod:a b"], "--implementations", "a class is named like package.module:Class"),
+    (["--implementations", "latin:Net"], "--implementations", "latin.py:2: not utf-8 text"),
+    (["--implementations", "null:Net"], "--implementations", "null.py:2: a null byte"),
+    (["--implementations", "broken:Net"], "--implementations", "broken.py:1: "),
+    (["--devices", "cpu:1"], "--devices", "a machine has one cpu, without a number"),
+    (["--devices", "cuda:١"], "--devices", "is not a device"),
+    (["--devices", "cdua"], "--devices", "did you mean 'cuda'?"),
+    (["--implementations", "numpy", "--devices", "cdua"], "--devices", "did you mean 'cuda'?"),
+    (["--phases", "stpe"], "--phases", "did you mean 'step'?"),
+    (["--dtypes", "float46"], "--dtypes", "did you mean 'float64'?"),
+    (["--baseline", "numpie"], "--baseline", "did you mean 'numpy'?"),
 ]
 REAL = ["nope", "bad.toml", "x y", "nomod:Net", "mod:NoClass", "nowhere", "a-file", "x"]
 """The values whose complaints are also seen the whole way; the others are told the same way."""
@@ -204,3 +261,23 @@ def test_the_seed_is_from_the_clock_unless_given(tmp_path, here, monkeypatch):
 def test_a_resumed_run_takes_no_options_about_what_to_measure(tmp_path, here, given):
     with pytest.raises(PlanError, match=f"^{given[0]}: a run that is resumed"):
         asked(tmp_path, "--resume", "any", *given)
+
+
+def test_a_run_is_resumed_by_its_name_in_the_results_or_by_its_path(tmp_path, here):
+    """A name with folders in it is a path from here, not from the results folder."""
+    (tmp_path / "results" / "runs").mkdir(parents=True)
+    (tmp_path / "results" / "elsewhere").mkdir()
+    with pytest.raises(PlanError, match=f"^--resume: {tmp_path / '..' / 'elsewhere'} is not a run's folder"):
+        asked(tmp_path, "--resume", "../elsewhere")
+
+
+def test_a_pattern_that_is_like_no_cell_of_the_grid_is_refused(tmp_path, here):
+    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"stpe*" = "5%"\n')
+    with pytest.raises(PlanError, match=r"^grid mine: min_effect_of: no cell's key is like 'stpe\*'; keys are like"):
+        asked(tmp_path, "--grid", "mine.toml")
+
+
+def test_a_pattern_of_cells_that_options_leave_out_is_no_mistake(tmp_path, here):
+    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"step*torch*" = "5%"\n')
+    plan = asked(tmp_path, "--grid", "mine.toml", "--implementations", "numpy", "--phases", "forward").plan
+    assert plan.min_effects == (("step*torch*", 0.05),)

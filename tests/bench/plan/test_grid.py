@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from bench.plan import grid
 from bench.plan.cells import DTYPES, PHASES, Shape
 from bench.plan.grid import Grid, PlanError
+from bench.plan.plan import Machine, resolve
 from tests.bench.made import steady
 
 KEYS = (
-    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, min_effect, min_effect_of, "
-    "passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
+    "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, min_effect, "
+    "min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, timeout"
 )
 
 
@@ -129,7 +130,10 @@ def test_names_of_implementations_and_devices_are_taken_as_they_are():
         ("N = [64, 8, 64]", "mine.toml:1: N: 64 stands there twice"),
         ('phase = ["step", "step"]', "mine.toml:1: phase: 'step' stands there twice"),
         ('phase = "sideways"', f"mine.toml:1: phase: 'sideways' is not one of {', '.join(PHASES)}"),
-        ('N = 1\ndtype = ["float32", "float16"]', "mine.toml:2: dtype: 'float16' is not one of float32, float64"),
+        (
+            'N = 1\ndtype = ["float32", "float16"]',
+            "mine.toml:2: dtype: 'float16' is not one of float32, float64; did you mean 'float64'?",
+        ),
         ('combine = "zip"', "mine.toml:1: combine: 'zip' is not one of product, in_turn"),
         ('threads = "some"', "mine.toml:1: threads: 'some' is not a whole number of at least 1, nor 'all'"),
         ("threads = [true]", "mine.toml:1: threads: True is not a whole number of at least 1, nor 'all'"),
@@ -179,7 +183,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_folder_is_no_grid_file(tmp_path):
     path = tmp_path / "folder.toml"
     path.mkdir()
-    with pytest.raises(PlanError, match=f"^--grid: cannot read {re.escape(str(path))}: "):
+    with pytest.raises(PlanError, match=f"^{re.escape(str(path))}: not a regular file but a folder"):
         grid.read(str(path))
 
 
@@ -188,7 +192,7 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
     path.write_bytes(b"# caf\xe9\nN = 1\n")
     with pytest.raises(PlanError) as caught:
         grid.read(str(path))
-    assert str(caught.value) == f"{path}: not UTF-8 text (invalid continuation byte at byte 5)"
+    assert str(caught.value) == f"{path}:1: not UTF-8 text (invalid continuation byte at byte 5)"
 
 
 def test_an_unknown_preset_is_refused_with_those_there_are():
@@ -292,3 +296,41 @@ def test_any_toml_is_a_grid_or_one_line_of_complaint(pairs):
         assert told.shapes()
     else:
         assert re.fullmatch(r"any\.toml(:[1-4]: \w+: .+|: not valid TOML: .+)", told)
+
+
+def test_a_key_with_very_many_dots_is_refused_before_it_is_read():
+    with pytest.raises(PlanError, match=r"^g\.toml:2: more than 1000 dots in a line"):
+        grid.parse("N = 1\n" + ".".join("a" * 100_000) + " = 1", "g", "g.toml")
+
+
+def test_the_number_of_shapes_is_that_of_the_shapes_that_are_made():
+    for combine in grid.COMBINATIONS:
+        asked = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6,), D_out=(7, 8), combine=combine)
+        assert asked.number_of_shapes() == len(asked.shapes())
+
+
+SCALARS = st.sampled_from(
+    ["9" * 23, "0x" + "F" * 5000, "nan", "inf", "-inf", "1e400", "1_000", "true", "1979-05-27", '""', '"auto"', '"all"']
+) | st.text(max_size=20).map(lambda text: '"' + text.replace("\\", "").replace('"', "") + '"')
+NESTED = st.recursive(
+    SCALARS | values,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]")
+        | inner.map(lambda part: f"{{ a.b = {part} }}")
+    ),
+    max_leaves=5,
+)
+HERE = Machine(2, ("cuda",))
+
+
+@steady
+@given(st.text() | st.lists(st.tuples(keys, NESTED), max_size=5).map(lambda pairs: "\n".join(map(" = ".join, pairs))))
+def test_any_text_is_a_plan_or_one_line_of_complaint(text):
+    complaint = ""
+    try:
+        asked = grid.override(grid.parse(text, "any", "any.toml"), {"max_cells": 1000}, str)
+        plan = resolve(asked, HERE, ["numpy", "torch"], lambda name: ("cpu", "cuda"), 1)
+        assert 1 <= len(plan.cells) <= 1000
+    except PlanError as error:
+        complaint = str(error)
+    assert len(complaint.splitlines()) <= 1

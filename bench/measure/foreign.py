@@ -1,0 +1,67 @@
+"""What a journal says may have been written by anyone: its texts are made harmless when a record is read."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from .worker.one_line import all_visible
+
+_NOT_IN_NAMES = re.compile(r"[^\w.:+%~ -]")
+"""No name of an implementation, device, dtype, phase or variant has such characters; Markdown, HTML, paths and
+spreadsheets give them a meaning."""
+_NAMES = ("implementation", "device", "dtype", "phase", "variant")
+"""Of a cell or contender of a plan."""
+
+
+def harmless(values: dict[str, Any], line: str) -> dict[str, Any]:
+    """A record's fields, read from a line of JSON, with escapes in texts that cannot all be seen and in names that are
+    none.
+
+    Cells are named by their parts in the plan and by their keys elsewhere, so both are replaced alike, character by
+    character.
+    """
+    if "\\" in line or not line.isascii() or not line.isprintable():
+        values = all_visible(values)
+    if isinstance(plan := values.get("plan"), dict):
+        values["plan"] = {**plan, **{name: _plan_part(plan[name]) for name in _PLAN_PARTS if name in plan}}
+    for field in ("cell", "cells"):
+        if field in values:
+            values[field] = _keys(values[field])
+    if "contender" in values:
+        values["contender"] = _name(values["contender"])
+    return values
+
+
+_PLAN_PARTS = ("cells", "ceilings", "baseline")
+
+
+def _plan_part(value: Any) -> Any:
+    if isinstance(value, str):
+        return _name(value)
+    if isinstance(value, dict):
+        return {key: _name(each) if key in _NAMES else each for key, each in value.items()}
+    return [_plan_part(each) for each in value] if isinstance(value, list) else value
+
+
+def _keys(value: Any) -> Any:
+    """Of `step[numpy-cpu-float32-N64-D1000-H100]`, a contender's label, or several."""
+    if isinstance(value, str):
+        return _key(value)
+    if isinstance(value, dict):
+        return {_keys(key): each for key, each in value.items()}
+    return [_keys(each) for each in value] if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=1 << 16)  # a journal names the same few cells in most of its lines
+def _key(text: str) -> str:
+    phase, bracket, rest = text.partition("[")
+    end = "]" if bracket and rest.endswith("]") else ""
+    return str(_name(phase)) + bracket + str(_name(rest.removesuffix(end) if end else rest)) + end
+
+
+def _name(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _NOT_IN_NAMES.sub(lambda found: f"%{ord(found[0]):02x}", value)

@@ -1,0 +1,170 @@
+"""What a contender's failures cost it, and no one else; what does not fit in memory is not tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse import tables
+from bench.measure import cgroups, journal, memory
+from bench.measure.client import WorkerFailed
+from bench.measure.records import Block, Failed
+from bench.measure.run import Run
+from bench.plan import work
+from bench.plan.cells import Shape
+from tests.bench.fakes import Office, measured, plan_of, records_of
+
+LARGE = Shape(100, 2000, 3000)
+
+
+def outcomes(folder):
+    rows = tables.timings(journal.read(folder))
+    return {(row.implementation, row.phase): (row.status, row.reason) for row in rows.itertuples()}
+
+
+def failing(verb, contender, phases, status="crashed"):
+    """What goes wrong with a contender's requests that have to do with one of some phases."""
+
+    def fault(ask):
+        asked = ask.request.get("phases", [ask.where])
+        if ask.verb == verb and str(ask.contender).startswith(contender) and set(asked) & set(phases):
+            return WorkerFailed(status, f"{verb} of {', '.join(asked)}", alive=False)
+        return None
+
+    return fault
+
+
+@pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory"])
+def test_a_phase_that_fails_in_its_first_call_leaves_the_contender_s_others(tmp_path, status):
+    plan = plan_of("ab", phases=["forward", "backward", "step"])
+    measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["backward"], status)))
+    told = outcomes(tmp_path)
+    assert told.pop(("a", "backward")) == (status, "prepare of backward")
+    assert {status for status, _ in told.values()} == {"ok"}
+    blocks = records_of(tmp_path, Block)
+    assert len(blocks) == 5 * plan.passes * plan.rounds
+
+
+def test_a_shape_that_always_fails_is_tried_phase_by_phase_until_the_contender_is_left_alone(tmp_path):
+    plan = plan_of("ab", phases=["forward", "backward", "update", "step"], max_failures=3)
+    measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["forward", "backward", "update", "step"])))
+    told = [outcome for (name, _), outcome in outcomes(tmp_path).items() if name == "a"]
+    assert [status for status, _ in told].count("crashed") == 3
+    assert ("not_run", "not tried after 3 failures in a row, the last of them: crashed, prepare of update") in told
+    assert {status for (name, _), (status, _) in outcomes(tmp_path).items() if name == "b"} == {"ok"}
+
+
+@pytest.mark.parametrize(("most", "tried"), [(1, 1), (2, 2), (0, 6)])
+def test_so_many_failures_in_a_row_as_are_allowed_are_tried(tmp_path, most, tried):
+    plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=most)
+    measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "step"])))
+    told = [status for (name, _), (status, _) in outcomes_of_shapes(tmp_path) if name == "a"]
+    assert told.count("crashed") == tried
+    assert told.count("not_run") == 6 - tried
+
+
+def outcomes_of_shapes(folder):
+    rows = tables.timings(journal.read(folder))
+    return [((row.implementation, row.phase), (row.status, row.reason)) for row in rows.itertuples()]
+
+
+def test_failures_that_are_not_in_a_row_leave_no_contender_alone(tmp_path):
+    phases = ["forward", "backward", "update", "step", "train"]
+    plan = plan_of("ab", [Shape(4, 5, n) for n in (3, 4, 5)], phases=phases, max_failures=2)
+    measured(plan, tmp_path, Office(fault=failing("enter", "a", ["backward"])))
+    assert {status for _, (status, _) in outcomes_of_shapes(tmp_path)} == {"ok", "crashed"}
+
+
+@pytest.mark.parametrize("status", ["wrong", "unavailable", "unsupported"])
+def test_what_is_no_failure_of_a_process_does_not_count(tmp_path, status):
+    def fault(ask):
+        if ask.verb == "prepare" and str(ask.contender).startswith("a"):
+            return WorkerFailed(status, "no", alive=True)
+        return None
+
+    plan = plan_of("ab", [Shape(4, 5, n) for n in range(1, 6)], max_failures=1)
+    measured(plan, tmp_path, Office(fault=fault))
+    assert {told for (name, _), (told, _) in outcomes_of_shapes(tmp_path) if name == "a"} == {status}
+
+
+def test_cells_of_fewer_passes_than_asked_say_so(tmp_path):
+    office = Office(interrupt_at=40)
+    with pytest.raises(KeyboardInterrupt):
+        measured(plan_of("ab", passes=3), tmp_path, office)
+    reasons = {reason for status, reason in outcomes(tmp_path).values() if status == "ok"}
+    assert reasons <= {"1 of 3 passes", "2 of 3 passes"}
+    assert reasons
+
+
+def run_of(plan, folder, office, free):
+    with journal.Journal(folder) as book:
+        run = Run(plan, book, office.open, now=office.clock, free_bytes=lambda: free)
+        run.measure()
+    return {key: (failed.status, failed.reason) for key, failed in run.state.failed.items()}
+
+
+def test_a_shape_that_does_not_fit_is_out_of_memory_before_a_process_is_asked_for_it(tmp_path):
+    plan, office = plan_of("ab", [Shape(4, 5, 3), LARGE]), Office()
+    needed = work.needed_bytes(LARGE, 4, is_verified=True)
+    told = run_of(plan, tmp_path, office, needed - 1)
+    assert set(told.values()) == {
+        ("out_of_memory", f"its arrays need {needed / 1e9:.3g} GB at least, and {(needed - 1) / 1e9:.3g} GB are free")
+    }
+    assert {key.partition("-N")[2] for key in told} == {f"{LARGE}]"[1:]}
+    assert {ask.where for ask in office.of("prepare")} == {str(Shape(4, 5, 3))}
+
+
+def test_a_shape_that_fits_is_tried(tmp_path):
+    assert run_of(plan_of("ab", [LARGE]), tmp_path, Office(), work.needed_bytes(LARGE, 4, is_verified=True)) == {}
+
+
+def test_a_limit_counts_as_what_is_there(tmp_path):
+    told = run_of(plan_of("a", [LARGE], memory_limit=10**6), tmp_path, Office(), 10**12)
+    assert {status for status, _ in told.values()} == {"out_of_memory"}
+    assert all("0.001 GB are allowed by --memory-limit" in reason for _, reason in told.values())
+
+
+def test_a_worker_is_told_what_its_device_has_to_have_free(tmp_path):
+    office = Office()
+    run_of(plan_of("a", [LARGE]), tmp_path, office, 10**12)
+    assert {ask.request["device_bytes"] for ask in office.of("prepare")} == {work.needed_device_bytes(LARGE, 4)}
+
+
+def group(tmp_path, **files):
+    """A system whose one control group has these files."""
+    for name, text in {
+        "proc/self/cgroup": "0::/\n",
+        "proc/self/mountinfo": "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n",
+        **{f"sys/fs/cgroup/{name.replace('__', '.')}": text for name, text in files.items()},
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert list(cgroups.folders("memory", tmp_path)) == [tmp_path / "sys/fs/cgroup"]
+    return tmp_path
+
+
+def test_a_control_group_s_limit_less_what_is_in_use_is_free(tmp_path):
+    stat = "inactive_file 30\nactive_file 20\nanon 7\n"
+    root = group(tmp_path, memory__max="1000\n", memory__current="400\n", memory__stat=stat)
+    assert memory.free_bytes(root) == 650
+
+
+@pytest.mark.parametrize("files", [{}, {"memory__max": "max\n", "memory__current": "400\n"}, {"memory__max": "odd"}])
+def test_where_no_group_limits_memory_the_system_s_is_free(tmp_path, files):
+    assert memory.free_bytes(group(tmp_path, **files)) > 1000
+
+
+def test_processes_that_a_control_group_has_killed_are_counted(tmp_path):
+    root = group(tmp_path, memory__events="low 0\noom 3\noom_kill 2\n")
+    (root / "proc/vmstat").write_text("pgfault 9\noom_kill 4\n")
+    assert memory.kills(root) == 6
+    assert memory.kills(tmp_path / "nothing") == 0
+
+
+def test_a_failure_is_in_the_journal_once_for_each_outcome(tmp_path):
+    plan = replace(plan_of("a", phases=["forward", "backward", "step"]), max_failures=1)
+    measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "backward", "step"])))
+    statuses = [record.status for record in records_of(tmp_path, Failed)]
+    assert statuses == ["crashed", "not_run"]

@@ -1,0 +1,85 @@
+"""Texts of a journal, which anyone may have written, are harmless once it is read."""
+
+import json
+import os
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analyse import tables
+from bench.measure import journal
+from bench.measure.foreign import harmless
+from bench.measure.records import Block, RunStarted
+from bench.measure.session import plan_of
+from bench.plan.cells import Contender
+from tests.bench.made import NUMPY, SMALL, Story, plan_of_cells, steady, write_journal
+
+EVIL = "<script>|`=[x](y)\x1b[31m\u202e\u200b\ud800\n"
+
+
+def read_back(tmp_path, told):
+    return journal.read(write_journal(tmp_path, told))
+
+
+def test_a_cell_with_an_odd_name_still_has_its_blocks(tmp_path):
+    for name in ("../../up", EVIL, "a[b]c", "]", "a b"):
+        plan = plan_of_cells((NUMPY, Contender(name, "cpu", "float32")))
+        records = read_back(tmp_path / str(len(name)), Story(plan).records())
+        held = tables.by_cell(records)
+        assert all(cell.blocks and cell.workers for cell in held.values()), name
+        assert re.fullmatch(r"[\w.:+%~ -]+", plan_of(tables.started(records)).cells[1].contender.implementation)
+
+
+def test_every_text_can_be_seen_and_is_on_one_line(tmp_path):
+    head, *rest = Story(plan_of_cells(), machine={"cpu": EVIL, "more": [{EVIL: EVIL}]}, name=EVIL).records()
+    records = read_back(tmp_path, [head, *rest])
+    texts = json.dumps([tables.started(records).run, tables.started(records).machine], ensure_ascii=False)
+    assert texts.isprintable()
+    assert "\\\\u202e" in texts
+
+
+def test_the_records_of_a_usual_run_are_what_they_were(tmp_path):
+    told = Story(plan_of_cells(shapes=(SMALL,))).records()
+    assert read_back(tmp_path, told) == told
+
+
+@steady
+@given(st.text(), st.text())
+def test_names_are_replaced_alike_in_cells_and_in_their_keys(implementation, phase):
+    cell = {"implementation": implementation, "phase": phase}
+    started = {"plan": {"cells": [cell]}}
+    line = json.dumps(started)
+    [made] = harmless(json.loads(line), line)["plan"]["cells"]
+    block = {"cell": f"{phase}[{implementation}-cpu]"}
+    line = json.dumps(block)
+    if "[" not in phase and "\x1b" not in implementation + phase:
+        assert harmless(json.loads(line), line)["cell"] == f"{made['phase']}[{made['implementation']}-cpu]"
+
+
+def test_a_line_that_is_nested_too_deeply_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"^here:2: not a record"):
+        journal.decode("[" * 100_000, "here:2")
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "device", "sparse"])
+def test_a_journal_that_is_no_file_of_this_folder_is_refused(tmp_path, kind):
+    other = write_journal(tmp_path / "other", Story(plan_of_cells()).records())
+    folder = tmp_path / "run"
+    folder.mkdir()
+    path = folder / journal.FILE
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "sparse":
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        path.symlink_to(other / journal.FILE if kind == "link" else "/dev/zero")
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: "):
+        journal.read(folder)
+
+
+def test_a_record_that_is_made_by_a_run_is_not_changed():
+    assert journal.decode(journal.encode(Block(1, 1, 1, 1, "a;b", 1, [1.0], 1.0, 0.0, 0.0)), "").cell == "a;b"
+    assert isinstance(journal.decode(journal.encode(RunStarted("r\n", "s", {}, {}, [])), ""), RunStarted)
