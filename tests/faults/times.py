@@ -8,7 +8,7 @@ from pathlib import Path
 from . import checks
 from .checks import Case, Problem
 from .kinds import KINDS
-from .packs import limits
+from .packs import LIMITS
 from .runs import Place
 from .summary import Seen
 
@@ -75,6 +75,6 @@ def _interval(place: Place, neighbours: Sequence[str]) -> tuple[float, float] | 
         assert kind in KINDS
         case = Case(kind, "mid-block")
         names.append(place.add(case.name, f"hostile(kinds.KINDS[{kind!r}].do, {case.moment!r}, {case.name!r})"))
-    place.run(names, "--when-busy", "ignore", *limits(), deadline=300.0)
+    place.run(names, "--when-busy", "ignore", *LIMITS, deadline=300.0)
     rows = [row for row in place.rows() if row["implementation"] == "numpy" and row["status"] == "ok"]
     return (float(rows[0]["seconds_low"]), float(rows[0]["seconds_high"])) if rows else None
