@@ -7,11 +7,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 from . import summary, times
-from .checks import Problem
 from .jobs import jobs_of, run
 from .kinds import KINDS
 from .summary import Seen
@@ -29,11 +29,14 @@ def main(arguments: Sequence[str]) -> int:
         with ProcessPoolExecutor(asked.jobs, max_tasks_per_child=1) as pool:
             running = {pool.submit(run, job, Path(folder) / str(number)): job for number, job in enumerate(jobs)}
             for number, future in enumerate(as_completed(running), 1):
-                _take(future, seen)
+                one = _shortened(future.result())
+                seen.add(one)
+                for problem in one.problems:
+                    print(problem, flush=True)
                 minutes = (time.monotonic() - started) / 60
                 print(f"{number} of {len(jobs)} after {minutes:.1f} min: {running[future].name}", flush=True)
         if "times" in asked.parts:  # alone, or the other jobs would be what is measured
-            seen.problems += times.problems_of(Path(folder) / "times")
+            seen.add(_shortened(times.seen_in(Path(folder) / "times")))
     print("\n".join(summary.lines(seen)))
     found = summary.complaints(seen, asked.kills if "kills" in asked.parts else 0, whole=_is_whole(asked))
     print("\n".join(found) if found else "everything holds")
@@ -60,14 +63,10 @@ def _is_whole(asked: argparse.Namespace) -> bool:
     return not asked.kinds and "packs" in asked.parts
 
 
-def _take(future: Future[Seen], seen: Seen) -> None:
-    one = future.result()
-    seen.cases += one.cases
-    seen.kills += one.kills
-    shown = [Problem(each.count, each.where, each.what[-SHOWN_CHARACTERS:].strip()) for each in one.problems]
-    seen.problems += shown
-    for each in shown:
-        print(f"{each.count} | {each.where} | {each.what}", flush=True)
+def _shortened(seen: Seen) -> Seen:
+    """With what was seen cut to its end, where a run says what went wrong."""
+    short = [replace(one, what=one.what[-SHOWN_CHARACTERS:].strip()) for one in seen.problems]
+    return replace(seen, problems=short)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ class Problem:
     where: str
     what: str
 
+    def __str__(self) -> str:
+        return f"{self.count} | {self.where} | {self.what}"
+
 
 @dataclass(frozen=True)
 class Case:

@@ -45,7 +45,7 @@ def problems_of(folder: Path, case: Case) -> list[Problem]:
         ]
         if not place.has_fired(case.name):
             return [*found, Problem(checks.OTHERS, case.name, f"the fault did not happen: {ended.output[-500:]}")]
-        found += _of_exit_code(ended, case)
+        found += _of_exit_code(ended, case) + _of_words(ended, case)
         kind.undo(folder)
         return found + resumed(place, implementations, case.name)
 
@@ -75,9 +75,29 @@ def resumed(place: Place, implementations: list[str], where: str) -> list[Proble
     return found + checks.of_blocks(place, f"{where}, resumed", expected)
 
 
+def _of_words(ended: Ended, case: Case) -> list[Problem]:
+    """Where a write fails, a line names the file or folder."""
+    lines = [line for line in ended.output.splitlines() if "ended early: " in line or "not be written: " in line]
+    is_clear = any("results" in line.partition(": ")[2] for line in lines)
+    if case.kind.startswith("gets_") or is_clear or (case.kind == "has_its_results_moved" and ended.code == 0):
+        return []
+    return [Problem(checks.OTHERS, case.name, f"no line says which file could not be written: {lines}")]
+
+
+def without_timing(folder: Path) -> list[Problem]:
+    """What does not hold where --benchmark-disable is interrupted while a cell is verified."""
+    place, case = Place(folder), Case("gets_sigterm", "verification")
+    call = f"hostile(parent.KINDS[{case.kind!r}].do, {case.moment!r}, {case.name!r}, once=True)"
+    ended = place.run(["numpy", place.add(case.name, call)], "--benchmark-disable", deadline=DEADLINE_SECONDS)
+    found = checks.of_process(ended, place, "without timing") + _of_exit_code(ended, case)
+    if not place.has_fired(case.name):
+        found.append(Problem(checks.OTHERS, "without timing", f"the fault did not happen: {ended.output[-500:]}"))
+    return found
+
+
 def _of_exit_code(ended: Ended, case: Case) -> list[Problem]:
     """It says what happened: 0 only where all had been measured, and never an internal error."""
-    allowed = {FAILED, USAGE_ERROR}
+    allowed = {FAILED, INTERRUPTED, USAGE_ERROR}
     if case.kind.startswith("gets_"):
         allowed = {-signal.SIGKILL} if case.kind == "gets_sigkill" else {INTERRUPTED}
     if case.moment in ("report", "shutdown"):

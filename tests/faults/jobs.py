@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import filesystems, interruptions, kills, packs, refusals
-from .checks import Case
+from .checks import OTHERS, Case, Problem
 from .summary import Seen
 
 PACK_SIZE = 28
@@ -33,6 +33,7 @@ def jobs_of(asked: argparse.Namespace, folder: Path) -> list[Job]:
         if not can_mount:
             print("no small file system can be mounted here: full disks are left out", flush=True)
         jobs += [Job(f"{case.kind} at {case.moment}", _Interruption(case)) for case in cases]
+        jobs.append(Job("interrupted without timing", _without_timing))
     if "refusals" in asked.parts:
         jobs += [Job(name, _Refusal(name)) for name in refusals.REFUSALS]
     if "kills" in asked.parts:
@@ -60,6 +61,10 @@ class _Interruption:
         return Seen([self.case] if (folder / "fired" / self.case.name).exists() else [], 0, found)
 
 
+def _without_timing(folder: Path) -> Seen:
+    return Seen(problems=interruptions.without_timing(folder))
+
+
 @dataclass(frozen=True)
 class _Refusal:
     name: str
@@ -79,6 +84,9 @@ class _Kills:
 
 
 def run(job: Job, folder: Path) -> Seen:
-    """In a new folder."""
+    """In a new folder. What goes wrong in the suite itself must not cost what its other jobs have seen."""
     folder.mkdir(parents=True)
-    return job.run(folder)
+    try:
+        return job.run(folder)
+    except Exception as error:
+        return Seen(problems=[Problem(OTHERS, job.name, f"the suite itself failed: {error!r}")])

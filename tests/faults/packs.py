@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.glue import options
-
 from . import checks
 from .checks import Case, Problem
 from .contender import MOMENTS
@@ -15,7 +13,7 @@ from .runs import Place
 
 SECONDS_A_CASE = 30.0
 """A guard against hanging, and no more."""
-MEMORY_LIMIT = "1GB"
+LIMITS = ("--memory-limit", "1GB")
 
 
 def cases(kinds: Sequence[str] = (), moments: Sequence[str] = MOMENTS) -> list[Case]:
@@ -39,7 +37,7 @@ def problems_of(folder: Path, pack: Sequence[Case]) -> list[Problem]:
     for case in pack:
         call = f"hostile(kinds.KINDS[{case.kind!r}].do, {case.moment!r}, {case.name!r})"
         implementations.append(place.add(case.name, call))
-    ended = place.run(implementations, "--when-busy", "ignore", *limits(), deadline=60.0 + SECONDS_A_CASE * len(pack))
+    ended = place.run(implementations, "--when-busy", "ignore", *LIMITS, deadline=60.0 + SECONDS_A_CASE * len(pack))
     where = f"{pack[0].moment}: {pack[0].kind} … {pack[-1].kind}"
     found = checks.of_process(ended, place, where) + checks.of_logs(place, where)
     found += checks.of_rows(place, implementations, where) + checks.of_unharmed(place, where)
@@ -48,9 +46,3 @@ def problems_of(folder: Path, pack: Sequence[Case]) -> list[Problem]:
     for case in pack:
         found += checks.of_case(place, case, KINDS[case.kind])
     return found
-
-
-def limits() -> tuple[str, ...]:
-    """The options that limit what a contender takes."""
-    limited = any(option == "--memory-limit" for option, *_ in options.SCALARS)
-    return ("--memory-limit", MEMORY_LIMIT) if limited else ()

@@ -88,7 +88,8 @@ class Place:
         grid = () if "--resume" in options else ("--grid", "tiny.toml", "--seed", "1")
         chosen = ("--implementations", ",".join(implementations)) if implementations else ()
         front = ("-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", str(ROOT / "bench"))
-        return [sys.executable, *front, "--benchmark-only", "-q", *grid, *chosen, *options]
+        only = () if "--benchmark-disable" in options else ("--benchmark-only",)
+        return [sys.executable, *front, *only, "-q", *grid, *chosen, *options]
 
     def environment(self, **more: str) -> dict[str, str]:
         own = {

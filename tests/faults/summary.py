@@ -19,6 +19,13 @@ class Seen:
     cases: list[Case] = field(default_factory=list)
     kills: int = 0
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, other: Seen) -> None:
+        self.cases += other.cases
+        self.kills += other.kills
+        self.problems += other.problems
+        self.notes += other.notes
 
 
 def whole_kinds(cases: Sequence[Case]) -> int:
@@ -37,8 +44,9 @@ def lines(seen: Seen) -> list[str]:
         f"fault kinds tried: {kinds} kinds × {len(MOMENTS)} moments, {len(seen.cases)} cases that happened",
         f"kills of a run at random moments, each resumed: {seen.kills}",
         *(f"{count}: {counts[count]}" for count in COUNTED),
+        *seen.notes,
     ]
-    return [*(f"{problem.count} | {problem.where} | {problem.what}" for problem in seen.problems), "", *table]
+    return [*map(str, seen.problems), "", *table]
 
 
 def complaints(seen: Seen, kills: int, whole: bool) -> list[str]:

@@ -109,6 +109,11 @@ def test_an_interval_is_held_against_the_span_of_others():
     assert not times.overlaps((1.4, 1.5), [(0.9, 1.0), (1.2, 1.3)])
 
 
+def test_an_interval_that_is_too_wide_tells_nothing():
+    assert times.is_vague((1.0, 1.6))
+    assert not times.is_vague((1.0, 1.4))
+
+
 def test_hostile_contenders_disturb_no_one(tmp_path):
     cases = [
         Case("segfaults", "import"),
