@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.measure import interrupts, unexpected, writable
+from bench.measure import interrupts, replacing, unexpected, writable
 from bench.measure.worker.one_line import one_line
 from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
 from bench.verbs.arguments import Parser, refuse_empty
@@ -60,7 +60,7 @@ def _run(asked: argparse.Namespace) -> int:
     result = VERBS[asked.verb].run(asked)
     data, code = result if isinstance(result, Exit) else (result, 0)
     if asked.json:
-        asked.json.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        replacing.write_text(asked.json, json.dumps(data, indent=1) + "\n")
     return code
 
 

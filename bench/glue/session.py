@@ -64,10 +64,12 @@ class BenchSession:
 
     def check_writable(self) -> None:
         """Raise UsageError where the results could not be written, before any is measured."""
-        for folder in [self.asked.resume] if self.asked.resume else [self.asked.results, self.asked.results / "runs"]:
-            if why := writable.complaint(folder):
-                option = "--resume" if self.asked.resume else "--results"
-                raise pytest.UsageError(f"{option}: {why}; name a folder that can be written with --results DIR")
+        try:
+            writable.check_results(self.asked.results)
+            if self.asked.resume and (why := writable.complaint(self.asked.resume)):
+                raise ValueError(f"--resume: {why}")
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from error
 
     def measure(self, notify: Callable[[Progress], None], say: Callable[[str], None] = print) -> None:
         """All selected cells, the first time this is called; `say` shows a line meanwhile."""
@@ -80,7 +82,7 @@ class BenchSession:
         except lock.Busy as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except OSError as error:
-            self._end_early(str(error))
+            self._end_early(writable.worded(error))
         except Exception as error:
             self._end_early(unexpected.in_one_line(error))
 
@@ -128,8 +130,7 @@ class BenchSession:
             self._finish(self.folder)
         except Exception as error:
             self.failed = True
-            foreseen = isinstance(error, OSError | ValueError)
-            why = str(error) if foreseen else unexpected.in_one_line(error)
+            why = _worded(error)
             rebuild = f"python -m bench report {_short(self.folder)}"
             self._summary = [f"warning   the results could not be written: {why}", f"measured  {rebuild} writes them"]
 
@@ -201,8 +202,14 @@ def _remember(folder: Path, records: Sequence[Record]) -> list[str]:
 
         store.add(folder.parent.parent, entries.entry_of(records))
     except Exception as error:
-        return [f"warning   this run is not in the history: {error}"]
+        return [f"warning   this run is not in the history: {_worded(error)}"]
     return []
+
+
+def _worded(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return writable.worded(error)
+    return str(error) if isinstance(error, ValueError) else unexpected.in_one_line(error)
 
 
 def _plain(value: Any) -> Any:

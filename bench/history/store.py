@@ -6,12 +6,13 @@ opens it shares a lock on the file beside it, who replaces it has that lock alon
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
-import os
 import sqlite3
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse import runs, tables
-from bench.measure import journal
+from bench.measure import journal, lock, unexpected
+from bench.measure.replacing import remove_temporary, replaced, temporary
 from bench.plan import reading as files
 
 from .entries import Entry, Timed, entry_of
@@ -30,7 +32,15 @@ BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside the file while it is open."""
 VERSION = 1
 BUSY_SECONDS = 60.0
-"""To wait for other writers, of which each takes milliseconds."""
+"""To wait for other writers, of which each takes milliseconds, and for who makes the file anew, which takes seconds."""
+POLL_SECONDS = 0.05
+Say = Callable[[str], object]
+"""Shows a line while something is waited for."""
+
+
+def _silent(line: str) -> None: ...
+
+
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
 """Codes of a file that is not what was written; SQLITE_ERROR: a table is missing."""
 IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -90,20 +100,19 @@ class Rebuilt:
     unreadable: list[str] = field(default_factory=list)
 
 
-def add(results: Path, entry: Entry) -> None:
+def add(results: Path, entry: Entry, say: Say = _silent) -> None:
     """Keep a run, instead of what was kept of it before. Raises ValueError or OSError, naming the file."""
     path = results / FILE
     if not path.exists():
-        with _locked(results, fcntl.LOCK_EX), _told(path, results):
+        with _locked(results, fcntl.LOCK_EX, say), _told(path, results):
             if not path.exists():
-                beside = _beside(path)
-                _create(beside)
-                beside.replace(path)
-    with _locked(results, fcntl.LOCK_SH), _opened(path, results) as connection:
+                with replaced(path) as beside:
+                    _create(beside)
+    with _locked(results, fcntl.LOCK_SH, say), _told(path, results), _opened(path, results) as connection:
         _insert(connection, [entry])
 
 
-def rebuild(results: Path) -> Rebuilt:
+def rebuild(results: Path, say: Say = _silent) -> Rebuilt:
     """Make the index of the runs' folders, whatever is there, and put it in the old one's place.
 
     Runs that end meanwhile are not lost. Raises FileNotFoundError where there are no runs, ValueError where
@@ -112,32 +121,32 @@ def rebuild(results: Path) -> Rebuilt:
     path, done, seen = results / FILE, Rebuilt(), set[Path]()
     if not _folders(results):
         raise FileNotFoundError(f"{results}: no run here to make a history of; its runs are in {results / 'runs'}")
-    beside = _beside(path)
+    beside = temporary(path)
     try:
-        with _told(beside, results):
+        remove_temporary(path)
+        with _told(path, results):
             _create(beside)
-        with _opened(beside, results) as connection:
-            _insert(connection, _entries(results, seen, done))
-        with _locked(results, fcntl.LOCK_EX):
             with _opened(beside, results) as connection:
                 _insert(connection, _entries(results, seen, done))
-            _retire(path)
-            beside.replace(path)
+            with _locked(results, fcntl.LOCK_EX, say):
+                with _opened(beside, results) as connection:
+                    _insert(connection, _entries(results, seen, done))
+                _retire(path)
+                beside.replace(path)
     finally:
-        for leftover in (beside, *_companions(beside)):
-            leftover.unlink(missing_ok=True)
+        remove_temporary(path)
     return done
 
 
 @contextmanager
-def reading(results: Path) -> Iterator[Reader]:
+def reading(results: Path, say: Say = _silent) -> Iterator[Reader]:
     """The index as it is now. Raises FileNotFoundError where there is none, ValueError where it is damaged."""
     path = results / FILE
     for mine in (path, *_companions(path)):
         files.refuse_outside(mine, results)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no history yet; {_how(results)} makes it of the runs that are there")
-    with _locked(results, fcntl.LOCK_SH), _opened(path, results) as connection:
+    with _locked(results, fcntl.LOCK_SH, say), _told(path, results), _opened(path, results) as connection:
         connection.execute("BEGIN")
         yield Reader(connection, results)
 
@@ -251,8 +260,8 @@ def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
                 seen.add(folder)
                 continue
             entry = entry_of(records)
-        except (OSError, ValueError) as error:
-            text = str(error)
+        except Exception as error:  # whatever is wrong with one run must not take the others
+            text = str(error) if isinstance(error, OSError | ValueError) else unexpected.in_one_line(error)
             done.unreadable.append(text if str(folder) in text else f"{folder / journal.FILE}: {text}")
         else:
             done.runs += 1
@@ -296,7 +305,7 @@ def _retire(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path, results: Path) -> Iterator[sqlite3.Connection]:
-    with _told(path, results), closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
         # Not waiting for the disk halves the time. A power cut may cost the index, and nothing that it is made of.
         connection.execute("PRAGMA synchronous = OFF")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -319,19 +328,44 @@ def _told(path: Path, results: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in DAMAGED:
             raise ValueError(f"{path}: damaged ({error}); {_how(results)} makes it anew") from error
+        if code in IN_USE:
+            raise ValueError(f"{path}: {_in_use()}") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise ValueError(f"{path}: {error}; make room there, then {_how(results)} has every run in it") from error
         raise ValueError(f"{path}: {error}") from error
 
 
 @contextmanager
-def _locked(results: Path, kind: int) -> Iterator[None]:
-    files.refuse_outside(results / LOCK, results)
-    with (results / LOCK).open("a") as file:
-        fcntl.flock(file, kind)
+def _locked(results: Path, kind: int, say: Say) -> Iterator[None]:
+    """Raises ValueError where another program keeps the lock for too long."""
+    path = results / LOCK
+    files.refuse_outside(path, results)
+    with path.open("a") as file:
+        begin = None
+        while not _take(file.fileno(), kind):
+            if begin is None:
+                begin = time.monotonic()
+                say(f"{path}: another process{lock.owner(path)} has it; waiting for at most {BUSY_SECONDS:g} s")
+            elif time.monotonic() - begin > BUSY_SECONDS:
+                raise ValueError(f"{path}: {_in_use()}")
+            time.sleep(POLL_SECONDS)
         yield
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
+def _take(descriptor: int, kind: int) -> bool:
+    """Whether the lock is this process's now. Where the file system has no locks, it is."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    return True
+
+
+def _in_use() -> str:
+    return f"another process has used it for {BUSY_SECONDS:g} s; try again when that one has ended"
 
 
 def _companions(path: Path) -> list[Path]:

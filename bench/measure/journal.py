@@ -43,8 +43,17 @@ class Journal:
         self._lines = _whole_lines(path)
 
     def append(self, record: Record) -> None:
+        """Raises OSError that names the file where it cannot be written; it then has no part of the record."""
+        line = encode(record, self._lines + 1)
+        begin = os.fstat(self._file.fileno()).st_size
+        written = 0
+        try:
+            while written < len(line):  # the system may write less than it is given
+                written += self._file.write(line[written:])
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), begin)  # else the next record would be of the same line
+            raise OSError(error.errno, error.strerror, self._file.name) from error
         self._lines += 1
-        self._file.write(encode(record, self._lines))
 
     def __enter__(self) -> Journal:
         return self

@@ -41,6 +41,8 @@ class RunStarted:
     """What the machine's last calibration had found when the run began."""
     surroundings: dict[str, str] = field(default_factory=dict)
     """What the times depend on and could have changed when the run goes on, by what it is."""
+    calibration_damaged: str = ""
+    """Why the machine's last calibration could not be read; empty where it could, or where there was none."""
 
 
 @dataclass(frozen=True)

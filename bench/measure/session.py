@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.plan import reading
 from bench.plan.cells import Contender
@@ -23,6 +24,7 @@ from .progress import Progress
 from .records import Failed, Record, RunEnded, RunResumed, RunStarted
 from .run import Open, Run
 from .state import State
+from .worker.one_line import one_line
 
 WRITTEN = ("timings.csv", "samples.csv.gz", "report.md")
 """The files of a run that has ended."""
@@ -36,8 +38,9 @@ def new_run(results: Path, grid: str) -> Path:
         try:
             folder.mkdir(parents=True)
             return folder
-        except FileExistsError:
-            continue
+        except FileExistsError as error:
+            if error.filename != str(folder):  # a folder above it is a file, or a link to nothing
+                raise
     raise FileExistsError(f"{results} has a thousand runs of this second")
 
 
@@ -66,8 +69,8 @@ def measure(
         if resumed:
             records.append(RunResumed(started, options, around, changed_since(records, around)))
         else:
-            known = calibrations.stored(folder.parent.parent, facts)
-            records.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known, around))
+            known, damaged = _calibration(folder.parent.parent, facts)
+            records.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known, around, damaged))
         book.append(records[-1])
         state = State.of(records)
         begun = time.perf_counter()
@@ -93,6 +96,14 @@ def _stopping(notify: Callable[[Progress], None]) -> Callable[[Progress], None]:
         notify(progress)
 
     return checked
+
+
+def _calibration(results: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
+    """What the machine's calibration found, and why it cannot be read."""
+    try:
+        return calibrations.stored(results, dict(facts)), ""
+    except ValueError as error:
+        return None, one_line(str(error))
 
 
 def _names(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,6 +11,14 @@ from . import logs
 
 LEAST_BYTES = 1 << 20
 """That have to be free: the files of a small run take about as many."""
+
+
+def worded(error: OSError) -> str:
+    """Which file could not be read or written, why not, and where it is known, what to do."""
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why += "; make room there and try again"
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def complaint(folder: Path) -> str:
@@ -27,6 +36,13 @@ def complaint(folder: Path) -> str:
             return ""
     except OSError as error:
         return f"cannot write to {logs.path_from_here(folder)}: {error.strerror}"
+
+
+def check_results(results: Path, below: str = "runs") -> None:
+    """Raises ValueError where nothing could be kept in a results folder or the one below it."""
+    for folder in (results, results / below):
+        if why := complaint(folder):
+            raise ValueError(f"--results: {why}; name a folder that can be written with --results DIR")
 
 
 def complaint_about_file(file: Path) -> str:

@@ -6,9 +6,8 @@ import csv
 import gzip
 import io
 import json
-import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ import pandas as pd
 from bench.analyse import csvfiles, formulas, runs, tables
 from bench.measure import journal
 from bench.measure.records import Record
+from bench.measure.replacing import replaced
 
 from .markdown import report
 
@@ -38,10 +38,12 @@ def write(folder: Path, results: Path | None = None, records: Sequence[Record] |
         "report.md": report(records).encode(errors=ESCAPED),
     }
     for name, content in contents.items():
-        _replace(folder / name, lambda path, content=content: path.write_bytes(content))  # type: ignore[misc]
+        with replaced(folder / name) as beside:
+            beside.write_bytes(content)
     for name in COPIED if results else ():
         assert results
-        _replace(results / name, lambda path, name=name: shutil.copyfile(folder / name, path))  # type: ignore[misc]
+        with replaced(results / name) as beside:
+            shutil.copyfile(folder / name, beside)
     return [folder / name for name in contents]
 
 
@@ -68,14 +70,3 @@ def _gzip(text: str) -> bytes:
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as packed:
         packed.write(text.encode(errors=ESCAPED))
     return buffer.getvalue()
-
-
-def _replace(path: Path, put: Callable[[Path], object]) -> None:
-    """Never half-written: made beside, then moved into place."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.unlink(missing_ok=True)  # a link that lies there would else be written through
-    try:
-        put(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

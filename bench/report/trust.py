@@ -27,7 +27,7 @@ def _resolution(records: Sequence[Record]) -> list[str]:
     head = tables.started(records)
     plan = plan_of(head)
     if not head.calibration:
-        return [UNCALIBRATED]
+        return [f"{head.calibration_damaged}; {UNCALIBRATED}" if head.calibration_damaged else UNCALIBRATED]
     cells = _judged(records, plan)
     return [_resolved(head.calibration, plan, threads, cells) for threads in resolution.limits(plan)]
 

@@ -35,11 +35,12 @@ def run(asked: argparse.Namespace) -> Exit:
     from bench.analyse import gate
     from bench.glue import against, options
     from bench.glue.progress import occasionally
-    from bench.measure import busy, session
+    from bench.measure import busy, replacing, session, writable
     from bench.plan.sides import doubled
     from bench.report import compare, files
 
     failing_on = gate.fail_on("--fail-on", asked.fail_on)
+    writable.check_results(Path(asked.results))
     given = {**vars(asked), "relubench_min_effect": asked.min_effect, "resume": None, "against": None}
 
     def option(name: str) -> Any:
@@ -64,6 +65,6 @@ def run(asked: argparse.Namespace) -> Exit:
     told = against.compared(folder, failing_on)
     against.write(told, folder)
     if asked.markdown:
-        asked.markdown.write_text(compare.markdown(told), encoding="utf-8")
+        replacing.write_text(asked.markdown, compare.markdown(told))
     output.say("", compare.text(told), "", f"more in {folder}")
     return Exit(compare.data(told), told.outcome.exit_code)

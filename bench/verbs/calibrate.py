@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> Any:
     from bench.analyse import calibration, set_aside
     from bench.glue.progress import occasionally
-    from bench.measure import busy, calibrate, calibrations, journal, machine
+    from bench.measure import busy, calibrate, calibrations, journal, machine, writable
     from bench.plan import grid
     from bench.report import calibration as shown
     from bench.report import set_aside as trial_shown
@@ -37,6 +37,7 @@ def run(asked: argparse.Namespace) -> Any:
     path = [str(Path.cwd())]
     threads = calibrate.limits(wanted.threads, machine.usable_processors())
     plan = calibrate.plan_of(calibrate.known(asked.implementation, path), threads, time.time_ns() % 2**32)
+    writable.check_results(asked.results, calibrations.FOLDER)
     folder = calibrations.new_folder(asked.results)
     output.say(
         f"Timing {asked.implementation} against itself for {asked.time_budget}; leave the machine alone meanwhile."

@@ -38,6 +38,7 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> Exit:
     from bench.analyse import comparability, compare, gate, sides
+    from bench.measure import replacing
     from bench.plan import effects
     from bench.report import compare as shown
 
@@ -71,7 +72,7 @@ def run(asked: argparse.Namespace) -> Exit:
     )
     output.say(shown.text(told))
     if asked.markdown:
-        asked.markdown.write_text(shown.markdown(told), encoding="utf-8")
+        replacing.write_text(asked.markdown, shown.markdown(told))
     return Exit(shown.data(told), told.outcome.exit_code)
 
 

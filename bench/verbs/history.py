@@ -30,14 +30,14 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report import history as shown
 
     if asked.action == "rebuild":
-        done = store.rebuild(asked.results)
+        done = store.rebuild(asked.results, output.say)
         output.say(shown.rebuilt(done.runs, done.cut_off, done.two_sides, done.unreadable))
         return asdict(done)
     try:
         begin = since(asked.since) if asked.since else None
     except ValueError as error:
         raise ValueError(f"--since: {error}") from error
-    with store.reading(asked.results) as kept:
+    with store.reading(asked.results, output.say) as kept:
         told = look(kept, asked.cell, begin)
     if not told.trends:
         raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from bench.measure import writable
 from bench.measure.worker.one_line import visible
 from bench.report.characters import ERRORS
 
@@ -49,6 +50,4 @@ def worded(error: Exception) -> str:
     """An error as a user reads it: which file, and why not."""
     if isinstance(error, BrokenPipeError):
         return BROKEN
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
+    return writable.worded(error) if isinstance(error, OSError) else str(error)

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -17,7 +18,17 @@ FACTS = {
 
 
 def found(resolution):
-    return {"resolution": resolution, "settings": []}
+    return {
+        "started": "2026-01-01T00:00:00+00:00",
+        "resolution": resolution,
+        "settings": [
+            {
+                "threads": 1,
+                "designs": [{"passes": 5, "rounds": 5, "resolution": resolution}],
+                "auto": [{"slowdown": 0.03, "detected": 1.0}],
+            }
+        ],
+    }
 
 
 def test_what_a_calibration_found_is_kept_for_its_machine(tmp_path):
@@ -56,9 +67,47 @@ def test_what_does_not_change_what_the_machine_can_tell_is_not_in_its_fingerprin
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "3", '"words"', "[[1]]", "{}", '{"resolution": 0.03}', '{"settings": 1}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '"words"',
+        "[[1]]",
+        pytest.param("[" * 100_000, id="deep"),
+        "{}",
+        '{"resolution": 0.03}',
+        '{"settings": 1}',
+    ],
 )
-def test_a_file_that_is_no_calibration_is_as_good_as_none(tmp_path, text):
+def test_a_file_that_is_no_calibration_is_refused_by_name(tmp_path, text):
     calibrations.new_folder(tmp_path)
-    calibrations.store(tmp_path, FACTS, {}).write_text(text)
-    assert not calibrations.stored(tmp_path, FACTS)
+    file = calibrations.store(tmp_path, FACTS, {})
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"^calibrations/{file.name} is no calibration: "):
+        calibrations.stored(tmp_path, FACTS)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True, -0.1, 1.5, float("nan"), float("inf"), 10**400, [0.5]])
+@pytest.mark.parametrize("where", [("auto", "detected"), ("auto", "slowdown")])
+def test_a_calibration_with_a_value_that_cannot_be_is_refused(tmp_path, where, value):
+    calibrations.new_folder(tmp_path)
+    damaged = found(0.03)
+    damaged["settings"][0][where[0]][0][where[1]] = value
+    calibrations.store(tmp_path, FACTS, damaged)
+    with pytest.raises(ValueError, match=rf"is no calibration: settings\.0\.{where[0]}\.0\.{where[1]}: "):
+        calibrations.stored(tmp_path, FACTS)
+
+
+def test_a_calibration_that_is_a_folder_or_a_fifo_is_refused(tmp_path):
+    calibrations.new_folder(tmp_path)
+    file = calibrations.store(tmp_path, FACTS, found(0.03))
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ValueError, match="Is a directory"):
+        calibrations.stored(tmp_path, FACTS)
+    file.rmdir()
+    os.mkfifo(file)
+    with pytest.raises(ValueError, match="not a regular file"):
+        calibrations.stored(tmp_path, FACTS)

@@ -17,6 +17,7 @@ from bench.measure.records import Block, Failed, PassChosen, RunEnded, RunResume
 from bench.plan.cells import PHASES, Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
 from bench.plan.sides import BASE, HEAD, doubled
+from bench.report.terminal import page
 from tests.bench.fakes import FakeClock, InProcess, Office, Slow, places, plan_of, records_of
 
 FACTS = {"host": "here", "cpu": "a processor", "source": "v1"}
@@ -312,10 +313,32 @@ def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_e
 def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     (tmp_path / calibrations.FOLDER).mkdir()
-    calibrations.store(tmp_path, FACTS, {"resolution": 0.03, "settings": []})
+    calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": []})
     session.measure(plan_of(), tmp_path / "runs" / "two", open_worker=Office().open)
     found = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
-    assert found == {"one": None, "two": {"resolution": 0.03, "settings": []}}
+    assert found == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
+
+
+def test_a_damaged_calibration_is_not_copied_into_the_journal_but_named_by_the_report(tmp_path):
+    (tmp_path / calibrations.FOLDER).mkdir()
+    file = calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": [{"threads": 1}]})
+    session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
+    records = journal.read(tmp_path / "runs" / "one")
+    assert records[0].calibration is None
+    said = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
+    assert records[0].calibration_damaged.startswith(said)
+    assert said in page(records)
+
+
+@pytest.mark.parametrize("name", ["results", "results/runs"])
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_run_gets_no_folder_where_a_file_or_a_link_to_nothing_is_in_the_way(tmp_path, name, is_link):
+    way = tmp_path / name
+    way.parent.mkdir(exist_ok=True)
+    way.symlink_to(tmp_path / "nowhere") if is_link else way.write_text("")
+    with pytest.raises(OSError, match=str(way)) as raised:
+        session.new_run(tmp_path / "results", "smoke")
+    assert "thousand" not in str(raised.value)
 
 
 def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):

@@ -1,0 +1,55 @@
+"""Files that are never half-written: made beside the old one, then moved into its place."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+_PROCESS = re.compile(r"\.([0-9]+)(-[a-z]+)?$")
+"""The end of a temporary file's name; what follows the process is SQLite's."""
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which takes `path`'s place at the end. Where anything fails, the old file stays as it
+    is and nothing is left beside it. Raises OSError that names `path`."""
+    beside = temporary(path)
+    try:
+        remove_temporary(path)  # a link that lies there would else be written through
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file that a user has named, which may also be a device, a pipe, a link, or lie in a folder in which no
+    other file can be made: those are written to as they are."""
+    is_usual = file.is_file() and not file.is_symlink() and os.access(file.parent, os.W_OK)
+    if os.path.lexists(file) and not is_usual:
+        file.write_text(text, encoding="utf-8")
+        return
+    with replaced(file) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def temporary(path: Path) -> Path:
+    """Where this process makes the file that is to take another's place."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove what this process, or one that was killed, has made to take a file's place."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        process = _PROCESS.search(old.name)
+        if process and (int(process[1]) == os.getpid() or not psutil.pid_exists(int(process[1]))):
+            old.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Files that are never half-written."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.measure import replacing
+
+
+def ended_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_old_file_stays_where_the_new_one_cannot_be_written_and_nothing_is_left(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("old")
+
+    def write_half():
+        with replacing.replaced(file) as beside:
+            beside.write_text("half")
+            raise OSError(28, "No space left on device", str(beside))
+
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        write_half()
+    assert raised.value.filename == str(file)
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_path):
+    file = tmp_path / "history.sqlite"
+    gone = ended_process()
+    left = [tmp_path / f".history.sqlite.{gone}{suffix}" for suffix in ("", "-wal", "-shm")]
+    kept = [tmp_path / name for name in (f".history.sqlite.{os.getppid()}", ".history.sqlite.old", f".other.{gone}")]
+    for path in (*left, *kept):
+        path.write_text("")
+    with replacing.replaced(file) as beside:
+        beside.write_text("new")
+    assert sorted(tmp_path.iterdir()) == sorted([file, *kept])
+
+
+def test_a_link_that_lies_where_a_file_is_made_is_not_written_through(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("of someone else")
+    file = tmp_path / "table.csv"
+    replacing.temporary(file).symlink_to(other)
+    with replacing.replaced(file) as beside:
+        beside.write_text("new")
+    assert other.read_text() == "of someone else"
+    assert file.read_text() == "new"
+    assert not file.is_symlink()
+
+
+def test_a_named_file_that_is_a_link_or_a_device_is_written_to_as_it_is(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+    replacing.write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    with pytest.raises(OSError, match="No space left on device"):
+        replacing.write_text(replacing.Path("/dev/full"), "new")
+    assert replacing.Path("/dev/full").is_char_device()
+
+
+def test_a_named_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
+    file = tmp_path / "out.json"
+    replacing.write_text(file, "old")
+
+    def full(path, text, encoding):
+        path.touch()
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(replacing.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        replacing.write_text(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
