@@ -4,12 +4,27 @@ write anything."""
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from .worker.one_line import one_line
+from pydantic import ConfigDict
 
-FAILURES = ("wrong", "unavailable", "unsupported", "out_of_memory", "crashed")
+from . import checked
+from .worker.one_line import all_visible, one_line
+
 SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The answer to a request that failed."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
+
+    status: Literal["wrong", "unavailable", "unsupported", "out_of_memory", "crashed"]
+    reason: str
+    error: float | None = None
+    tolerance: float | None = None
 
 
 class NoAnswer(Exception):
@@ -17,34 +32,25 @@ class NoAnswer(Exception):
 
 
 def answer_in(line: bytes, number: int) -> dict[str, Any]:
-    """The answer to the request of that number, `{"ok": {…}}` or `{"failed": {"status": …, "reason": …}}`.
-    Raises NoAnswer."""
+    """The answer to the request of that number, `{"ok": {…}}` or `{"failed": Failure}`. Raises NoAnswer."""
     try:
         reply = json.loads(line)
         identity = reply.pop("id")
         ((outcome, answer),) = reply.items()
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise NoAnswer(f"it wrote {shown(line)} where an answer was due") from error
-    if identity != number or isinstance(identity, bool):
-        raise NoAnswer(f"it answered request {shown_value(identity)} when it was asked request {number}")
-    if not isinstance(answer, dict) or outcome not in ("ok", "failed"):
+    if type(identity) is int and identity != number:
+        raise NoAnswer(f"it answered request {identity} when it was asked request {number}")
+    if type(identity) is not int or not isinstance(answer, dict) or outcome not in ("ok", "failed"):
         raise NoAnswer(f"it answered {shown(line)}")
-    if outcome == "failed" and not _is_failure(**answer):
-        raise NoAnswer(f"it answered {shown(line)}")
-    return {outcome: answer}
+    if outcome == "ok":
+        return {outcome: answer}
+    try:
+        return {outcome: checked.record(Failure, all_visible(answer))}
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer(f"it answered {shown(line)}") from error
 
 
 def shown(data: bytes) -> str:
     """The beginning of what was written, as it can be shown."""
     return repr(one_line(data[: 4 * SHOWN_CHARACTERS].decode("utf-8", "backslashreplace"), SHOWN_CHARACTERS))
-
-
-def shown_value(value: Any) -> str:
-    return one_line(repr(value), SHOWN_CHARACTERS)
-
-
-def _is_failure(status: Any = None, reason: Any = None, error: Any = None, tolerance: Any = None, **more: Any) -> bool:
-    figures = all(
-        one is None or (isinstance(one, (int, float)) and not isinstance(one, bool)) for one in (error, tolerance)
-    )
-    return status in FAILURES and isinstance(reason, str) and figures and not more

@@ -87,9 +87,9 @@ class ProcessWorker:
         self.timeout, self.log = setting.timeout, setting.log
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
-        self._mark = processes.new_mark()
         with ExitStack() as opened:
             try:
+                self._mark = processes.new_mark()
                 self._start(setting, opened)
             except (OSError, ValueError) as error:  # ValueError: a path with a null character
                 reason = f"its process cannot be started by {setting.interpreter}: {error}"
@@ -124,7 +124,7 @@ class ProcessWorker:
         variables = environment.of_worker(git.without_repository(os.environ), setting.threads)
         setting.log.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(setting.log)
-        with setting.log.open("ab") as log:
+        with logs.opened(setting.log) as log:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [setting.interpreter, "-c", code, json.dumps(config)],
@@ -142,6 +142,8 @@ class ProcessWorker:
         os.close(their_replies)
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        if self._process.poll() is not None:  # what it has forked may go on to answer
+            raise self._died()
         deadline = time.monotonic() + self.timeout
         self._requests += 1
         line = json.dumps({"id": self._requests, "verb": verb, **request}).encode() + b"\n"
@@ -165,8 +167,8 @@ class ProcessWorker:
         finally:
             logs.bound(self.log)
         if failed := answer.get("failed"):
-            alive = failed["status"] in ("wrong", "unavailable", "unsupported")
-            raise WorkerFailed(failed.pop("status"), failed.pop("reason"), alive, **failed)
+            alive = failed.status in ("wrong", "unavailable", "unsupported")
+            raise WorkerFailed(failed.status, failed.reason, alive, failed.error, failed.tolerance)
         return dict(answer["ok"])
 
     def suspend(self) -> None:

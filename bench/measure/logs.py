@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from .worker.one_line import one_line
 
@@ -17,9 +18,18 @@ LONGEST_NAME = 200
 """Bytes of a file's name; file systems have 255."""
 
 
+def opened(log: Path) -> BinaryIO:
+    """To append to. Raises OSError, also where something else than a file has its name: a pipe would never open."""
+    if log.exists() and not log.is_file():
+        raise FileExistsError(f"{log} is not a file")
+    return log.open("ab")
+
+
 def last_line(log: Path, start: int = 0) -> str:
     """The last line that is not blank, from a position on: what was there before is of an earlier process.
     Empty where there is none, or where the log cannot be read."""
+    if not log.is_file():
+        return ""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

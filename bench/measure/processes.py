@@ -9,7 +9,8 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from functools import cache
 from itertools import count
@@ -21,10 +22,13 @@ MARK = "RELUBENCH_WORKER"
 """The variable by which a worker's processes are known: those that left its group and its session have it too."""
 GRACE_SECONDS = 5.0
 """That a process may take to end by itself, and then once it was killed."""
+POLL_SECONDS = 0.1
 ROOT = Path(__file__).parent.parent.parent
 _numbers = count(1)
-_own: set[int] = set()
-"""Children of this process that are not orphans of a worker's."""
+_own: dict[int, float] = {}
+"""Children of this process that are not orphans of a worker's, and when each was created."""
+_watchdog: int | None = None
+"""The pipe to the process that ends the workers should this one be killed."""
 
 
 def new_mark() -> str:
@@ -35,15 +39,18 @@ def new_mark() -> str:
 @cache
 def _run_mark() -> str:
     mark = secrets.token_hex(8)
-    _own.update(child.pid for child in psutil.Process().children())
+    _own.update((child.pid, 0.0) for child in _descendants(os.getpid(), recursive=False))
     _adopt_orphans()
-    _start_watchdog(mark)
+    _start_watchdog(mark)  # the last thing here that can fail: if it does, it is tried again
     return mark
 
 
 def started(process: subprocess.Popen[bytes]) -> None:
     """Know a process as one that was started here, rather than left behind by another."""
-    _own.add(process.pid)
+    _own[process.pid] = 0.0
+    with suppress(psutil.Error, OSError):
+        _own[process.pid] = psutil.Process(process.pid).create_time()
+    _tell_watchdog(process.pid)
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -62,8 +69,15 @@ def end(process: subprocess.Popen[bytes], mark: str, grace: float = 0.0) -> None
     signal_group(process, signal.SIGKILL)
     with suppress(subprocess.TimeoutExpired):  # by then nothing more can be done: it waits within the kernel
         process.wait(GRACE_SECONDS)
-    _own.discard(process.pid)
-    kill([*started_by_it, *marked(mark), *_left_behind()])
+    since = _own.pop(process.pid, time.time())
+    kill(started_by_it)
+    until = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < until:  # what forks again and again is not seen whole at once
+        left = [*of_workers(mark, {process.pid}), *_left_behind(since)]
+        if not left:
+            break
+        kill(left)
+    _tell_watchdog(-process.pid)
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
@@ -73,30 +87,41 @@ def kill(processes: Iterable[psutil.Process]) -> None:
         with suppress(psutil.Error):
             one.kill()
             killed.append(one)
-    psutil.wait_procs(killed, timeout=GRACE_SECONDS)
+    until = time.monotonic() + GRACE_SECONDS
+    while killed and time.monotonic() < until:
+        # Asked for again, since what was another's child may have become this process's own.
+        with suppress(OSError):
+            _, killed = psutil.wait_procs(killed, timeout=POLL_SECONDS)
 
 
-def marked(mark: str, everywhere: bool = sys.platform != "linux") -> list[psutil.Process]:
-    """The processes that have a mark that begins like this: of this process's descendants, which orphans belong to on
-    Linux, or of all that can be looked at."""
+def of_workers(mark: str, sessions: Container[int], everywhere: bool = sys.platform != "linux") -> list[psutil.Process]:
+    """The processes that have a mark that begins like this, or are in one of these sessions: of this process's
+    descendants, which orphans belong to on Linux, or of all that can be looked at."""
     processes = psutil.process_iter() if everywhere else _descendants(os.getpid())
-    return [one for one in processes if _mark_of(one).startswith(mark)]
+    return [one for one in processes if _session_of(one.pid) in sessions or _mark_of(one).startswith(mark)]
 
 
-def _left_behind() -> list[psutil.Process]:
+def _left_behind(since: float) -> list[psutil.Process]:
     """What has come to this process as an orphan, in a session of its own, with all that it has started in turn: a
-    daemon, which may have another environment than the worker that it came from."""
+    daemon, which may have another environment than the worker that it came from, and is not older."""
     if sys.platform != "linux":
         return []
-    orphans = [one for one in psutil.Process().children() if one.pid not in _own and _is_in_another_session(one.pid)]
+    orphans = [
+        one
+        for one in _descendants(os.getpid(), recursive=False)
+        if one.pid not in _own
+        and one.create_time() >= since
+        and _session_of(one.pid) not in (None, os.getsid(0))
+        and not _mark_of(one)
+    ]
     return [*orphans, *(descendant for one in orphans for descendant in _descendants(one.pid))]
 
 
-def _is_in_another_session(pid: int) -> bool:
+def _session_of(pid: int) -> int | None:
     try:
-        return os.getsid(pid) != os.getsid(0)
-    except ProcessLookupError:
-        return False
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _mark_of(process: psutil.Process) -> str:
@@ -106,10 +131,10 @@ def _mark_of(process: psutil.Process) -> str:
         return ""
 
 
-def _descendants(pid: int) -> list[psutil.Process]:
+def _descendants(pid: int, recursive: bool = True) -> list[psutil.Process]:
     try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
+        return psutil.Process(pid).children(recursive=recursive)
+    except (psutil.Error, OSError):  # OSError: too many open files
         return []
 
 
@@ -122,7 +147,9 @@ def _adopt_orphans() -> None:
 
 def _start_watchdog(mark: str) -> None:
     """A process that waits for the end of this one, however it ends, and then ends what has the mark: a stopped worker
-    would stay stopped for ever where the kernel does not end it with its parent, and its children would go on."""
+    would stay stopped for ever where the kernel does not end it with its parent, and its children would go on. Raises
+    OSError."""
+    global _watchdog
     theirs, ours = os.pipe()
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
@@ -137,13 +164,22 @@ def _start_watchdog(mark: str) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    except OSError:  # the workers themselves will say why none can be started
+    except OSError:
         os.close(ours)
-        return
+        raise
     finally:
         os.close(theirs)
     started(watchdog)
+    os.set_blocking(ours, False)
+    _watchdog = ours
     atexit.register(_end_watchdog, watchdog, ours, os.getpid())
+
+
+def _tell_watchdog(session: int) -> None:
+    """That a worker was started in a session, or by its negative that it is over: not all that is in it has a mark."""
+    if _watchdog is not None:
+        with suppress(OSError):  # it may have been killed
+            os.write(_watchdog, b"%d\n" % session)
 
 
 def _end_watchdog(watchdog: subprocess.Popen[bytes], pipe: int, owner: int) -> None:

@@ -277,7 +277,10 @@ class Run:
             wall = self.now() - started
             self.tally.did("enter" if inner else "first enter", wall)
             own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
-            self.record(_answered(Entered, answer, **own))
+            entered = _answered(Entered, answer, **own)
+            if inner and (entered.inner, entered.samples) != (inner, samples):
+                raise _misfit(f"it chose {entered.inner} iterations and {entered.samples} samples of its own")
+            self.record(entered)
 
     def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
         live = self.live.get(cell.contender)
@@ -287,11 +290,14 @@ class Run:
         started = self.now()
         with self._failing([cell], cell.contender, passage, started), self._awake(live):
             answer = live.worker.ask("block")
-            inner, _ = self.state.calibrated[without_variant(cell.key)]
+            inner, samples = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)
             own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
-            self.record(_answered(Block, answer, round=turn, position=position, inner=inner, **own))
+            block = _answered(Block, answer, round=turn, position=position, inner=inner, **own)
+            if len(block.seconds) != samples:
+                raise _misfit(f"it took {len(block.seconds)} samples where {samples} were due")
+            self.record(block)
             self.in_a_row[cell.contender] = 0
 
     def _leave(self, cell: Cell, passage: int) -> None:
@@ -413,7 +419,13 @@ def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
     try:
         return checked.record(kind, all_visible(answer) | own)
     except ValueError as error:
-        raise WorkerFailed("crashed", f"the worker process answered what does not fit: {error}", alive=False) from error
+        raise _misfit(str(error)) from error
+    except RecursionError as error:
+        raise _misfit("it is nested too deep") from error
+
+
+def _misfit(why: str) -> WorkerFailed:
+    return WorkerFailed("crashed", f"the worker process answered what does not fit: {why}", alive=False)
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
-from .processes import kill, marked
+from .processes import kill, of_workers
 
 SECONDS = 2.0
 """For which processes that are just being started are looked for."""
 
 
 def main(pipe: int, mark: str) -> None:
-    """Wait until no one can write to a pipe any more, and end the processes that have the mark."""
+    """Wait until no one can write to a pipe any more, and end the processes that have the mark, or are in one of the
+    sessions that were named in the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.read(pipe, 1)
+    sessions: set[int] = set()
+    with open(pipe) as lines:
+        for line in lines:
+            session = int(line)
+            if session > 0:
+                sessions.add(session)
+            else:
+                sessions.discard(-session)
     end = time.monotonic() + SECONDS
-    while (left := marked(mark, everywhere=True)) and time.monotonic() < end:
+    while (left := of_workers(mark, sessions, everywhere=True)) and time.monotonic() < end:
         kill(left)

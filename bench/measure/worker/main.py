@@ -52,8 +52,8 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
 
 def describe(error: Exception) -> dict[str, Any]:
     """A failure's status and reason, told from the exception."""
-    if hasattr(error, "status"):
-        return {"status": error.status, "reason": one_line(str(error)), **error.figures}  # type: ignore[attr-defined]
+    if hasattr(error, "status") and hasattr(error, "figures"):  # other people's exceptions may have a status as well
+        return {"status": error.status, "reason": one_line(str(error)), **error.figures}
     traceback.print_exception(error)
     sys.stderr.flush()
     message = f"{type(error).__name__}: {one_line(str(error), MESSAGE_CHARACTERS) or 'no message'}"
