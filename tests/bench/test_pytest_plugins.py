@@ -56,7 +56,9 @@ def test_distributing_benchmarks_over_processes_is_refused(folder, monkeypatch, 
     folder.makepyfile(distributing=OPTION_OF_XDIST)
     if given == "environment":
         monkeypatch.setenv("PYTEST_ADDOPTS", "--numprocesses 2")
-    result = run(folder, "-p", "distributing", *STEP, *(("--numprocesses", "2") if given == "option" else ()))
+    result = run(
+        folder, "-p", "no:xdist", "-p", "distributing", *STEP, *(("--numprocesses", "2") if given == "option" else ())
+    )
     is_refused(folder, result, "-n, --dist: * add -n 0")
 
 
@@ -67,9 +69,21 @@ def test_pytest_xdist_itself_is_refused(folder):
 
 def test_distributing_over_no_processes_or_a_collection_is_fine(folder):
     folder.makepyfile(distributing=OPTION_OF_XDIST)
-    run(folder, "-p", "distributing", *STEP, "--numprocesses", "0", implementations="numpy").assert_outcomes(passed=1)
+    run(
+        folder, "-p", "no:xdist", "-p", "distributing", *STEP, "--numprocesses", "0", implementations="numpy"
+    ).assert_outcomes(passed=1)
     collected = run(
-        folder, "-p", "distributing", *STEP, "--numprocesses", "2", "--collect-only", "-q", implementations="numpy"
+        folder,
+        "-p",
+        "no:xdist",
+        "-p",
+        "distributing",
+        *STEP,
+        "--numprocesses",
+        "2",
+        "--collect-only",
+        "-q",
+        implementations="numpy",
     )
     assert collected.ret == 0
 
