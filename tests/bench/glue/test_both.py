@@ -143,6 +143,6 @@ def test_a_grid_is_what_a_side_s_own_tree_has_by_that_name_in_which_cells_it_mea
 
 def test_every_key_of_a_grid_says_which_cells_there_are_or_how_to_measure_them():
     how = {"name", "passes", "rounds", "samples", "baseline", "steps", "timeout", "time_budget", "precision"}
-    how |= {"min_effect", "min_effect_of", "ceilings", "max_cells"}
+    how |= {"min_effect", "min_effect_of", "ceilings", "max_cells", "memory_limit", "max_failures"}
     assert set(both.MEANING) | how == set(Grid.__dataclass_fields__)
     assert not set(both.MEANING) & how

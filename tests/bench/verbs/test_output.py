@@ -74,7 +74,7 @@ def test_a_full_disk_ends_in_one_line(places, verb):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("wb") as full:
-        one_line(bench(verb, places, full), "No space left on device")
+        one_line(bench(verb, places, full), "No space left on device; make room there and try again")
 
 
 @pytest.mark.parametrize("verb", VERBS[::2])

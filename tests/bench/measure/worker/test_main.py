@@ -25,9 +25,11 @@ THREADS_HELD = 1.15
 def served(*requests, **config):
     """The replies to some requests, answered in this process."""
     replies = io.StringIO()
-    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    lines = "".join(json.dumps({"id": number} | request) + "\n" for number, request in enumerate(requests))
     assert main.serve({**CONFIG, **config}, io.StringIO(lines), replies) == 0
-    return [json.loads(line) for line in replies.getvalue().splitlines()]
+    told = [json.loads(line) for line in replies.getvalue().splitlines()]
+    assert [reply.pop("id") for reply in told] == [*range(len(requests))]
+    return told
 
 
 def test_every_request_has_one_line_in_reply():
