@@ -72,7 +72,7 @@ def end(process: subprocess.Popen[bytes], mark: str, grace: float = 0.0) -> None
     since = _own.pop(process.pid, time.time())
     kill(started_by_it)
     until = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < until:  # what forks again and again is not seen whole at once
+    while time.monotonic() < until:  # a daemon's children come here once it has been ended
         left = [*of_workers(mark, {process.pid}), *_left_behind(since)]
         if not left:
             break
@@ -102,19 +102,18 @@ def of_workers(mark: str, sessions: Container[int], everywhere: bool = sys.platf
 
 
 def _left_behind(since: float) -> list[psutil.Process]:
-    """What has come to this process as an orphan, in a session of its own, with all that it has started in turn: a
-    daemon, which may have another environment than the worker that it came from, and is not older."""
+    """What has come to this process as an orphan, in a session of its own: a daemon, which may have another environment
+    than the worker that it came from, and is not older. What it has started comes here when it has been ended."""
     if sys.platform != "linux":
         return []
-    orphans = [
+    return [
         one
         for one in _descendants(os.getpid(), recursive=False)
         if one.pid not in _own
-        and one.create_time() >= since
+        and one.create_time() > since
         and _session_of(one.pid) not in (None, os.getsid(0))
         and not _mark_of(one)
     ]
-    return [*orphans, *(descendant for one in orphans for descendant in _descendants(one.pid))]
 
 
 def _session_of(pid: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -162,6 +163,28 @@ class LeavesAChild(Net):
         os._exit(1)
 
 
+class Nests(Net):
+    """Shells in shells, in a session of their own."""
+
+    def forward(self):
+        subprocess.Popen(["sh", "-c", "sh -c 'sleep 600; true' & wait; true"], start_new_session=True)
+        super().forward()
+
+
+class IsSurvivedByItsChild(Net):
+    """Which goes on to answer."""
+
+    def forward(self):
+        super().forward()
+        if os.fork():
+            os._exit(0)
+
+
+class HasAStatus(Net):
+    def forward(self):
+        raise type("HTTPError", (Exception,), {"status": 404})("weights are gone")
+
+
 class LeavesADaemon(Net):
     """In a session of its own, with nothing of its environment left, and no child of it any more."""
 
@@ -273,6 +296,7 @@ def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
         ("Closes", "did not keep to its pipe: it closed it and went on"),
         ("RealTime", f"was ended by signal {signal.SIGRTMIN + 5}"),
         ("LeavesAChild", "exited with status 1"),
+        ("HasAStatus", "HTTPError: weights are gone"),
         ("Surrogate", r"ValueError: a name \udcff of no encoding"),
     ],
 )
@@ -297,7 +321,7 @@ def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
-@pytest.mark.parametrize("name", ["LeavesAChild", "LeavesADaemon", "Forks"])
+@pytest.mark.parametrize("name", ["LeavesAChild", "LeavesADaemon", "Forks", "Nests"])
 def test_what_a_contender_starts_ends_with_it(start, name):
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     worker = start(name)
@@ -305,7 +329,37 @@ def test_what_a_contender_starts_ends_with_it(start, name):
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)
     worker.close()
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    assert [child for child in left if child.name() == "sleep" or child.pid == worker._process.pid] == []
+    assert [child for child in left if child.pid not in processes._own] == []
+
+
+def test_a_child_does_not_answer_for_a_worker_that_has_died(start):
+    worker = start("IsSurvivedByItsChild")
+    with suppress(WorkerFailed):  # whether its end or its child's answer is seen first is chance
+        worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1, check=False)
+    worker._process.wait(60)
+    with pytest.raises(WorkerFailed, match="exited with status 0"):
+        worker.ask("enter", phase="forward", samples=2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
+@pytest.mark.parametrize("started_first", [True, False])
+def test_ending_a_worker_leaves_the_processes_of_others_alone(start, monkeypatch, started_first):
+    """Such as a server that a plugin has started, and what another worker has left."""
+
+    def another(**changes):
+        return subprocess.Popen(["sleep", "600"], start_new_session=True, **changes)
+
+    workers = [] if started_first else [start("Fine")]
+    others = [another()] if started_first else []
+    workers = workers or [start("Fine")]
+    others.append(another(env={processes.MARK: "of another worker"}))
+    try:
+        workers[0].close()
+        assert [other.poll() for other in others] == [None] * len(others)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_ending_one_worker_leaves_those_alone_whose_numbers_begin_like_its_own(start, monkeypatch):
@@ -339,6 +393,7 @@ def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
         ({"interpreter": "/dev/null"}, "cannot be started by /dev/null: [Errno 13]"),
         ({"interpreter": "a\0b"}, "cannot be started by"),
         ({"log": Path("/dev/null/log")}, "/dev/null"),
+        ({"log": Path("/dev/zero")}, "/dev/zero is not a file"),
     ],
 )
 def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(tmp_path, changed, said):
@@ -350,6 +405,34 @@ def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(t
     assert caught.value.status == "crashed"
     assert said in caught.value.reason
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize("more", range(0, 14))
+def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reason(tmp_path, more):
+    """In a process of its own, since its first worker is the one that has the most to open."""
+    code = f"""if True:
+        import os, resource, sys
+        from pathlib import Path
+        from bench.measure.client import ProcessWorker, Setting, WorkerFailed
+        from bench.plan.cells import Contender
+
+        used = len(os.listdir("/proc/self/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + {more}, 4096))
+        try:
+            worker = ProcessWorker(Setting(Contender("numpy", "cpu", "float32"), 1, 60, Path(sys.argv[1])))
+            try:
+                worker.ask("start")
+            finally:
+                worker.close()
+            print("answered")
+        except WorkerFailed as failure:
+            print(failure.status, failure.reason)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log")], cwd=client.ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "answered\n" or "Too many open files" in done.stdout
 
 
 def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):

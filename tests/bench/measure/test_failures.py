@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from bench.measure.records import Block, Failed
 from bench.measure.run import Run
 from bench.plan import work
 from bench.plan.cells import Shape
-from tests.bench.fakes import Office, measured, plan_of, records_of
+from tests.bench.fakes import MICRO, Office, Scripted, measured, plan_of, records_of
 
 LARGE = Shape(100, 2000, 3000)
 
@@ -168,3 +169,59 @@ def test_a_failure_is_in_the_journal_once_for_each_outcome(tmp_path):
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "backward", "step"])))
     statuses = [record.status for record in records_of(tmp_path, Failed)]
     assert statuses == ["crashed", "not_run"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "changed"),
+    [
+        ("start", {"backend": 3}),
+        ("start", {"import_seconds": None}),
+        ("start", {"details": {"more": json.loads("[" * 900 + "]" * 900)}}),
+        ("start", {"extra": 1}),
+        ("prepare", {"first_calls": None}),
+        ("prepare", {"first_calls": {}}),
+        ("prepare", {"first_calls": {"forward": "soon", "step": "soon"}}),
+        ("prepare", {"setup_seconds": -1.0}),
+        ("prepare", {"verify_seconds": True}),
+        ("enter", {"inner": 0}),
+        ("enter", {"inner": 1.5}),
+        ("enter", {"samples": 10**30}),
+        ("block", {"seconds": []}),
+        ("block", {"seconds": [MICRO] * 2}),
+        ("block", {"seconds": [MICRO] * 4}),
+        ("block", {"seconds": [MICRO, MICRO, float("nan")]}),
+        ("block", {"seconds": [MICRO, MICRO, 0.0]}),
+        ("block", {"seconds": [MICRO, MICRO, "\udcff"]}),
+        ("block", {"seconds": "abc"}),
+        ("block", {"cpu_per_wall": float("inf")}),
+        ("leave", {"host_bytes": -1}),
+        ("leave", {"host_bytes": 10**30}),
+        ("leave", {"\udcff": 1}),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_its_contender_s_crash_and_no_one_else_s(tmp_path, monkeypatch, verb, changed):
+    answer = getattr(Scripted, f"_{verb}")
+    monkeypatch.setattr(
+        Scripted,
+        f"_{verb}",
+        lambda self, **request: answer(self, **request) | (changed if str(self.contender).startswith("a") else {}),
+    )
+    measured(plan_of("ab"), tmp_path, Office())
+    for (name, _), (status, reason) in outcomes(tmp_path).items():
+        assert status == ("crashed" if name == "a" else "ok")
+        assert ("answered what does not fit" in reason) == (name == "a")
+        reason.encode()
+
+
+def test_iterations_that_were_not_asked_for_are_refused(tmp_path, monkeypatch):
+    """The second pass gives what the first one chose."""
+    answer = Scripted._enter
+    monkeypatch.setattr(
+        Scripted,
+        "_enter",
+        lambda self, **request: (
+            answer(self, **request) | ({"inner": 5} if request["inner"] and str(self.contender).startswith("a") else {})
+        ),
+    )
+    measured(plan_of("ab"), tmp_path, Office())
+    assert {name: status for (name, _), (status, _) in outcomes(tmp_path).items()} == {"a": "crashed", "b": "ok"}

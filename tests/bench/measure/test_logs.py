@@ -1,5 +1,7 @@
 """The last words of a process that died."""
 
+import os
+
 import pytest
 
 from bench.measure import logs
@@ -48,3 +50,27 @@ def test_a_path_below_the_working_folder_is_relative_and_another_is_absolute(tmp
     monkeypatch.chdir(tmp_path / "here")
     assert logs.path_from_here(tmp_path / "here" / "runs" / "a.log") == "runs/a.log"
     assert logs.path_from_here(tmp_path / "a.log") == str(tmp_path / "a.log")
+
+
+def test_a_pipe_in_place_of_a_log_is_neither_read_nor_opened(tmp_path):
+    """Which would wait for its other end for ever."""
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    assert logs.last_line(log) == ""
+    logs.bound(log)
+    with pytest.raises(OSError, match="is not a file"):
+        logs.opened(log)
+
+
+def test_a_log_that_is_too_long_keeps_both_ends_and_says_how_much_it_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "MOST_BYTES", 400)
+    log = tmp_path / "log"
+    log.write_bytes(b"first " + b"x" * 1000 + b" last")
+    logs.bound(log)
+    text = log.read_bytes()
+    assert len(text) < 400
+    assert text.startswith(b"first ")
+    assert text.endswith(b" last")
+    assert b"[811 bytes were left out here]" in text
+    logs.bound(log)
+    assert log.read_bytes() == text
