@@ -402,7 +402,10 @@ def last_block_of(plan, folder):
     return max(number for number, ask in enumerate(office.asked) if ask.verb == "block")
 
 
-def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_cut_off_again", [False, True])
+def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
+    tmp_path, monkeypatch, is_cut_off_again
+):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
     changed(monkeypatch)
@@ -411,6 +414,9 @@ def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
         is_wrong = ask.contender.implementation == "b" and ask.verb == "prepare" and ask.request["check"]
         return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if is_wrong else None
 
+    if is_cut_off_again:  # before anything is verified, and nothing has changed since then
+        with pytest.raises(KeyboardInterrupt):
+            session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=0).open)
     session.measure(plan, tmp_path, resumed=True, open_worker=Office(fault=fault).open)
     timings = tables.timings(journal.read(tmp_path))
     for _, row in timings.iterrows():
