@@ -3,6 +3,7 @@ the next of them."""
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from collections.abc import Iterator
@@ -82,4 +83,11 @@ def handled() -> Iterator[None]:
         yield
     finally:
         current.remove()
+        if current.name:  # Python cleans up for a while after this
+            atexit.register(_ignore)
         current = before
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -16,6 +16,9 @@ VARIABLE = "RELUBENCH_LOCK"
 """Names another file than the usual one for the machine's lock."""
 WHEN_BUSY = ("wait", "fail", "ignore")
 POLL_SECONDS = 0.5
+FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
+"""Not for the processes that are started meanwhile, and a FIFO is not waited for."""
+MODE = 0o644
 
 
 class Busy(ValueError):
@@ -43,7 +46,7 @@ def take(descriptor: int) -> bool:
 
 def is_taken(path: Path) -> bool:
     """Whether another open file has the lock of this one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | FLAGS)
     try:
         return not take(descriptor)
     finally:
@@ -51,13 +54,13 @@ def is_taken(path: Path) -> bool:
 
 
 def owner(path: Path) -> str:
-    """` (process 123)`, whose lock it is; empty where the system does not tell."""
+    """` (process 123 in /its/folder)`, whose lock it is; less of it, or nothing, where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
         inode = str(path.stat().st_ino)
         for line in Path("/proc/locks").read_text().splitlines():
             _, kind, _, _, process, file, *_ = line.split()
             if kind == "FLOCK" and file.rpartition(":")[2] == inode and process != str(os.getpid()):
-                return f" (process {process})"
+                return f" (process {process}{_folder(process)})"
     return ""
 
 
@@ -86,8 +89,18 @@ def of_machine(when_busy: str, say: Callable[[str], None] = lambda line: None) -
 def _open(path: Path) -> int | None:
     """Other users' runs open the same file, which may be theirs; a link there is not followed. None where there can be
     no such file."""
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    for more, mode in ((os.O_RDONLY, 0), (os.O_RDONLY | os.O_CREAT, 0o644)):
+    flags = os.O_RDONLY | os.O_NOFOLLOW | FLAGS
+    with suppress(OSError):
+        return os.open(path, flags)
+    with suppress(OSError):
+        descriptor = os.open(path, flags | os.O_CREAT, MODE)
         with suppress(OSError):
-            return os.open(path, flags | more, mode)
+            os.fchmod(descriptor, MODE)  # whatever the umask is, for all users are to share it
+        return descriptor
     return None
+
+
+def _folder(process: str) -> str:
+    with suppress(OSError):
+        return f" in {Path(f'/proc/{process}/cwd').readlink()}"
+    return ""

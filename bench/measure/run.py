@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -72,7 +73,8 @@ class Run:
             self.plan = self.tally.plan = plan
             self.tally.begin(passage)
             for group in self._shuffled(_groups(self.plan.cells), passage):
-                self._visit(group, passage, self._time, self._ceilings)
+                awaited = [cell for cell in group if self._rounds_left(cell, passage)]
+                self._visit(awaited, passage, self._time, partial(self._ceilings, group))
 
     @property
     def chosen(self) -> dict[int, PassChosen]:
@@ -89,19 +91,19 @@ class Run:
         return self.tally.cost(plan, passes)
 
     def verify(self) -> None:
-        """Each cell called once and verified, and nothing timed."""
+        """Each cell that is not verified yet is called once and verified, and nothing is timed."""
         for group in _groups(self.plan.cells):
-            self._visit(group, 1, lambda cells, passage: None)
+            unverified = {cell.key for cell in group} - self.state.verified - self.state.failed.keys()
+            self._visit([cell for cell in group if cell.key in unverified], 1, lambda cells, passage: None)
 
     def _visit(
         self,
-        group: list[Cell],
+        pending: list[Cell],
         passage: int,
         use: Callable[[list[Cell], int], None],
-        afterwards: Callable[[list[Cell], int], None] = lambda cells, passage: None,
+        afterwards: Callable[[int], None] = lambda passage: None,
     ) -> None:
         """A fresh process for each contender, and then shape by shape."""
-        pending = [cell for cell in group if self._rounds_left(cell, passage)]
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
         try:
             for contender in self._shuffled(contenders, passage, "start"):
@@ -112,7 +114,7 @@ class Run:
                 for contender in self._shuffled(contenders, passage, shape, "prepare"):
                     self._prepare(contender, shape, here, passage)
                 use(here, passage)
-            afterwards(group, passage)
+            afterwards(passage)
         finally:
             for contender in list(self.live):
                 self._close(contender)

@@ -66,6 +66,8 @@ def measure(
     around = sources.surroundings(_names(plan), path, facts)
     with journal.Journal(folder) as book:
         records = journal.read(folder) if resumed else []
+        if _is_complete(records):
+            return  # only its files are to be written
         if resumed:
             records.append(RunResumed(started, options, around, changed_since(records, around)))
         else:
@@ -81,6 +83,8 @@ def measure(
         schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive
         try:
             run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, _stopping(notify))
+            if any(isinstance(record, RunResumed) and record.changed for record in records):
+                run.verify()  # also what has all its blocks, and would be in the tables untried
             with interrupts.current.between_blocks():
                 run.measure(schedule)
                 complete = True
@@ -106,6 +110,11 @@ def _calibration(results: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any
         return None, one_line(str(error))
 
 
+def _is_complete(records: Sequence[Record]) -> bool:
+    """Whether the run got to its end."""
+    return any(isinstance(record, RunEnded) and record.complete for record in records)
+
+
 def _names(plan: Plan) -> list[str]:
     return list(dict.fromkeys(cell.contender.implementation for cell in plan.cells))
 
@@ -113,7 +122,7 @@ def _names(plan: Plan) -> list[str]:
 def changed_since(records: Sequence[Record], now: Mapping[str, str]) -> list[str]:
     """What is no longer as it was when a run was started, or last resumed, in words."""
     kept = [record.surroundings for record in records if isinstance(record, RunStarted | RunResumed)]
-    return sources.changes(kept[-1], now, records)
+    return sources.changes(kept[-1], now)
 
 
 def _by_budget(notify: Callable[[Progress], None], schedule: Adaptive) -> Callable[[Progress], None]:
@@ -153,9 +162,9 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     when another process measures it, or when what its times depend on has changed, unless `anyway`."""
     file = folder / journal.FILE
     try:
-        is_measured = lock.is_taken(file)
         for one in (file, folder / "logs", *folder.glob("logs/*")):
             reading.refuse_outside(one, folder)
+        is_measured = lock.is_taken(file)
         records = journal.read(folder)
     except OSError as error:
         raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error
@@ -164,14 +173,16 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     if is_measured:
         raise PlanError(f"--resume: {folder} is being measured by another process{lock.owner(file)}")
     written = all((folder / name).exists() for name in WRITTEN)
-    if written and any(isinstance(record, RunEnded) and record.complete for record in records):
+    if _is_complete(records) and written:
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
     plan = plan_of(records[0])
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
+    if anyway or _is_complete(records):
+        return plan
     now = sources.surroundings(_names(plan), path, machine.describe())
-    if not anyway and (changed := changed_since(records, now)):
+    if changed := changed_since(records, now):
         raise PlanError(
             f"--resume: since {folder.name} was measured, there changed: {'; '.join(changed)}. Start a new run, or "
             "go on by --resume-anyway, which verifies every cell again and says so in the tables"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,6 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
-from .records import Record, WorkerStarted
 from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,7 +22,11 @@ DIGITS = 16
 def surroundings(names: Iterable[str], path: Sequence[str], facts: Mapping[str, Any]) -> dict[str, str]:
     """By what a user would call it: the sources of the implementations and of what they import from `path` or from
     this project, the harness's own, the machine, and the variables that change speed."""
-    found = {f"the source of {name}": digest(files_of(name, path)) for name in dict.fromkeys(names)}
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        files, packages = parts_of(name, path)
+        found[f"the source of {name}"] = digest(files)
+        found |= {f"the version of {package}": metadata.version(package) for package in packages}
     harness = (file for folder in HARNESS for file in sorted((ROOT / folder).rglob("*.py")))
     found["relubench's own source"] = digest(harness)
     found |= {f"the machine's {name.replace('_', ' ')}": str(facts.get(name)) for name in (*MACHINE, "python")}
@@ -30,39 +34,38 @@ def surroundings(names: Iterable[str], path: Sequence[str], facts: Mapping[str, 
     return found | {f"the variable {name}": str(value) for name, value in variables.items()}
 
 
-def changes(before: Mapping[str, str], now: Mapping[str, str], records: Iterable[Record]) -> list[str]:
-    """What is no longer as it was, each in words. `records` are the run's so far: they have the versions of backends.
-    Empty for a run of an earlier version of relubench, which did not keep this."""
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What is no longer as it was, each in words. Empty for a run of an earlier version of relubench, which did not
+    keep this."""
     if not before:
         return []
-    changed = [
+    return [
         _words(name, before.get(name), now.get(name))
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
-    versions = {record.backend: record.backend_version for record in records if isinstance(record, WorkerStarted)}
-    for backend, version in versions.items():
-        try:
-            installed = metadata.version(backend)
-        except metadata.PackageNotFoundError:  # its distribution has another name, or it is gone: its worker will tell
-            continue
-        if installed != version:
-            changed.append(f"{backend} ({version}, now {installed})")
-    return changed
 
 
-def files_of(name: str, path: Sequence[str]) -> list[Path]:
-    """An implementation's file and those that it imports from this project and from `path`; none is run. Empty where it
-    cannot be read: its worker will say why."""
+def parts_of(name: str, path: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """An implementation's file and those that it imports from this project and from `path`, and the installed packages
+    that they import; none is run. Empty where it cannot be read: its worker will say why."""
     import implementations  # only now: it imports NumPy
 
     finder = ModuleFinder([str(ROOT), *path])
     try:
         finder.import_hook(implementations.module_of(name, path))
     except Exception:  # ModuleFinder reads other people's files, and raises what it likes
-        return []
+        return [], []
     files = (getattr(module, "__file__", None) for module in finder.modules.values())
-    return sorted(Path(file) for file in files if file)
+    elsewhere = {module.partition(".")[0] for module in finder.badmodules}
+    packages = {package for module in elsewhere for package in _packages().get(module, ())}
+    return sorted(Path(file) for file in files if file), sorted(packages)
+
+
+@functools.cache
+def _packages() -> Mapping[str, list[str]]:
+    """The installed packages of each module that can be imported."""
+    return metadata.packages_distributions()
 
 
 def digest(files: Iterable[Path]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from dataclasses import replace
 
 import pytest
 
 from bench.analyse import tables
-from bench.measure import calibrations, client, journal, machine, plans, session
+from bench.measure import calibrations, client, interrupts, journal, machine, plans, session
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Failed, PassChosen, RunEnded, RunResumed, RunStarted
@@ -355,3 +357,120 @@ def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
 
 def test_workers_run_under_this_interpreter_unless_told_otherwise(tmp_path):
     assert client.Setting(Contender("numpy", "cpu", "float32"), 1, 1, tmp_path / "log").interpreter == sys.executable
+
+
+# ── going on after a change, or where only the files are missing ──
+
+
+def changed(monkeypatch, name="cpu", now="another"):
+    monkeypatch.setattr(machine, "describe", lambda: FACTS | {name: now})
+
+
+def interrupted(folder, plan, at=30):
+    with pytest.raises(KeyboardInterrupt):
+        session.measure(plan, folder, open_worker=Office(interrupt_at=at).open)
+
+
+def test_a_run_is_not_resumed_after_a_change_and_all_that_changed_is_listed(tmp_path, monkeypatch):
+    plan = plan_of(shapes=SHAPES)
+    interrupted(tmp_path, plan)
+    before = (tmp_path / journal.FILE).read_bytes()
+    changed(monkeypatch)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    with pytest.raises(PlanError, match=r"^--resume: .*cpu \(a processor, now another\); the variable OPENBLAS"):
+        session.resumable(tmp_path)
+    assert (tmp_path / journal.FILE).read_bytes() == before
+    assert session.resumable(tmp_path, anyway=True) == plan
+
+
+def test_what_changed_since_the_last_resume_counts_not_since_the_start(tmp_path, monkeypatch):
+    plan = plan_of(shapes=SHAPES)
+    interrupted(tmp_path, plan)
+    changed(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=20).open)
+    assert session.resumable(tmp_path) == plan
+    changed(monkeypatch, now=FACTS["cpu"])
+    with pytest.raises(PlanError, match="now a processor"):
+        session.resumable(tmp_path)
+
+
+def last_block_of(plan, folder):
+    """The number of the request that is a whole run's last block."""
+    office = Office()
+    session.measure(plan, folder, open_worker=office.open)
+    return max(number for number, ask in enumerate(office.asked) if ask.verb == "block")
+
+
+@pytest.mark.parametrize("is_cut_off_again", [False, True])
+def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
+    tmp_path, monkeypatch, is_cut_off_again
+):
+    plan = plan_of(shapes=SHAPES)
+    interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
+    changed(monkeypatch)
+
+    def fault(ask):
+        is_wrong = ask.contender.implementation == "b" and ask.verb == "prepare" and ask.request["check"]
+        return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if is_wrong else None
+
+    if is_cut_off_again:  # before anything is verified, and nothing has changed since then
+        with pytest.raises(KeyboardInterrupt):
+            session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=0).open)
+    session.measure(plan, tmp_path, resumed=True, open_worker=Office(fault=fault).open)
+    timings = tables.timings(journal.read(tmp_path))
+    for _, row in timings.iterrows():
+        assert row["status"] == ("wrong" if row["implementation"] == "b" else "ok")
+        if row["implementation"] != "b":
+            assert "resumed after a change of the machine's cpu (a processor, now another)" in row["reason"]
+
+
+def test_without_a_change_nothing_is_verified_again(tmp_path):
+    plan = plan_of(shapes=SHAPES)
+    interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
+    office = Office()
+    session.measure(plan, tmp_path, resumed=True, open_worker=office.open)
+    assert not any(ask.request["check"] for ask in office.of("prepare"))
+    assert set(tables.timings(journal.read(tmp_path))["reason"]) == {""}
+
+
+@pytest.mark.parametrize("missing", session.WRITTEN)
+def test_a_complete_run_that_lacks_a_file_is_resumed_without_measuring_anything(tmp_path, monkeypatch, missing):
+    plan = plan_of()
+    session.measure(plan, tmp_path, open_worker=Office().open)
+    for name in session.WRITTEN:
+        if name != missing:
+            (tmp_path / name).touch()
+    before = (tmp_path / journal.FILE).read_bytes()
+    changed(monkeypatch)  # which is no matter, as nothing is measured
+    assert session.resumable(tmp_path) == plan
+    office = Office()
+    session.measure(plan, tmp_path, resumed=True, open_worker=office.open)
+    assert office.opened == []
+    assert (tmp_path / journal.FILE).read_bytes() == before
+
+
+def test_a_run_that_another_process_measures_is_not_resumed(tmp_path):
+    interrupted(tmp_path, plan_of())
+    with journal.Journal(tmp_path), pytest.raises(PlanError, match=r"^--resume: .* is being measured by another"):
+        session.resumable(tmp_path)
+    assert session.resumable(tmp_path) == plan_of()
+
+
+def test_a_signal_ends_a_run_after_the_block_in_flight(tmp_path, monkeypatch):
+    monkeypatch.setattr(interrupts.atexit, "register", lambda function: None)
+    plan = plan_of(shapes=SHAPES)
+
+    def fault(ask):
+        if ask.verb == "block" and not office.of("block")[:-1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    office = Office(fault=fault)
+    with interrupts.handled(), pytest.raises(KeyboardInterrupt):
+        session.measure(plan, tmp_path, open_worker=office.open)
+    assert len(records_of(tmp_path, Block)) == 1
+    [end] = records_of(tmp_path, RunEnded)
+    assert not end.complete
+    assert {worker.state for worker in office.opened} == {"closed"}
+    session.measure(plan, tmp_path, resumed=True, open_worker=Office().open)
+    assert len(set(places(records_of(tmp_path, Block)))) == len(records_of(tmp_path, Block)) == 48

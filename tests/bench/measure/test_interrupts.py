@@ -1,0 +1,126 @@
+"""Signals that end a run: when they are heeded, and what is as before afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from bench.measure import interrupts
+
+ALL = pytest.mark.parametrize("number", interrupts.SIGNALS, ids=lambda number: number.name)
+
+
+def send(number, times=1):
+    for _ in range(times):
+        os.kill(os.getpid(), number)
+
+
+@pytest.fixture(autouse=True)
+def as_from_a_terminal():
+    """Whatever the tests are started under, none of the signals is ignored, and all are as before afterwards."""
+    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    for number in interrupts.SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_exit(monkeypatch):
+    monkeypatch.setattr(interrupts.atexit, "register", lambda function: None)
+
+
+@ALL
+def test_a_signal_interrupts_once_and_those_after_it_do_not(number):
+    with interrupts.handled():
+        with pytest.raises(KeyboardInterrupt, match=number.name):
+            send(number)
+        for other in interrupts.SIGNALS:
+            send(other, times=10)
+        assert interrupts.current.name == number.name
+
+
+@ALL
+def test_between_blocks_the_first_signal_waits_for_the_block_in_flight(number):
+    done = []
+
+    def measure():
+        with interrupts.current.between_blocks():
+            send(number)
+            done.append("the block")
+            interrupts.current.check()
+            done.append("the next one")
+
+    with interrupts.handled(), pytest.raises(KeyboardInterrupt):
+        measure()
+    assert done == ["the block"]
+
+
+@ALL
+def test_between_blocks_a_second_signal_does_not_wait(number):
+    done = []
+
+    def measure():
+        with interrupts.current.between_blocks():
+            send(number)
+            done.append("the first")
+            send(number)
+            done.append("the second")
+
+    with interrupts.handled(), pytest.raises(KeyboardInterrupt):
+        measure()
+    assert done == ["the first"]
+
+
+@ALL
+def test_a_signal_in_the_last_block_interrupts_once_it_is_done(number):
+    done = []
+
+    def measure():
+        with interrupts.current.between_blocks():
+            send(number)
+            done.append("the block")
+
+    with interrupts.handled(), pytest.raises(KeyboardInterrupt):
+        measure()
+    assert done == ["the block"]
+
+
+@ALL
+def test_while_files_are_written_a_signal_is_kept_in_mind_only(number):
+    with interrupts.handled():
+        with interrupts.current.held_back():
+            send(number, times=30)
+        assert interrupts.current.name == number.name
+        send(number)  # it has been heeded by then
+
+
+@ALL
+def test_a_signal_after_the_files_are_written_interrupts(number):
+    with interrupts.handled():
+        with interrupts.current.held_back():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            send(number)
+
+
+@ALL
+def test_handlers_are_as_before_afterwards_also_after_a_signal(number):
+    before = [signal.getsignal(each) for each in interrupts.SIGNALS]
+    with interrupts.handled():
+        assert signal.getsignal(number) not in before
+        with pytest.raises(KeyboardInterrupt):
+            send(number)
+    assert [signal.getsignal(each) for each in interrupts.SIGNALS] == before
+    assert interrupts.current.name == ""
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    with interrupts.handled():
+        send(signal.SIGHUP, times=3)
+        assert interrupts.current.name == ""
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
