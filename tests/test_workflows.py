@@ -184,7 +184,8 @@ def test_tox_has_the_environment_and_pytest_takes_the_options(name, environment,
     told = environments()[environment]
     if environment in ("test", "floors"):
         assert given == []
-        assert shlex.split(told) == ["pytest", "{posargs}"]
+        words = shlex.split(told)
+        assert (words[0], words[-1]) == ("pytest", "{posargs}")
         return
     words = shlex.split(told.replace("{posargs}", shlex.join(given)))
     assert words[:3] == ["pytest", "bench", "--benchmark-only"]

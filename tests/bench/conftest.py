@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.analyse import families
+from bench.analyse import calibration, families
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,4 +15,5 @@ def few_trials() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(families, "TRIALS", 10)
         patch.setattr(families, "UNCHANGED", 40)
+        patch.setattr(calibration, "SETS", 100)
         yield

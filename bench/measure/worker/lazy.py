@@ -46,12 +46,12 @@ SLACK_SECONDS = 1e-6
 """Times that differ by less tell nothing."""
 
 
-def undone(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[str]:
-    """Whether work is left after a synchronise, and done when a result is read: that of many iterations, or of the
-    last one where a lazy framework drops the results that nobody reads."""
+def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool = True) -> Iterator[str]:
+    """Whether work is left after a synchronise, and done when a result is read: that of many iterations, and `singly`
+    that of the last one, where a lazy framework drops the results that nobody reads."""
     least = 2 if seconds < SLOW_SECONDS else 1
     many = max(least, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
-    shares = {1: LAST_UNDONE_SHARE, many: UNDONE_SHARE}
+    shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many: UNDONE_SHARE}
     readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted(shares, reverse=True)}
     allowance = 0.0
     for _ in range(TRIES):

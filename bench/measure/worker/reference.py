@@ -16,7 +16,6 @@ SAFETY = 4.0
 """Times the rounding error expected of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
 UNIT = {"high": 2.0**-11, "medium": 2.0**-8}
 """Relative rounding of a product's float32 operands at the lower matmul precisions."""
-ALL = slice(None)
 Decide = Callable[[tuple[int, ...]], np.ndarray]
 
 
@@ -78,19 +77,17 @@ class Reference:
         return float(np.square(self.y_pred - self.y).sum())
 
 
-def reference(
-    net: Any,
-    weights: tuple[np.ndarray, np.ndarray],
-    decide: Decide = np.zeros,
-    units: np.ndarray | slice = ALL,
-) -> Reference:
-    """The network in float64 from a net's inputs and from the given weights; or only some of its hidden
-    units."""
+def reference(net: Any, weights: tuple[np.ndarray, np.ndarray], decide: Decide = np.zeros) -> Reference:
+    """The network in float64 from a net's inputs and from the given weights."""
     x, y, *_ = net.problem.arrays(net.dtype)
-    part = x, y, weights[0][:, units], weights[1][units]
-    x, y, w1, w2 = (array.astype(np.float64) for array in part)
+    x, y, w1, w2 = (array.astype(np.float64) for array in (x, y, *weights))
+    return Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), decide)
+
+
+def nearness(net: Any, x: np.ndarray, w1: np.ndarray) -> float:
+    """How near to 0 rounding leaves the sign of a pre-activation open."""
     spread = math.sqrt(np.einsum("nd,nd->n", x, x).max() * np.einsum("dh,dh->h", w1, w1).max())
-    return Reference(x, y, w1, w2, net.problem.learning_rate, SAFETY * rounding_of(net) * spread, decide)
+    return SAFETY * rounding_of(net) * spread
 
 
 def rounding_of(net: Any) -> float:

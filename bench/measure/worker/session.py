@@ -51,7 +51,7 @@ class Session:
     """Of the quickest iteration in the last block of the present cell."""
     verifying: bool = False
     steps_right: bool = False
-    """Whether the steps of the present shape were checked in full: those of a training are the same."""
+    """Whether the steps of the present shape were checked: those of a training are the same."""
 
     def __post_init__(self) -> None:
         self.monitor = Monitor(self.clocks)
@@ -166,7 +166,8 @@ class Session:
         if self.seconds is None:  # no block was asked for
             return
         trained = self.training if timer.phase == "train" else None
-        if not self.verifying and spotcheck.is_clear(timer, self.seconds, trained):
+        if not self.verifying and spotcheck.is_clear(timer, self.seconds, trained, self.steps_right):
+            self.steps_right |= timer.phase == "step"
             return
         if not (trained and self.steps_right):
             yield from aftercheck.reasons(timer, self.seconds)

@@ -8,6 +8,7 @@ the products that all of them do.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,28 +17,30 @@ from .aftercheck import subtracted
 from .blas import one_thread
 from .lazy import KEPT_RATIO, SLACK_SECONDS, kept, recomputed, timed, undone
 from .nets import advance, another, results
-from .reference import Expected, Reference, reference
+from .reference import Expected, Reference, nearness
 from .timing import Timer
 from .training import Training, ends_lower
 
 SAMPLES = 8
 UNITS = 32
+ROWS = 256
 
 
-def is_clear(timer: Timer, seconds: float, training: Training | None) -> bool:
+def is_clear(timer: Timer, seconds: float, training: Training | None, steps_right: bool = False) -> bool:
     """Whether nothing is left undone or kept by a cell that took `seconds` an iteration, and an iteration from the
-    weights as they are now is right. `training` is what a `train` returned last."""
-    return not any(_doubts(timer, seconds, training))
+    weights as they now are is right. `training` is what a `train` returned last; its steps need no look where the same
+    shape's were right before."""
+    return not any(_doubts(timer, seconds, training, steps_right))
 
 
-def _doubts(timer: Timer, seconds: float, training: Training | None) -> Iterator[str | bool]:
+def _doubts(timer: Timer, seconds: float, training: Training | None, steps_right: bool) -> Iterator[str | bool]:
     phase, net = timer.phase, timer.net
     if training:
         yield not ends_lower(training, net, timer.steps)
-        yield from _of_step(another(net, training.weights))
+        yield from () if steps_right else _of_step(another(net, training.weights))
         return
     results(net, phase)()  # a first reading has its memory to find
-    yield from undone(timer, seconds, timer.make)
+    yield from undone(timer, seconds, timer.make, singly=False)
     yield from recomputed(timer, seconds, timer.make)
     if phase == "update":
         yield from subtracted(net)
@@ -59,9 +62,8 @@ def _of_half(timer: Timer, seconds: float) -> Iterator[str | bool]:
     weights, prediction = net.weights(), net.prediction()
     yield _is_off(net, weights, prediction)
     if phase == "backward":
-        expected, units = _some_units(net, weights, prediction)
-        w1, w2 = net.gradients()
-        yield from (not check.passed for check in expected.gradients((w1[:, units], w2[units])))
+        some = Part.of(net, weights, prediction)
+        yield from (not check.passed for check in some.expected.gradients(some.at(net.gradients())))
 
 
 def _of_step(net: Any) -> Iterator[bool]:
@@ -70,12 +72,12 @@ def _of_step(net: Any) -> Iterator[bool]:
     net.synchronize()
     prediction = net.prediction()
     yield _is_off(net, weights, prediction)
-    expected, units = _some_units(net, weights, prediction)
+    some = Part.of(net, weights, prediction)
     net.step()
     net.synchronize()
-    start, (w1, w2) = expected.reference, net.weights()
+    start = some.expected.reference
     after = start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
-    yield from (not check.passed for check in expected.weights((w1[:, units], w2[units]), after))
+    yield from (not check.passed for check in some.expected.weights(some.at(net.weights()), after))
 
 
 @one_thread()
@@ -88,16 +90,34 @@ def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.nda
     return not Expected(net, part).prediction(prediction[samples]).passed
 
 
-def _some_units(
-    net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray
-) -> tuple[Expected, np.ndarray]:
-    """The gradients of some hidden units, and which: they need the others for the prediction alone."""
-    units = _some(len(weights[1]), UNITS)
-    part = reference(net, weights, units=units)
-    part.forward()
-    part.y_pred = prediction.astype(np.float64)
-    part.backward()
-    return Expected(net, part), units
+@dataclass(frozen=True)
+class Part:
+    """Of a step's gradients, those of some hidden units, and of w1's some rows: they need the other units for the
+    prediction alone."""
+
+    expected: Expected
+    rows: np.ndarray
+    units: np.ndarray
+
+    @classmethod
+    def of(cls, net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> Part:
+        """From these weights; the hidden layer in the net's own dtype, the rest in float64."""
+        _, D_in, H, _ = net.problem.shape
+        rows, units = _some(D_in, ROWS), _some(H, UNITS)
+        x, y, *_ = net.problem.arrays(net.dtype)
+        w1, w2 = weights[0][:, units], weights[1][units]
+        part = Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), np.zeros)
+        part.forward()
+        part.y_pred = prediction  # of all units
+        part.x, part.w1 = x[:, rows], w1[rows]
+        for name in ("x", "y", "w1", "w2", "h", "h_relu", "y_pred"):
+            setattr(part, name, getattr(part, name).astype(np.float64))
+        part.backward()
+        return cls(Expected(net, part), rows, units)
+
+    def at(self, tensors: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Of tensors shaped like w1 and w2."""
+        return tensors[0][np.ix_(self.rows, self.units)], tensors[1][self.units]
 
 
 def _some(count: int, most: int) -> np.ndarray:

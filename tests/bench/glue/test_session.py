@@ -1,5 +1,8 @@
 """What a session's tests come to where something ends its measuring early."""
 
+import os
+from functools import partial
+
 import pytest
 
 from bench.glue.options import Asked
@@ -54,7 +57,7 @@ def test_cells_that_were_measured_before_an_error_keep_their_samples_in_tests_an
 def test_a_disk_that_is_full_is_one_line_of_the_first_test(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "measure", ending_by(OSError(28, "No space left on device")))
     session = session_of(tmp_path)
-    with pytest.raises(pytest.fail.Exception, match=r"^measuring ended early: .*No space left on device$"):
+    with pytest.raises(pytest.fail.Exception, match=r"^measuring ended early: .*No space left on device; "):
         session.measure(lambda progress: None)
     assert session.outcome(PLAN.cells[0]).status == "not_run"
     session.finish()
@@ -67,15 +70,20 @@ def test_results_that_cannot_be_written_are_one_line_before_anything_is_measured
     session = session_of(tmp_path / "results")
     session.check_writable()
     assert not (tmp_path / "results").exists()
-    monkeypatch.setattr(writable.tempfile, "TemporaryFile", read_only)
+    (tmp_path / "a run").mkdir()
+    monkeypatch.setattr(
+        writable.tempfile, "TemporaryFile", partial(in_folder, read_only=tmp_path / "a run", or_any=not resumed)
+    )
     monkeypatch.chdir(tmp_path)
     if resumed:
         session = BenchSession(Asked(PLAN, tmp_path / "results", tmp_path / "a run", ()), timed=True)
     with pytest.raises(pytest.UsageError) as caught:
         session.check_writable()
     option, folder = ("--resume", "a run") if resumed else ("--results", "results")
-    assert str(caught.value).startswith(f"{option}: cannot write to {folder}: Read-only file system; ")
+    assert str(caught.value).startswith(f"{option}: cannot write to {folder}: Read-only file system")
 
 
-def read_only(dir, buffering):
-    raise OSError(30, "Read-only file system")
+def in_folder(dir, buffering, read_only, or_any):
+    if or_any or dir == read_only:
+        raise OSError(30, "Read-only file system")
+    return open(os.devnull, "wb", buffering=buffering)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from bench.measure.worker import aftercheck, timing, training
 from bench.measure.worker.session import Failure, Session
@@ -27,8 +28,10 @@ SEEN = {
 
 @pytest.fixture(autouse=True)
 def _short_warming(monkeypatch):
-    """What a contender only queues in that time is done at last."""
+    """What a contender only queues in that time is done at last. On one thread, as a worker would be started."""
     monkeypatch.setattr(timing, "REWARM_SECONDS", 1e-4)
+    with threadpool_limits(1):
+        yield
 
 
 def later(net_class=None, implementation="numpy"):
