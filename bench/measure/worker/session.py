@@ -166,12 +166,15 @@ class Session:
         if self.seconds is None:  # no block was asked for
             return
         trained = self.training if timer.phase == "train" else None
-        if not self.verifying and spotcheck.is_clear(timer, self.seconds, trained, self.steps_right):
-            self.steps_right |= timer.phase == "step"
+        is_step = timer.phase == "step"
+        # What a full check of steps tells of a class, a training's and a step's cell need not find out twice.
+        briefly = not self.verifying or (is_step and self.steps_right)
+        if briefly and spotcheck.is_clear(timer, self.seconds, trained, self.steps_right):
+            self.steps_right |= is_step
             return
         if not (trained and self.steps_right):
             yield from aftercheck.reasons(timer, self.seconds)
-        self.steps_right |= timer.phase == "step"
+            self.steps_right |= is_step or trained is not None
         if trained:
             yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed)
 
