@@ -181,13 +181,13 @@ def test_the_example_installs_relubench_so_that_its_folder_is_all_that_other_int
 
 @pytest.mark.parametrize(("name", "environment", "given"), TOX_RUNS, ids=lambda value: str(value))
 def test_tox_has_the_environment_and_pytest_takes_the_options(name, environment, given):
-    told = environments()[environment]
+    command = environments()[environment]
     if environment in ("test", "floors"):
         assert given == []
-        words = shlex.split(told)
+        words = shlex.split(command)
         assert (words[0], words[-1]) == ("pytest", "{posargs}")
         return
-    words = shlex.split(told.replace("{posargs}", shlex.join(given)))
+    words = shlex.split(command.replace("{posargs}", shlex.join(given)))
     assert words[:3] == ["pytest", "bench", "--benchmark-only"]
     here = ["." if word == "origin/main" else word for word in words[1:]]  # a clone may have no such branch
     asked = [*PYTEST, *here, "--implementations", "numpy", "--collect-only", "-q"]

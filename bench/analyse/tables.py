@@ -349,7 +349,7 @@ def _status(held: CellRecords, plan: Plan) -> dict[str, Any]:
     if held.busy > limit * BUSY_BEYOND_LIMIT:
         row["threads"] = math.ceil(held.busy - (BUSY_BEYOND_LIMIT - 1))
         reasons.append(f"asked to use {limit} threads, it kept {held.busy:.1f} busy")
-    passes = len({block.passage for block in held.blocks})
+    passes = len(held.per_pass())
     if passes < plan.passes:
         reasons.append(f"{passes} of {plan.passes} passes")
     if held.changed:

@@ -61,22 +61,22 @@ def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
     and lines for the terminal."""
     from bench.report import compare
 
-    told = compared(folder, fail_on)
-    write(told, folder)
-    compared_any = any(change.ratio.passes for change in told.changes)
-    lines = compare.text(told).splitlines()
-    return bool(told.outcome.failing) or not compared_any, lines if compared_any else [*lines, NOTHING]
+    comparison = compared(folder, fail_on)
+    write(comparison, folder)
+    compared_any = any(change.ratio.passes for change in comparison.changes)
+    lines = compare.text(comparison).splitlines()
+    return bool(comparison.outcome.failing) or not compared_any, lines if compared_any else [*lines, NOTHING]
 
 
-def write(told: Comparison, folder: Path) -> None:
+def write(comparison: Comparison, folder: Path) -> None:
     """Beside the run's other files."""
     from bench.report import compare
     from bench.report.exports.place import place
 
     place(
         {
-            folder / "comparison.md": compare.markdown(told),
-            folder / "comparison.json": json.dumps(compare.data(told), indent=1) + "\n",
+            folder / "comparison.md": compare.markdown(comparison),
+            folder / "comparison.json": json.dumps(compare.data(comparison), indent=1) + "\n",
         }
     )
 

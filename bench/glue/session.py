@@ -11,6 +11,7 @@ import pytest
 
 from bench.measure import busy, lock, unexpected, writable
 from bench.measure import session as measuring
+from bench.measure.journal import FILE
 from bench.measure.progress import Progress
 from bench.measure.records import Record
 from bench.plan.cells import Cell
@@ -131,8 +132,9 @@ class BenchSession:
         except Exception as error:
             self.failed = True
             why = _worded(error)
-            rebuild = f"python -m bench report {_short(self.folder)}"
-            self._summary = [f"warning   the results could not be written: {why}", f"measured  {rebuild} writes them"]
+            self._summary = [f"warning   the results could not be written: {why}"]
+            if (self.folder / FILE).exists():
+                self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
     def _finish(self, folder: Path) -> None:
         from bench.analyse.tables import is_complete  # pandas only once the timing is over

@@ -276,8 +276,8 @@ def _folders(results: Path) -> list[Path]:
 def _is_whole(folder: Path) -> bool:
     """Whether it is a run to keep, as its files say, which are written when it ends."""
     try:
-        told = json.loads(files.read_text(folder / "run.json", runs.MOST_INFO_BYTES, within=folder))
-        return bool(told["complete"] and not told["plan"].get("sides"))
+        info = json.loads(files.read_text(folder / "run.json", runs.MOST_INFO_BYTES, within=folder))
+        return bool(info["complete"] and not info["plan"].get("sides"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

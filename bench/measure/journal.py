@@ -6,6 +6,7 @@ journal is read, and lines that were swapped are put back. Lines of earlier vers
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -43,7 +44,10 @@ class Journal:
         self._lines = _whole_lines(path)
 
     def append(self, record: Record) -> None:
-        """Raises OSError that names the file where it cannot be written; it then has no part of the record."""
+        """Raises OSError that names the file where it cannot be written, and then has no part of the record, or where
+        it is no longer in its place: what is written to a file that was removed is lost."""
+        if not _is_same_file(self._file.fileno(), self._file.name):
+            raise FileNotFoundError(errno.ENOENT, "it was moved or removed while the run was measured", self._file.name)
         line = encode(record, self._lines + 1)
         begin = os.fstat(self._file.fileno()).st_size
         written = 0
@@ -141,6 +145,14 @@ def _out_of_place(record: Record, keys: set[str], labels: set[str]) -> str:
     if contender is not None and contender not in labels:
         unknown = contender
     return "" if unknown is None else f"it is of {unknown}, which the run does not have"
+
+
+def _is_same_file(descriptor: int, path: str) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), Path(path).stat())
+    except OSError:
+        return False
 
 
 def _whole_lines(path: Path) -> int:

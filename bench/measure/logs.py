@@ -60,8 +60,8 @@ def bound(log: Path) -> None:
 
 
 def file_name(label: str) -> str:
-    """A contender's log. Its label names classes, and in a run of someone else's anything: what is no part of a file's
-    name, or too long for one, is told apart by a digest."""
+    """A contender's log. Its label names classes, and in a run of someone else's anything: a digest
+    distinguishes those that are too long for a file's name, or have other characters."""
     name = re.sub(r"[^\w.+~%-]", "_", label)
     if name == label.replace(":", "_") and len(name.encode()) <= LONGEST_NAME:
         return f"{name}.log"

@@ -242,7 +242,9 @@ class Run:
             for cell in mine:  # each by itself: one phase's failure is not the others'
                 self._prepare(contender, shape, [cell], passage)
 
-    def _prepare_all(self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], passage: int) -> None:
+    def _prepare_all(
+        self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
+    ) -> None:
         """In one request. Raises WorkerFailed."""
         started = self.now()
         check = any(cell.key not in self.state.verified for cell in cells)
@@ -258,7 +260,7 @@ class Run:
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
-        own = {"number": live.number, "passage": passage, "cells": calls, "wall_seconds": wall}
+        own = {"number": live.number, "passage": pass_number, "cells": calls, "wall_seconds": wall}
         self.record(_answered(Prepared, answer, **own))
         self.tally.did("first prepare" if check else "prepare", wall)
         live.shape = shape
@@ -341,16 +343,16 @@ class Run:
             self._fail(cells, contender, failure, passage, started)
 
     def _fail(
-        self, cells: list[Cell], contender: Contender, failure: WorkerFailed, passage: int, started: float
+        self, cells: list[Cell], contender: Contender, failure: WorkerFailed, pass_number: int, started: float
     ) -> None:
         self._put_aside(contender, failure)
         keys = [cell.key for cell in cells]
         wall = self.now() - started
-        self.record(Failed(passage, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall))
+        self.record(Failed(pass_number, keys, failure.status, failure.reason, failure.error, failure.tolerance, wall))
         self.tally.drop()
-        self._count_failure(contender, failure, passage)
+        self._count_failure(contender, failure, pass_number)
 
-    def _count_failure(self, contender: Contender, failure: WorkerFailed, passage: int) -> None:
+    def _count_failure(self, contender: Contender, failure: WorkerFailed, pass_number: int) -> None:
         """Leave a contender alone that has failed too often in a row."""
         if failure.status in ("wrong", "unavailable", "unsupported"):
             return
@@ -359,7 +361,7 @@ class Run:
         if self.in_a_row[contender] >= self.plan.max_failures > 0 and rest:
             times = f"{self.in_a_row[contender]} failures in a row" if self.plan.max_failures > 1 else "a failure"
             reason = f"not tried after {times}, the last of them: {failure.status}, {failure.reason}"
-            self.record(Failed(passage, rest, "not_run", reason))
+            self.record(Failed(pass_number, rest, "not_run", reason))
             if contender in self.live:
                 self._close(contender)
 

@@ -51,71 +51,72 @@ class Comparison:
     """What a reader should know before the numbers, a sentence each."""
 
 
-def text(told: Comparison) -> str:
+def text(comparison: Comparison) -> str:
     """The differences, the cells that changed most first, whatever has no time, and what it comes to."""
-    parts = [f"{told.base} → {told.head}"]
-    if told.stopping:
-        parts += [_listed("These differ, and matter:", told.stopping), told.remedy]
+    parts = [f"{comparison.base} → {comparison.head}"]
+    if comparison.stopping:
+        parts += [_listed("These differ, and matter:", comparison.stopping), comparison.remedy]
     else:
-        parts += [_listed("These differ:", told.differences)]
-        rows = _rows(told.changes, brief=True)
+        parts += [_listed("These differ:", comparison.differences)]
+        rows = _rows(comparison.changes, brief=True)
         if rows:
             align = [("left" if name in LEFT else "right") for name in rows[0]]
             parts.append(tabulate(rows, "keys", tablefmt="simple", colalign=align, disable_numparse=True))
-        parts += ["\n".join(_untimed(told.changes)), _machine(told.changes), *told.notes]
-    return "\n\n".join(part for part in [*parts, told.outcome.summary] if part)
+        parts += ["\n".join(_untimed(comparison.changes)), _machine(comparison.changes), *comparison.notes]
+    return "\n\n".join(part for part in [*parts, comparison.outcome.summary] if part)
 
 
-def markdown(told: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """Those cells that are not the same stand in sight, and all of them behind a fold."""
     parts = [
-        f"### {MARKS[told.outcome.kind]} {page.escaped(told.outcome.summary)}",
-        f"{page.code(told.base)} → {page.code(told.head)}, {told.how}.",
-        *(f"> **{page.sentence(note)}.**" for note in told.notes),
+        f"### {MARKS[comparison.outcome.kind]} {page.escaped(comparison.outcome.summary)}",
+        f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}.",
+        *(f"> **{page.sentence(note)}.**" for note in comparison.notes),
     ]
-    if told.stopping:
-        parts += [_listed("These differ, and matter:", told.stopping, "* "), page.escaped(told.remedy)]
+    if comparison.stopping:
+        parts += [_listed("These differ, and matter:", comparison.stopping, "* "), page.escaped(comparison.remedy)]
         return "\n\n".join(part for part in parts if part) + "\n"
-    changed = [change for change in told.changes if change.verdict not in ("same", "untimed")]
-    parts += [_table(changed, MOST_IN_SIGHT), _machine(told.changes)]
-    folded = [_table(told.changes), "\n".join(f"* {page.escaped(line)}" for line in _untimed(told.changes))]
-    folded += [_listed("These differ:", told.differences, "* "), _method(told.changes)]
+    changed = [change for change in comparison.changes if change.verdict not in ("same", "untimed")]
+    parts += [_table(changed, MOST_IN_SIGHT), _machine(comparison.changes)]
+    folded = [_table(comparison.changes), "\n".join(f"* {page.escaped(line)}" for line in _untimed(comparison.changes))]
+    folded += [_listed("These differ:", comparison.differences, "* "), _method(comparison.changes)]
     inside = "\n\n".join(part for part in folded if part)
-    count = len(told.changes)
+    count = len(comparison.changes)
     parts.append(f"<details><summary>all {count} cells, and how they were judged</summary>\n\n{inside}\n\n</details>")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def section(told: Comparison) -> str:
+def section(comparison: Comparison) -> str:
     """A section of a run's page: all of them in sight."""
     parts = [
         "## What changed",
-        f"{page.code(told.base)} → {page.code(told.head)}, {told.how}: {page.escaped(told.outcome.summary)}.",
+        f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}: "
+        f"{page.escaped(comparison.outcome.summary)}.",
     ]
     parts += [
-        _listed("These differ:", told.differences, "* "),
-        _table(told.changes),
-        "\n".join(f"* {page.escaped(line)}" for line in _untimed(told.changes)),
-        _method(told.changes),
+        _listed("These differ:", comparison.differences, "* "),
+        _table(comparison.changes),
+        "\n".join(f"* {page.escaped(line)}" for line in _untimed(comparison.changes)),
+        _method(comparison.changes),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def data(told: Comparison) -> dict[str, Any]:
+def data(comparison: Comparison) -> dict[str, Any]:
     """For JSON: None for what is unknown; seconds, and ratios of head over base."""
     return {
-        "base": told.base,
-        "head": told.head,
-        "how": told.how,
-        "outcome": told.outcome.kind,
-        "exit_code": told.outcome.exit_code,
-        "summary": told.outcome.summary,
-        "failing": [change.cell.key for change in told.outcome.failing],
-        "differences": [{**asdict(one), "stops": one in told.stopping} for one in told.differences],
-        "machine_ratio": _plain(machine_ratio(told.changes)),
-        "cells": [_cell(change) for change in told.changes],
-        "notes": [*told.notes],
-        **told.facts,
+        "base": comparison.base,
+        "head": comparison.head,
+        "how": comparison.how,
+        "outcome": comparison.outcome.kind,
+        "exit_code": comparison.outcome.exit_code,
+        "summary": comparison.outcome.summary,
+        "failing": [change.cell.key for change in comparison.outcome.failing],
+        "differences": [{**asdict(one), "stops": one in comparison.stopping} for one in comparison.differences],
+        "machine_ratio": _plain(machine_ratio(comparison.changes)),
+        "cells": [_cell(change) for change in comparison.changes],
+        "notes": [*comparison.notes],
+        **comparison.facts,
     }
 
 
@@ -227,7 +228,7 @@ def _short_of(value: float) -> str:
 
 def _cell(change: Change) -> dict[str, Any]:
     cell = change.cell
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "cell": cell.key,
         **asdict(cell.contender),
         **_axes(change),
@@ -240,17 +241,17 @@ def _cell(change: Change) -> dict[str, Any]:
     }
     for name in ("ratio", "typical", "relative"):
         ratio = getattr(change, name)
-        told |= {name: _plain(ratio.value), f"{name}_low": _plain(ratio.low), f"{name}_high": _plain(ratio.high)}
-    told["confidence"] = change.ratio.confidence
+        values |= {name: _plain(ratio.value), f"{name}_low": _plain(ratio.low), f"{name}_high": _plain(ratio.high)}
+    values["confidence"] = change.ratio.confidence
     for name in ("base", "head"):
         held = getattr(change, name)
-        told |= {
+        values |= {
             f"{name}_status": held.status,
             f"{name}_passes": held.floor.passes,
             f"{name}_seconds": _plain(held.typical.value),
             f"{name}_seconds_floor": _plain(held.floor.value),
         }
-    return told
+    return values
 
 
 def _plain(value: float) -> float | None:

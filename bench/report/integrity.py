@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.analyse import tables
 from bench.measure.plans import plan_of
-from bench.measure.records import Block, Record, RunResumed, Unread
+from bench.measure.records import Record, RunResumed, Unread
 
 MOST_SHOWN = 3
 
@@ -34,11 +34,8 @@ def _changed(records: Sequence[Record]) -> str:
 
 def _passes(records: Sequence[Record]) -> str:
     plan = plan_of(tables.started(records))
-    passes: dict[str, set[int]] = {}
-    for record in records:
-        if isinstance(record, Block):
-            passes.setdefault(record.cell, set()).add(record.passage)
-    fewer = [len(numbers) for numbers in passes.values() if len(numbers) < plan.passes]
+    passes = [len(cell_records.per_pass()) for cell_records in tables.by_cell(records).values()]
+    fewer = [count for count in passes if 0 < count < plan.passes]
     if not fewer:
         return ""
     least = f"{min(fewer)}" if min(fewer) == max(fewer) else f"{min(fewer)} to {max(fewer)}"

@@ -62,9 +62,9 @@ def run(asked: argparse.Namespace) -> Exit:
             suspects=lambda: against.suspects(folder),
         )
     files.write(folder, wanted.results)
-    told = against.compared(folder, failing_on)
-    against.write(told, folder)
+    comparison = against.compared(folder, failing_on)
+    against.write(comparison, folder)
     if asked.markdown:
-        replacing.write_text(asked.markdown, compare.markdown(told))
-    output.say("", compare.text(told), "", f"more in {folder}")
-    return Exit(compare.data(told), told.outcome.exit_code)
+        replacing.write_text(asked.markdown, compare.markdown(comparison))
+    output.say("", compare.text(comparison), "", f"more in {folder}")
+    return Exit(compare.data(comparison), comparison.outcome.exit_code)

@@ -55,7 +55,7 @@ def run(asked: argparse.Namespace) -> Exit:
     if not stopping:
         changes = compare.compare(base, head, lambda cell: effects.of(cell.key, min_effect, head.min_effects))
     names = list(dict.fromkeys(one.name for one in stopping))
-    told = shown.Comparison(
+    comparison = shown.Comparison(
         base.name,
         head.name,
         gate.incomparable(names) if stopping else gate.outcome(changes, failing_on),
@@ -70,10 +70,10 @@ def run(asked: argparse.Namespace) -> Exit:
             "allowed": sorted(allowed),
         },
     )
-    output.say(shown.text(told))
+    output.say(shown.text(comparison))
     if asked.markdown:
-        replacing.write_text(asked.markdown, shown.markdown(told))
-    return Exit(shown.data(told), told.outcome.exit_code)
+        replacing.write_text(asked.markdown, shown.markdown(comparison))
+    return Exit(shown.data(comparison), comparison.outcome.exit_code)
 
 
 def _min_effect(asked: str | None, usual: float) -> float:

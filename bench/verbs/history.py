@@ -38,8 +38,8 @@ def run(asked: argparse.Namespace) -> Any:
     except ValueError as error:
         raise ValueError(f"--since: {error}") from error
     with store.reading(asked.results, output.say) as kept:
-        told = look(kept, asked.cell, begin)
-    if not told.trends:
+        seen = look(kept, asked.cell, begin)
+    if not seen.trends:
         raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")
-    output.say(shown.text(told))
-    return shown.data(told)
+    output.say(shown.text(seen))
+    return shown.data(seen)

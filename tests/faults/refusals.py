@@ -1,4 +1,4 @@
-"""What a run refuses before it measures, and whom it waits for: one line, and nothing is left of it."""
+"""What a run refuses before it measures, and what it waits for: one line, and nothing is left of it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .aftercheck import subtracted
+from .aftercheck import MOST_ROWS, subtracted
 from .blas import one_thread
 from .lazy import KEPT_RATIO, SLACK_SECONDS, kept, recomputed, timed, undone
 from .nets import advance, another, results
@@ -23,7 +23,6 @@ from .training import Training, ends_lower
 
 SAMPLES = 8
 UNITS = 32
-ROWS = 256
 
 
 def is_clear(timer: Timer, seconds: float, training: Training | None, steps_right: bool = False) -> bool:
@@ -103,7 +102,7 @@ class Part:
     def of(cls, net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> Part:
         """From these weights; the hidden layer in the net's own dtype, the rest in float64."""
         _, D_in, H, _ = net.problem.shape
-        rows, units = _some(D_in, ROWS), _some(H, UNITS)
+        rows, units = _some(D_in, MOST_ROWS), _some(H, UNITS)
         x, y, *_ = net.problem.arrays(net.dtype)
         w1, w2 = weights[0][:, units], weights[1][units]
         part = Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), np.zeros)

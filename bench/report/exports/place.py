@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from bench.measure.replacing import remove_temporary, temporary
+
 
 def place(texts: Mapping[Path, str]) -> list[Path]:
     """Write all beside where they go, then move them there. Raises OSError that names the file in the way."""
-    beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
+    beside = {path: temporary(path) for path in texts}
     path = Path()
     try:
         for path, text in texts.items():
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside[path].unlink(missing_ok=True)  # a link that lies there would else be written through
+            remove_temporary(path)  # a link that lies there would else be written through
             beside[path].write_text(text, encoding="utf-8", newline="")
         for path, written in beside.items():
             written.replace(path)

@@ -40,9 +40,9 @@ def failing(verb, contender, phases, status="crashed"):
 def test_a_phase_that_fails_in_its_first_call_leaves_the_contender_s_others(tmp_path, status):
     plan = plan_of("ab", phases=["forward", "backward", "step"])
     measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["backward"], status)))
-    told = outcomes(tmp_path)
-    assert told.pop(("a", "backward")) == (status, "prepare of backward")
-    assert {status for status, _ in told.values()} == {"ok"}
+    results = outcomes(tmp_path)
+    assert results.pop(("a", "backward")) == (status, "prepare of backward")
+    assert {status for status, _ in results.values()} == {"ok"}
     blocks = records_of(tmp_path, Block)
     assert len(blocks) == 5 * plan.passes * plan.rounds
 
@@ -50,9 +50,9 @@ def test_a_phase_that_fails_in_its_first_call_leaves_the_contender_s_others(tmp_
 def test_a_shape_that_always_fails_is_tried_phase_by_phase_until_the_contender_is_left_alone(tmp_path):
     plan = plan_of("ab", phases=["forward", "backward", "update", "step"], max_failures=3)
     measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["forward", "backward", "update", "step"])))
-    told = [outcome for (name, _), outcome in outcomes(tmp_path).items() if name == "a"]
-    assert [status for status, _ in told].count("crashed") == 3
-    assert ("not_run", "not tried after 3 failures in a row, the last of them: crashed, prepare of update") in told
+    results = [outcome for (name, _), outcome in outcomes(tmp_path).items() if name == "a"]
+    assert [status for status, _ in results].count("crashed") == 3
+    assert ("not_run", "not tried after 3 failures in a row, the last of them: crashed, prepare of update") in results
     assert {status for (name, _), (status, _) in outcomes(tmp_path).items() if name == "b"} == {"ok"}
 
 
@@ -60,9 +60,9 @@ def test_a_shape_that_always_fails_is_tried_phase_by_phase_until_the_contender_i
 def test_so_many_failures_in_a_row_as_are_allowed_are_tried(tmp_path, most, tried):
     plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=most)
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "step"])))
-    told = [status for (name, _), (status, _) in outcomes_of_shapes(tmp_path) if name == "a"]
-    assert told.count("crashed") == tried
-    assert told.count("not_run") == 6 - tried
+    results = [status for (name, _), (status, _) in outcomes_of_shapes(tmp_path) if name == "a"]
+    assert results.count("crashed") == tried
+    assert results.count("not_run") == 6 - tried
 
 
 def outcomes_of_shapes(folder):
@@ -86,7 +86,7 @@ def test_what_is_no_failure_of_a_process_does_not_count(tmp_path, status):
 
     plan = plan_of("ab", [Shape(4, 5, n) for n in range(1, 6)], max_failures=1)
     measured(plan, tmp_path, Office(fault=fault))
-    assert {told for (name, _), (told, _) in outcomes_of_shapes(tmp_path) if name == "a"} == {status}
+    assert {results for (name, _), (results, _) in outcomes_of_shapes(tmp_path) if name == "a"} == {status}
 
 
 def test_cells_of_fewer_passes_than_asked_say_so(tmp_path):
@@ -108,11 +108,11 @@ def run_of(plan, folder, office, free):
 def test_a_shape_that_does_not_fit_is_out_of_memory_before_a_process_is_asked_for_it(tmp_path):
     plan, office = plan_of("ab", [Shape(4, 5, 3), LARGE]), Office()
     needed = work.needed_bytes(LARGE, 4, is_verified=True)
-    told = run_of(plan, tmp_path, office, needed - 1)
-    assert set(told.values()) == {
+    results = run_of(plan, tmp_path, office, needed - 1)
+    assert set(results.values()) == {
         ("out_of_memory", f"its arrays need {needed / 1e9:.3g} GB at least, and {(needed - 1) / 1e9:.3g} GB are free")
     }
-    assert {key.partition("-N")[2] for key in told} == {f"{LARGE}]"[1:]}
+    assert {key.partition("-N")[2] for key in results} == {f"{LARGE}]"[1:]}
     assert {ask.where for ask in office.of("prepare")} == {str(Shape(4, 5, 3))}
 
 
@@ -121,9 +121,9 @@ def test_a_shape_that_fits_is_tried(tmp_path):
 
 
 def test_a_limit_counts_as_what_is_there(tmp_path):
-    told = run_of(plan_of("a", [LARGE], memory_limit=10**6), tmp_path, Office(), 10**12)
-    assert {status for status, _ in told.values()} == {"out_of_memory"}
-    assert all("0.001 GB are allowed by --memory-limit" in reason for _, reason in told.values())
+    results = run_of(plan_of("a", [LARGE], memory_limit=10**6), tmp_path, Office(), 10**12)
+    assert {status for status, _ in results.values()} == {"out_of_memory"}
+    assert all("0.001 GB are allowed by --memory-limit" in reason for _, reason in results.values())
 
 
 def test_a_worker_is_told_what_its_device_has_to_have_free(tmp_path):

@@ -19,8 +19,8 @@ from tests.bench.made import NUMPY, SMALL, Story, plan_of_cells, steady, write_j
 EVIL = "<script>|`=[x](y)\x1b[31m\u202e\u200b\ud800\n"
 
 
-def read_back(tmp_path, told):
-    return journal.read(write_journal(tmp_path, told))
+def read_back(tmp_path, journalled):
+    return journal.read(write_journal(tmp_path, journalled))
 
 
 def test_a_cell_with_an_odd_name_still_has_its_blocks(tmp_path):
@@ -41,8 +41,8 @@ def test_every_text_can_be_seen_and_is_on_one_line(tmp_path):
 
 
 def test_the_records_of_a_usual_run_are_what_they_were(tmp_path):
-    told = Story(plan_of_cells(shapes=(SMALL,))).records()
-    assert read_back(tmp_path, told) == told
+    journalled = Story(plan_of_cells(shapes=(SMALL,))).records()
+    assert read_back(tmp_path, journalled) == journalled
 
 
 @steady

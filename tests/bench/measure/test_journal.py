@@ -1,6 +1,7 @@
 import json
 import math
 import re
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
@@ -68,10 +69,10 @@ def test_floats_survive_the_round_trip_exactly(seconds, busy):
 
 def test_a_number_that_is_none_survives_the_round_trip():
     failed = Failed(1, ["step[x]"], "wrong", "not a number", math.nan, math.inf)
-    told = again(failed)
-    assert isinstance(told, Failed)
-    assert math.isnan(told.error)
-    assert told.tolerance == math.inf
+    restored = again(failed)
+    assert isinstance(restored, Failed)
+    assert math.isnan(restored.error)
+    assert restored.tolerance == math.inf
 
 
 @steady
@@ -92,6 +93,49 @@ def test_text_of_any_kind_survives_the_round_trip_on_one_line(text, count, detai
 def test_a_last_line_that_was_cut_short_is_left_out_with_a_word_however_whole_it_looks(tmp_path, last):
     torn(tmp_path, last)
     assert journal.read(tmp_path) == [*records(), Unread(len(records()) + 1, "it is cut short")]
+
+
+@pytest.mark.parametrize("what", ["moved", "removed", "replaced"])
+def test_a_journal_that_is_no_longer_in_its_place_is_not_written_to(tmp_path, what):
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+    with Journal(folder) as book:
+        book.append(HEAD)
+        folder.rename(moved)
+        if what == "replaced":
+            write_journal(folder, [HEAD])
+        elif what == "removed":
+            shutil.rmtree(moved)
+        with pytest.raises(OSError, match="moved or removed") as caught:
+            book.append(RunEnded(True, 1.0))
+    assert caught.value.filename == str(folder / journal.FILE)
+    if what != "removed":
+        assert journal.read(moved) == [HEAD]
+
+
+class NearlyFull:
+    """A file of which the next ten bytes fit on the disk."""
+
+    def __init__(self, file):
+        self.file, self.name, self.fileno = file, file.name, file.fileno
+        self.calls = 0
+
+    def write(self, data):
+        self.calls += 1
+        if self.calls > 1:
+            raise OSError(28, "No space left on device")
+        return self.file.write(data[:10])
+
+
+def test_a_disk_that_is_full_leaves_no_part_of_a_record(tmp_path, monkeypatch):
+    with Journal(tmp_path) as book:
+        book.append(HEAD)
+        with monkeypatch.context() as patch:
+            patch.setattr(book, "_file", NearlyFull(book._file))
+            with pytest.raises(OSError, match="No space left") as caught:
+                book.append(RunEnded(False, 1.0))
+        assert caught.value.filename == str(tmp_path / journal.FILE)
+        book.append(RunEnded(True, 2.0))
+    assert journal.read(tmp_path) == [HEAD, RunEnded(True, 2.0)]
 
 
 def test_reopening_drops_the_torn_line_so_that_the_next_record_is_whole(tmp_path):
@@ -198,15 +242,15 @@ def test_any_change_of_a_journal_gives_the_same_records_fewer_with_a_word_or_a_c
         text = b"".join(lines)
     path.write_bytes(text)
     try:
-        told = journal.read(folder)
+        restored = journal.read(folder)
     except ValueError as error:
         assert re.match(rf"{re.escape(str(path))}:1: ", str(error))  # noqa: PT017
         return
-    kept = [record for record in told if not isinstance(record, Unread)]
+    kept = [record for record in restored if not isinstance(record, Unread)]
     expected = iter(records())
     assert all(record in expected for record in kept), "records are kept, in their order, or left out"
     if kept != records():
-        assert len(kept) < len(told) or kind in ("truncate", "drop")
+        assert len(kept) < len(restored) or kind in ("truncate", "drop")
 
 
 @pytest.mark.parametrize("text", [b"", journal.encode(RunEnded(True, 1.0), 1)])
@@ -226,15 +270,15 @@ def test_a_plan_survives_the_journal(tmp_path):
     contenders = [Contender("numpy", "cpu", "float64", 1), Contender("mine:Net", "cuda:1", "float32")]
     plan = plan_of_cells(contenders, [Shape(1, 2, 3, 4), Shape(5, 6, 7)], ["train", "step"], seed=12)
     head = RunStarted("run", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, [])
-    told = journal.read(write_journal(tmp_path, [head]))[0]
-    assert isinstance(told, RunStarted)
-    assert plan_of(told) == plan
+    restored = journal.read(write_journal(tmp_path, [head]))[0]
+    assert isinstance(restored, RunStarted)
+    assert plan_of(restored) == plan
 
 
 def test_a_run_that_was_cut_off_is_resumable(tmp_path):
-    told = records(complete=False)
-    assert resumable(write_journal(tmp_path / "killed", told)) == plan_of(told[0])
-    assert resumable(write_journal(tmp_path / "stopped", [*told, RunEnded(False, 3.0)])) == plan_of(told[0])
+    restored = records(complete=False)
+    assert resumable(write_journal(tmp_path / "killed", restored)) == plan_of(restored[0])
+    assert resumable(write_journal(tmp_path / "stopped", [*restored, RunEnded(False, 3.0)])) == plan_of(restored[0])
 
 
 def test_a_run_that_is_complete_is_resumable_only_for_the_files_that_it_lacks(tmp_path):

@@ -171,8 +171,8 @@ def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
     office = Office()
     measured(plan_of("a", phases=["train", "forward"], steps=9, passes=1), tmp_path, office)
     asked = office.of("prepare")[0].request
-    told = {"shape": [4, 5, 3, 10], "phases": ["train", "forward"], "steps": 9, "check": True}
-    assert asked == told | {"device_bytes": work.needed_device_bytes(Shape(4, 5, 3), 4)}
+    request = {"shape": [4, 5, 3, 10], "phases": ["train", "forward"], "steps": 9, "check": True}
+    assert asked == request | {"device_bytes": work.needed_device_bytes(Shape(4, 5, 3), 4)}
 
 
 def test_a_contender_is_verified_in_its_first_pass_alone(tmp_path):

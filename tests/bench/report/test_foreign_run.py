@@ -27,14 +27,14 @@ def results(tmp_path):
     """A results folder with one such run."""
     up = Contender(f"../../../up{EVIL}", "cpu", "float32")
     plan = plan_of_cells((NUMPY, up, TORCH), grid=EVIL)
-    told = Story(
+    story = Story(
         plan,
         outcomes={Cell(TORCH, SMALL, "step"): Outcome("crashed", f"={EVIL}")},
         name=f"=../../{EVIL}",
         machine={**MACHINE, "cpu": EVIL, "system": EVIL, "source": f"@{EVIL}", "overridden": {"A": EVIL}},
         workers={NUMPY: {"backend_version": f"=1{EVIL}", "details": {"blas": EVIL, "environment": {"B": EVIL}}}},
     )
-    write_journal(tmp_path / "results" / "runs" / "a", told.records())
+    write_journal(tmp_path / "results" / "runs" / "a", story.records())
     return tmp_path / "results"
 
 
@@ -145,5 +145,5 @@ def test_a_log_s_name_is_one_file_s_whatever_a_contender_is_called(tmp_path, lab
 
 def test_what_is_saved_as_json_is_still_json(results):
     assert main(["report", str(results), "--json", str(results.parent / "out.json")]) == 0
-    told = json.loads((results.parent / "out.json").read_text(encoding="utf-8"))
-    assert len(told["timings"]) == 3
+    exported = json.loads((results.parent / "out.json").read_text(encoding="utf-8"))
+    assert len(exported["timings"]) == 3

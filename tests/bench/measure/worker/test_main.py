@@ -27,9 +27,9 @@ def served(*requests, **config):
     replies = io.StringIO()
     lines = "".join(json.dumps({"id": number} | request) + "\n" for number, request in enumerate(requests))
     assert main.serve({**CONFIG, **config}, io.StringIO(lines), replies) == 0
-    told = [json.loads(line) for line in replies.getvalue().splitlines()]
-    assert [reply.pop("id") for reply in told] == [*range(len(requests))]
-    return told
+    answers = [json.loads(line) for line in replies.getvalue().splitlines()]
+    assert [reply.pop("id") for reply in answers] == [*range(len(requests))]
+    return answers
 
 
 def test_every_request_has_one_line_in_reply():
