@@ -14,6 +14,7 @@ import pytest
 from bench.measure import journal, lock
 from bench.measure.client import ROOT
 from bench.measure.records import Block, RunEnded, RunResumed
+from tests.bench import signals
 from tests.bench.fakes import places, records_of
 
 RUN = (
@@ -64,7 +65,7 @@ def place(tmp_path, monkeypatch):
 def started(place, *options, **variables):
     command = (*RUN, *(options or ("--grid", "small.toml", "--implementations", "numpy,own:Net")))
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=place, env=os.environ | variables, **pipes)
+    return subprocess.Popen(command, cwd=place, env=os.environ | variables, preexec_fn=signals.heard, **pipes)
 
 
 def ended(process):

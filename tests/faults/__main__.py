@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -45,7 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=4, help="runs at a time; most of their time is waiting (4)")
+    jobs = (os.cpu_count() or 1) + 1
+    parser.add_argument(
+        "--jobs", type=int, default=jobs, help="runs at a time; most of their time is waiting (%(default)s)"
+    )
     parser.add_argument("--kills", type=int, default=200, help="of runs at random moments (200)")
     parser.add_argument("--seed", type=int, default=1, help="of these moments (1)")
     parser.add_argument("--kinds", default="", help="only these kinds of hostile contenders, by comma")

@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.bench import signals
+
 from .contender import FIRED
 
 ROOT = Path(__file__).parent.parent.parent
@@ -168,6 +170,7 @@ class Started:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=signals.heard,
         )
         self._output = bytearray()
         self._reader = threading.Thread(target=self._read, daemon=True)
