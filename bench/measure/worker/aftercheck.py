@@ -38,13 +38,13 @@ def reasons(timer: Timer, seconds: float) -> Iterator[str]:
     if phase != "train":
         yield from undone(timer.of(other), seconds, timer.make)
         yield from recomputed(timer.of(other), seconds, timer.make)
+    if phase in ("forward", "backward"):
+        yield from kept(timer, seconds)
     check = {"forward": _forward, "backward": _backward, "update": _update}.get(phase, _step)
-    yield from check(timer, other)
+    yield from check(net, other)
 
 
-def _forward(timer: Timer, other: Any) -> Iterator[str]:
-    net = timer.net
-    yield from kept(timer)
+def _forward(net: Any, other: Any) -> Iterator[str]:
     advance(net)
     weights = copies(net.weights())
     net.forward()
@@ -55,9 +55,7 @@ def _forward(timer: Timer, other: Any) -> Iterator[str]:
     yield from _shared(net, other, "forward", computed)
 
 
-def _backward(timer: Timer, other: Any) -> Iterator[str]:
-    net = timer.net
-    yield from kept(timer)
+def _backward(net: Any, other: Any) -> Iterator[str]:
     advance(net)
     weights = copies(net.weights())
     net.forward()
@@ -69,9 +67,8 @@ def _backward(timer: Timer, other: Any) -> Iterator[str]:
     yield from _shared(net, other, "backward", computed)
 
 
-def _update(timer: Timer, other: Any) -> Iterator[str]:
+def _update(net: Any, other: Any) -> Iterator[str]:
     """Rate × gradient is subtracted. That the gradients are right is for the backward's cell to say."""
-    net = timer.net
     yield from _skipped(other, "update")
     yield from _shared(net, other, "update", (*copies(net.weights()), *copies(net.gradients())))
     yield from subtracted(net)
@@ -96,8 +93,7 @@ def subtracted(net: Any) -> Iterator[str]:
             return
 
 
-def _step(timer: Timer, other: Any) -> Iterator[str]:
-    net = timer.net
+def _step(net: Any, other: Any) -> Iterator[str]:
     before = copies(net.weights())
     yield from _skipped(other, "step")
     yield from _shared(net, other, "step", before)

@@ -87,9 +87,10 @@ def recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterato
     )
 
 
-def kept(timer: Timer) -> Iterator[str]:
+def kept(timer: Timer, usual: float) -> Iterator[str]:
     """Whether a forward or a backward after a change of the weights takes so much longer than one that finds them
-    unchanged that the latter cannot have computed all of it. What precedes both is the same, but for the update."""
+    unchanged that the latter cannot have computed all of it. What precedes both is the same, but for the update.
+    `usual` is what the timed ones took, in seconds: they found the weights unchanged."""
     net, phase = timer.net, timer.phase
     seconds: dict[bool, list[float]] = {True: [], False: []}
 
@@ -103,6 +104,9 @@ def kept(timer: Timer) -> Iterator[str]:
         getattr(net, phase)()
         net.synchronize()
 
+    prepare(change=True)
+    if timed(timer, call) <= KEPT_RATIO * usual + SLACK_SECONDS:
+        return
     for tried in range(1, PATIENT_TRIES + 1):
         for change in (True, False):
             prepare(change)

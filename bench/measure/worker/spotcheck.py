@@ -15,8 +15,8 @@ import numpy as np
 
 from .aftercheck import MOST_ROWS, subtracted
 from .blas import one_thread
-from .lazy import KEPT_RATIO, SLACK_SECONDS, kept, recomputed, timed, undone
-from .nets import advance, another, results
+from .lazy import kept, recomputed, undone
+from .nets import another, results
 from .reference import Expected, Reference, nearness
 from .timing import Timer
 from .training import Training, ends_lower
@@ -52,12 +52,7 @@ def _doubts(timer: Timer, seconds: float, training: Training | None, steps_right
 def _of_half(timer: Timer, seconds: float) -> Iterator[str | bool]:
     """Of a forward or a backward, right after a change of the weights: the timed ones found them unchanged."""
     net, phase = timer.net, timer.phase
-    advance(net)
-    if phase == "backward":
-        net.forward()
-        net.synchronize()
-    if timed(timer, lambda: (getattr(net, phase)(), net.synchronize())) > KEPT_RATIO * seconds + SLACK_SECONDS:
-        yield from kept(timer)
+    yield from kept(timer, seconds)
     weights, prediction = net.weights(), net.prediction()
     yield _is_off(net, weights, prediction)
     if phase == "backward":
