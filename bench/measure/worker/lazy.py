@@ -14,7 +14,7 @@ from typing import Any
 from implementations import Problem
 
 from .duration import in_words
-from .nets import advance, number_of_bytes, results
+from .nets import advance, copies, number_of_bytes, results
 from .timing import Timer
 
 TRIES = 6
@@ -28,8 +28,8 @@ LAST_UNDONE_SHARE = 4.0
 """The same of a single one: what another processor's cache holds of an update takes some iterations' time to read."""
 SLOW_SECONDS = 0.05
 """An iteration that takes longer is not done several times."""
-IDLE_NETS = 3
-"""Whose weights are read to know what a reading takes."""
+IDLE_NETS = 2
+"""Whose weights are read to know what a reading takes: more than one, which may be interrupted."""
 IDLE_RATIO = 3.0
 """Readings of an idle net differ by less than this factor."""
 RECOMPUTED_RATIO = 4.0
@@ -77,6 +77,9 @@ def recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterato
     for _ in range(TRIES):
         readings.append(timed(timer, read))
         if readings[-1] <= seconds + SLACK_SECONDS:
+            return
+        # An idle net's reading takes no less than a copy in the host's memory, which needs no new net.
+        if not idle and readings[-1] <= RECOMPUTED_RATIO * _copying(timer, read()) + seconds + SLACK_SECONDS:
             return
         idle = idle or _idle_reading(timer, make)
         if readings[-1] <= RECOMPUTED_RATIO * idle + seconds + SLACK_SECONDS:
@@ -165,6 +168,11 @@ def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:
     tiny = Problem.random(1, 1, 1, 1)
     latency = _first_reading(timer, lambda: type(net)(tiny, net.device, net.dtype))
     return latency + share * _first_reading(timer, make)
+
+
+def _copying(timer: Timer, tensors: Any) -> float:
+    """What a copy of as many bytes takes on the host; the quicker of two, since one may be interrupted."""
+    return min(timed(timer, lambda: copies(tensors)) for _ in range(2))
 
 
 def _first_reading(timer: Timer, make: Callable[[], Any]) -> float:
