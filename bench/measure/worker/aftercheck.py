@@ -45,10 +45,8 @@ def reasons(timer: Timer, seconds: float) -> Iterator[str]:
 
 
 def _forward(net: Any, other: Any) -> Iterator[str]:
-    advance(net)
+    """Of weights that it has just changed."""
     weights = copies(net.weights())
-    net.forward()
-    net.synchronize()
     computed = copies((net.prediction(),))
     expected, _ = _expected(net, weights, backward=False)
     yield from _failed([expected.prediction(computed[0])])
@@ -56,11 +54,8 @@ def _forward(net: Any, other: Any) -> Iterator[str]:
 
 
 def _backward(net: Any, other: Any) -> Iterator[str]:
-    advance(net)
+    """Of weights that it has just changed."""
     weights = copies(net.weights())
-    net.forward()
-    net.backward()
-    net.synchronize()
     computed = copies(net.gradients())
     expected, rows = _expected(net, weights)
     yield from _failed(expected.gradients(_at(computed, rows)))

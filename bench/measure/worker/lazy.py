@@ -14,7 +14,7 @@ from typing import Any
 from implementations import Problem
 
 from .duration import in_words
-from .nets import advance, copies, number_of_bytes, results
+from .nets import advance, change, copies, number_of_bytes, results
 from .timing import Timer
 
 TRIES = 6
@@ -28,7 +28,7 @@ LAST_UNDONE_SHARE = 4.0
 """The same of a single one: what another processor's cache holds of an update takes some iterations' time to read."""
 SLOW_SECONDS = 0.05
 """An iteration that takes longer is not done several times."""
-IDLE_NETS = 2
+IDLE_NETS = 3
 """Whose weights are read to know what a reading takes: more than one, which may be interrupted."""
 IDLE_RATIO = 3.0
 """Readings of an idle net differ by less than this factor."""
@@ -38,7 +38,9 @@ KEPT_RATIO = 4.0
 """A call after a change of the weights takes less than this many times what a repeated one takes; where memory has
 to be had anew it may take twice as long."""
 ALIKE_RATIO = 2.0
-"""Calls that differ by less clear a cell at once; by more, the next tries may show that one was interrupted."""
+"""Calls that differ by less clear a cell in the first tries; by more, the next may show that one was interrupted."""
+LEAST_TRIES = 2
+"""No single try clears a cell of which one call has taken too long: it may have been interrupted."""
 PATIENT_TRIES = 40
 """Of a cell that the first tries do not clear: threads that wait for others on a busy machine may take many times as
 long in most of a few calls, but not in all calls of one kind and in less than half of those of the other."""
@@ -48,7 +50,8 @@ SLACK_SECONDS = 1e-6
 
 def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool = True) -> Iterator[str]:
     """Whether work is left after a synchronise, and done when a result is read: that of many iterations, and `singly`
-    that of the last one, where a lazy framework drops the results that nobody reads."""
+    that of the last one, where a lazy framework drops the results that nobody reads. `seconds` is what an iteration
+    took when it was timed."""
     least = 2 if seconds < SLOW_SECONDS else 1
     many = max(least, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
     shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many: UNDONE_SHARE}
@@ -56,7 +59,7 @@ def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool =
     allowance = 0.0
     for _ in range(TRIES):
         for iterations in list(readings):
-            reading = _reading(timer, iterations, allowance, shares[iterations])
+            reading = _reading(timer, iterations, seconds, allowance, shares[iterations])
             if reading.suspicious and not allowance:
                 # A first reading may have more to transfer than a repeated one: ask nets that are idle.
                 allowance = _idle_reading(timer, make)
@@ -92,32 +95,35 @@ def recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterato
 
 def kept(timer: Timer, usual: float) -> Iterator[str]:
     """Whether a forward or a backward after a change of the weights takes so much longer than one that finds them
-    unchanged that the latter cannot have computed all of it. What precedes both is the same, but for the update.
-    `usual` is what the timed ones took, in seconds: they found the weights unchanged."""
+    unchanged that the latter cannot have computed all of it. `usual` is what the timed ones took, in seconds: they
+    found the weights unchanged. What the net has computed last is that of changed weights."""
     net, phase = timer.net, timer.phase
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-
-    def prepare(change: bool) -> None:
-        advance(net, change)
-        if phase == "backward":
-            net.forward()
-            net.synchronize()
 
     def call() -> None:
         getattr(net, phase)()
         net.synchronize()
 
-    prepare(change=True)
-    if timed(timer, call) <= KEPT_RATIO * usual + SLACK_SECONDS:
-        return
+    change(net, phase)
+    if timed(timer, call) > KEPT_RATIO * usual + SLACK_SECONDS:
+        yield from _compared(timer, call)
+        change(net, phase)
+        call()
+
+
+def _compared(timer: Timer, call: Callable[[], None]) -> Iterator[str]:
+    """The same by many calls of both kinds. What precedes both is the same, but for the update."""
+    net, phase = timer.net, timer.phase
+    seconds: dict[bool, list[float]] = {True: [], False: []}
     for tried in range(1, PATIENT_TRIES + 1):
-        for change in (True, False):
-            prepare(change)
-            seconds[change].append(timed(timer, call))
+        for update in (True, False):
+            advance(net, update)
+            if phase == "backward":
+                net.forward()
+                net.synchronize()
+            seconds[update].append(timed(timer, call))
         after_change, unchanged = min(seconds[True]), min(seconds[False])
-        if tried <= TRIES and after_change <= ALIKE_RATIO * unchanged + SLACK_SECONDS:
-            return
-        if tried >= TRIES and after_change <= KEPT_RATIO * unchanged + SLACK_SECONDS:
+        ratio = ALIKE_RATIO if tried < TRIES else KEPT_RATIO
+        if tried >= LEAST_TRIES and after_change <= ratio * unchanged + SLACK_SECONDS:
             return
     # By chance, the quickest of so many calls of one kind is slower than half of as many of the other in one of 10⁷.
     if after_change > KEPT_RATIO * median(seconds[False]) + SLACK_SECONDS:
@@ -138,11 +144,11 @@ class Reading:
     idle: float
     """What it takes on an idle net, as far as is known."""
     allowed: float
-    """Of the time spent, what it may take beyond that."""
+    """What it may take beyond that."""
 
     @property
     def suspicious(self) -> bool:
-        return self.first > IDLE_RATIO * self.idle + self.allowed * self.spent + SLACK_SECONDS
+        return self.first > IDLE_RATIO * self.idle + self.allowed + SLACK_SECONDS
 
     def __str__(self) -> str:
         return (
@@ -151,11 +157,13 @@ class Reading:
         )
 
 
-def _reading(timer: Timer, iterations: int, allowance: float, allowed: float) -> Reading:
+def _reading(timer: Timer, iterations: int, seconds: float, allowance: float, share: float) -> Reading:
     read = results(timer.net, timer.phase)
     spent = timer.run(iterations)
     first = timed(timer, read)
-    again = min(timed(timer, read), timed(timer, read))  # one may be interrupted, which would clear any cell
+    # Each may be interrupted, which would clear any cell: the quicker of two, and no more than twice the usual time.
+    again = min(timed(timer, read), timed(timer, read))
+    allowed = share * min(spent, ALIKE_RATIO * iterations * seconds)
     return Reading(timer.phase, iterations, spent, first, max(again, allowance), allowed)
 
 

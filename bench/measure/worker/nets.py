@@ -18,6 +18,16 @@ def advance(net: Any, update: bool = True) -> None:
     net.synchronize()
 
 
+def change(net: Any, phase: str) -> None:
+    """Change the weights by what a forward or a backward, the last call, was for; then all that precedes it."""
+    if phase == "forward":
+        net.backward()
+    net.update()
+    if phase == "backward":
+        net.forward()
+    net.synchronize()
+
+
 def another(net: Any, weights: tuple[np.ndarray, ...]) -> Any:
     """A net of the same problem that starts from other weights."""
     x, y, *_ = net.problem.arrays(net.dtype)
