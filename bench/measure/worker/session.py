@@ -50,8 +50,8 @@ class Session:
     seconds: float | None = None
     """Of the quickest iteration in the last block of the present cell."""
     verifying: bool = False
-    steps_right: bool = False
-    """Whether the steps of the present shape were checked: those of a training are the same."""
+    steps_apart: bool = False
+    """Whether the present shape's step is timed too, so that its cell's check serves a training's."""
 
     def __post_init__(self) -> None:
         self.monitor = Monitor(self.clocks)
@@ -103,7 +103,7 @@ class Session:
             raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {there}")
         self.problem = Problem.random(*shape, seed=self.seed)
         self.problem.arrays(self.dtype)
-        self.steps, self.verifying, self.steps_right = steps, check, False
+        self.steps, self.verifying, self.steps_apart = steps, check, "step" in phases
         now = self.clocks.wall
         started = now()
         self._make().synchronize()
@@ -166,15 +166,10 @@ class Session:
         if self.seconds is None:  # no block was asked for
             return
         trained = self.training if timer.phase == "train" else None
-        is_step = timer.phase == "step"
-        # What a full check of steps tells of a class, a training's and a step's cell need not find out twice.
-        briefly = not self.verifying or (is_step and self.steps_right)
-        if briefly and spotcheck.is_clear(timer, self.seconds, trained, self.steps_right):
-            self.steps_right |= is_step
+        if not self.verifying and spotcheck.is_clear(timer, self.seconds, trained, self.steps_apart):
             return
-        if not (trained and self.steps_right):
+        if not (trained and self.steps_apart):
             yield from aftercheck.reasons(timer, self.seconds)
-            self.steps_right |= is_step or trained is not None
         if trained:
             yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed)
 

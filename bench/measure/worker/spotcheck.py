@@ -25,18 +25,18 @@ SAMPLES = 8
 UNITS = 32
 
 
-def is_clear(timer: Timer, seconds: float, training: Training | None, steps_right: bool = False) -> bool:
+def is_clear(timer: Timer, seconds: float, training: Training | None, steps_apart: bool = False) -> bool:
     """Whether nothing is left undone or kept by a cell that took `seconds` an iteration, and an iteration from the
-    weights as they now are is right. `training` is what a `train` returned last; its steps need no look where the same
-    shape's were right before."""
-    return not any(_doubts(timer, seconds, training, steps_right))
+    weights as they now are is right. `training` is what a `train` returned last; its steps need no look where a step
+    has a cell of its own."""
+    return not any(_doubts(timer, seconds, training, steps_apart))
 
 
-def _doubts(timer: Timer, seconds: float, training: Training | None, steps_right: bool) -> Iterator[str | bool]:
+def _doubts(timer: Timer, seconds: float, training: Training | None, steps_apart: bool) -> Iterator[str | bool]:
     phase, net = timer.phase, timer.net
     if training:
         yield not ends_lower(training, net, timer.steps)
-        yield from () if steps_right else _of_step(another(net, training.weights))
+        yield from () if steps_apart else _of_step(another(net, training.weights))
         return
     results(net, phase)()  # a first reading has its memory to find
     yield from undone(timer, seconds, timer.make, singly=False)

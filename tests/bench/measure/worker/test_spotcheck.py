@@ -34,12 +34,12 @@ def _short_warming(monkeypatch):
         yield
 
 
-def later(net_class=None, implementation="numpy"):
-    """A session of a later pass, prepared for a shape."""
+def later(net_class=None, implementation="numpy", phases=PHASES):
+    """A session of a later pass, prepared for a shape's phases."""
     session = Session(implementation, "cpu", "float32")
     session.start(time.perf_counter())
     session.net_class = net_class or session.net_class
-    session.prepare((64, 500, 100, 5), [*PHASES], steps=25, check=False)
+    session.prepare((64, 500, 100, 5), [*phases], steps=25, check=False)
     return session
 
 
@@ -61,11 +61,18 @@ def test_an_honest_contender_is_cleared_in_each_phase(phase):
     assert leave(later(), phase)["check_seconds"] > 0
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_what_the_spot_check_does_not_clear_is_checked_in_full(phase, monkeypatch):
+@pytest.mark.parametrize(
+    ("phases", "modules"),
+    [
+        *(([phase], [aftercheck]) for phase in PHASES if phase != "train"),
+        (["train"], [aftercheck, training]),
+        (["train", "step"], [training]),  # the step's own cell checks steps
+    ],
+)
+def test_what_the_spot_check_does_not_clear_is_checked_in_full(phases, modules, monkeypatch):
     monkeypatch.setattr("bench.measure.worker.spotcheck.is_clear", lambda *_: False)
     checked = []
     for module in (aftercheck, training):
-        monkeypatch.setattr(module, "reasons", lambda *_, name=module.__name__: checked.append(name) or iter(()))
-    leave(later(), phase)
-    assert checked == [aftercheck.__name__, *([training.__name__] if phase == "train" else [])]
+        monkeypatch.setattr(module, "reasons", lambda *_, module=module: checked.append(module) or iter(()))
+    leave(later(phases=phases), phases[0])
+    assert checked == modules
