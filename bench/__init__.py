@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from os import PathLike
 
-    from bench.analyse.runs import Run
+    from bench.analyse.run.loading import Run
 
 __all__ = ["load"]
 
@@ -17,6 +17,6 @@ def load(path: str | PathLike[str]) -> Run:
     run) or a `timings.csv`. Raises FileNotFoundError or ValueError naming what is wrong with `path`.
     """
     # Workers import this package too, and must not pay for pandas.
-    from bench.analyse.runs import load_run
+    from bench.analyse.run.loading import load_run
 
     return load_run(path)

@@ -14,10 +14,19 @@ ROOT = Path(__file__).parent.parent
 FRAMEWORKS = {"torch", "jax", "jaxlib", "cupy", *(name.split("_")[0] for name in names())} - {"numpy"}
 THIRD_PARTY = "third-party packages"
 
+BELOW = ("bench.measure", "bench.plan")
+
 FENCES = {
     "bench.plan": {"bench.plan"},
     "bench.measure.worker": {"bench.measure.worker", "implementations", "numpy", "threadpoolctl"},
     "bench.measure": {"bench.measure", "bench.plan", "implementations", THIRD_PARTY},
+    "bench.analyse.estimates": {"bench.analyse.estimates", "bench.plan", THIRD_PARTY},
+    "bench.analyse.run": {"bench.analyse.estimates", "bench.analyse.run", *BELOW, THIRD_PARTY},
+    **{
+        f"bench.analyse.{folder}": {f"bench.analyse.{name}" for name in ("estimates", "run", folder)}
+        | {*BELOW, THIRD_PARTY}
+        for folder in ("machine", "change", "predict")
+    },
     "bench.analyse": {"bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
     "bench.history": {"bench.history", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
     "bench.report": {"bench.report", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
@@ -122,16 +131,16 @@ def test_every_folder_of_the_harness_is_fenced_or_may_import_all():
         ("bench.measure.worker.session", "from bench.plan.cells import Cell", "bench.plan.cells.Cell"),
         ("bench.measure.worker.session", "from .. import journal", "bench.measure.journal"),
         ("bench.measure.worker.main", "import torch", "torch"),
-        ("bench.measure.run", "from bench.analyse import tables", "bench.analyse.tables"),
+        ("bench.measure.run", "from bench.analyse.run import tables", "bench.analyse.run.tables"),
         ("bench.measure.run", "from bench.glue import replay", "bench.glue.replay"),
         ("bench.measure.machine", "import importlib\nimportlib.import_module('torch')", "torch"),
         ("bench.measure.machine", "__import__('jax')", "jax"),
-        ("bench.analyse.tables", "from implementations import names", "implementations.names"),
-        ("bench.analyse.tables", "from bench.report import units", "bench.report.units"),
-        ("bench.analyse.tables", "import bench", "bench"),
-        ("bench.report.markdown", "from bench import load", "bench.load"),
-        ("bench.report.markdown", "from implementations import Problem", "implementations.Problem"),
-        ("bench.report.markdown", "from bench import conftest", "bench.conftest"),
+        ("bench.analyse.run.tables", "from implementations import names", "implementations.names"),
+        ("bench.analyse.run.tables", "from bench.report import units", "bench.report.units"),
+        ("bench.analyse.run.tables", "import bench", "bench"),
+        ("bench.report.run.markdown", "from bench import load", "bench.load"),
+        ("bench.report.run.markdown", "from implementations import Problem", "implementations.Problem"),
+        ("bench.report.run.markdown", "from bench import conftest", "bench.conftest"),
         ("bench.glue.session", "from bench.conftest import cells", "bench.conftest.cells"),
         ("bench.glue.session", "import cupy", "cupy"),
         ("bench.glue.options", "from .. import __main__", "bench.__main__"),

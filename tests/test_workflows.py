@@ -18,9 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bench.__main__ import _parser
-from bench.analyse import gate
+from bench.analyse.change import gate
 from bench.glue import against
-from bench.report.compare import Comparison
+from bench.report.change.unpaired import Comparison
 
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed: pip install -e '.[test]'")
 

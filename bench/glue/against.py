@@ -10,38 +10,39 @@ from typing import TYPE_CHECKING, Any
 from .replay import Outcome
 
 if TYPE_CHECKING:
-    from bench.analyse.changes import Change
-    from bench.report.compare import Comparison
+    from bench.analyse.change.changes import Change
+    from bench.report.change.unpaired import Comparison
 
 NOTHING = "No cell has a time on both sides: nothing could be compared."
 
 
 def suspects(folder: Path) -> set[str]:
     """The keys of cells that are to be confirmed."""
-    from bench.analyse import ab
+    from bench.analyse.change import paired
     from bench.measure import journal
 
-    return ab.suspects(journal.read(folder))
+    return paired.suspects(journal.read(folder))
 
 
 def undecided(folder: Path) -> set[str]:
     """The keys of cells that need more passes."""
-    from bench.analyse import ab
+    from bench.analyse.change import paired
     from bench.measure import journal
 
-    return ab.undecided(journal.read(folder))
+    return paired.undecided(journal.read(folder))
 
 
 def outcomes(folder: Path, fail_on: Sequence[str]) -> dict[str, Outcome]:
     """Of each cell's test, by its key: its samples are head's; a verdict that is to fail is its status."""
-    from bench.analyse import ab, tables
+    from bench.analyse.change import paired
+    from bench.analyse.run import tables
     from bench.measure import journal
     from bench.plan.sides import HEAD, off
 
     records = journal.read(folder)
     heads = {off(held.cell): held for held in tables.by_cell(records).values() if held.cell.contender.variant == HEAD}
     found = {}
-    for change in ab.changes(records):
+    for change in paired.changes(records):
         held = heads.get(change.cell)
         samples = tuple(second for block in held.blocks for second in block.seconds) if held else ()
         found[change.cell.key] = _outcome(change, samples, fail_on)
@@ -51,38 +52,38 @@ def outcomes(folder: Path, fail_on: Sequence[str]) -> dict[str, Outcome]:
 def compared(folder: Path, fail_on: Sequence[str]) -> Comparison:
     """The whole of it."""
     from bench.measure import journal
-    from bench.report import ab
+    from bench.report.change import paired
 
-    return ab.comparison(journal.read(folder), fail_on)
+    return paired.comparison(journal.read(folder), fail_on)
 
 
 def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
     """Write `comparison.md` and `comparison.json`; whether it fails, as it does where there was nothing to compare,
     and lines for the terminal."""
-    from bench.report import compare
+    from bench.report.change import unpaired
 
     comparison = compared(folder, fail_on)
     write(comparison, folder)
     compared_any = any(change.ratio.passes for change in comparison.changes)
-    lines = compare.text(comparison).splitlines()
+    lines = unpaired.text(comparison).splitlines()
     return bool(comparison.outcome.failing) or not compared_any, lines if compared_any else [*lines, NOTHING]
 
 
 def write(comparison: Comparison, folder: Path) -> None:
     """Beside the run's other files."""
-    from bench.report import compare
+    from bench.report.change import unpaired
     from bench.report.exports.place import place
 
     place(
         {
-            folder / "comparison.md": compare.markdown(comparison),
-            folder / "comparison.json": json.dumps(compare.data(comparison), indent=1) + "\n",
+            folder / "comparison.md": unpaired.markdown(comparison),
+            folder / "comparison.json": json.dumps(unpaired.data(comparison), indent=1) + "\n",
         }
     )
 
 
 def _outcome(change: Change, samples: tuple[float, ...], fail_on: Sequence[str]) -> Outcome:
-    from bench.analyse.gate import percent
+    from bench.analyse.change.gate import percent
 
     facts: dict[str, Any] = {"verdict": change.verdict, "change": percent(change.ratio)}
     if change.verdict in fail_on:

@@ -170,7 +170,7 @@ def asked_for(
 
 
 def _fail_on(text: str | None) -> tuple[str, ...]:
-    from bench.analyse import gate  # SciPy, only where something is judged
+    from bench.analyse.change import gate
 
     try:
         return gate.DEFAULT_FAIL_ON if text is None else gate.fail_on("--fail-on", text)

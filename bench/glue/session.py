@@ -137,9 +137,10 @@ class BenchSession:
                 self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
     def _finish(self, folder: Path) -> None:
-        from bench.analyse.tables import is_complete  # pandas only once the timing is over
+        from bench.analyse.run.tables import is_complete  # pandas only once the timing is over
         from bench.measure import journal
-        from bench.report import files, terminal
+        from bench.report import files
+        from bench.report.run import terminal
 
         records = journal.read(folder)
         files.write(folder, self.asked.results, records)
@@ -171,7 +172,7 @@ class BenchSession:
 
 
 def _open_still(folder: Path) -> set[str]:
-    from bench.analyse import tables
+    from bench.analyse.run import tables
     from bench.measure import journal
 
     records = journal.read(folder)
@@ -179,7 +180,7 @@ def _open_still(folder: Path) -> set[str]:
 
 
 def _outcomes(folder: Path) -> dict[str, Outcome]:
-    from bench.analyse import tables
+    from bench.analyse.run import tables
     from bench.measure import journal
 
     records = journal.read(folder)

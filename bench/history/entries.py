@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.analyse import environments, kernels, tables
-from bench.analyse.statistics import estimate, floor, typical
-from bench.analyse.suspicion import SUSPECT
+from bench.analyse.estimates.statistics import estimate, floor, typical
+from bench.analyse.run import environments, kernels, tables
+from bench.analyse.run.suspicion import SUSPECT
 from bench.measure import machine
 from bench.measure.plans import plan_of
 from bench.measure.records import Record, RunStarted

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pandas as pd
 
-from bench.analyse import history
-from bench.analyse.history import Look, Newest, Shift, Trend
-from bench.analyse.sides import CellSide
+from bench.analyse.change import history
+from bench.analyse.change.history import Look, Newest, Shift, Trend
+from bench.analyse.change.sides import CellSide
 
 from .entries import cell_of
 from .store import Failed, Reader, Series

@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analyse import runs, tables
+from bench.analyse.run import loading, tables
 from bench.measure import journal, lock, unexpected
 from bench.measure.replacing import remove_temporary, replaced, temporary
 from bench.plan import reading as files
@@ -276,7 +276,7 @@ def _folders(results: Path) -> list[Path]:
 def _is_whole(folder: Path) -> bool:
     """Whether it is a run to keep, as its files say, which are written when it ends."""
     try:
-        info = json.loads(files.read_text(folder / "run.json", runs.MOST_INFO_BYTES, within=folder))
+        info = json.loads(files.read_text(folder / "run.json", loading.MOST_INFO_BYTES, within=folder))
         return bool(info["complete"] and not info["plan"].get("sides"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

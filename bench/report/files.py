@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analyse import csvfiles, formulas, runs, tables
+from bench.analyse.run import csvfiles, formulas, loading, tables
 from bench.measure import journal
 from bench.measure.records import Record
 from bench.measure.replacing import replaced
-
-from .markdown import report
+from bench.report.run.markdown import report
 
 SIGNIFICANT = "%.9g"
 ESCAPED = "backslashreplace"
@@ -32,7 +31,7 @@ def write(folder: Path, results: Path | None = None, records: Sequence[Record] |
     records = journal.read(folder) if records is None else records
     timings, samples = tables.timings(records), tables.samples(records)
     contents = {
-        "run.json": (json.dumps(runs.info(records), indent=1) + "\n").encode(),
+        "run.json": (json.dumps(loading.info(records), indent=1) + "\n").encode(),
         "timings.csv": timings_csv(timings).encode(),
         "samples.csv.gz": _gzip(_csv(samples)),
         "report.md": report(records).encode(errors=ESCAPED),

@@ -32,12 +32,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Exit:
-    from bench.analyse import gate
+    from bench.analyse.change import gate
     from bench.glue import against, options
     from bench.glue.progress import occasionally
     from bench.measure import busy, replacing, session, writable
     from bench.plan.sides import doubled
-    from bench.report import compare, files
+    from bench.report import files
+    from bench.report.change import unpaired
 
     failing_on = gate.fail_on("--fail-on", asked.fail_on)
     writable.check_results(Path(asked.results))
@@ -65,6 +66,6 @@ def run(asked: argparse.Namespace) -> Exit:
     comparison = against.compared(folder, failing_on)
     against.write(comparison, folder)
     if asked.markdown:
-        replacing.write_text(asked.markdown, compare.markdown(comparison))
-    output.say("", compare.text(comparison), "", f"more in {folder}")
-    return Exit(compare.data(comparison), comparison.outcome.exit_code)
+        replacing.write_text(asked.markdown, unpaired.markdown(comparison))
+    output.say("", unpaired.text(comparison), "", f"more in {folder}")
+    return Exit(unpaired.data(comparison), comparison.outcome.exit_code)

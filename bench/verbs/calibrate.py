@@ -22,12 +22,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Any:
-    from bench.analyse import calibration, set_aside
+    from bench.analyse.machine import calibration, set_aside
     from bench.glue.progress import occasionally
     from bench.measure import busy, calibrate, calibrations, journal, machine, writable
     from bench.plan import grid
-    from bench.report import calibration as shown
-    from bench.report import set_aside as trial_shown
+    from bench.report.machine import calibration as shown
+    from bench.report.machine import set_aside as trial_shown
 
     wanted = grid.override(
         grid.Grid("calibration"),

@@ -37,10 +37,10 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Exit:
-    from bench.analyse import comparability, compare, gate, sides
+    from bench.analyse.change import comparability, gate, sides, unpaired
     from bench.measure import replacing
     from bench.plan import effects
-    from bench.report import compare as shown
+    from bench.report.change import unpaired as shown
 
     failing_on = gate.fail_on("--fail-on", asked.fail_on)
     base, head = sides.load(asked.base), sides.load(asked.head)
@@ -53,7 +53,7 @@ def run(asked: argparse.Namespace) -> Exit:
     stopping = comparability.stopping(found, allowed)
     changes = []
     if not stopping:
-        changes = compare.compare(base, head, lambda cell: effects.of(cell.key, min_effect, head.min_effects))
+        changes = unpaired.compare(base, head, lambda cell: effects.of(cell.key, min_effect, head.min_effects))
     names = list(dict.fromkeys(one.name for one in stopping))
     comparison = shown.Comparison(
         base.name,
@@ -86,7 +86,7 @@ def _min_effect(asked: str | None, usual: float) -> float:
 def _allowed(text: str, names: set[str]) -> set[str]:
     """Of a list, the names of differences. Raises ValueError for one that is none."""
     import implementations
-    from bench.analyse.comparability import ALL, MATTERING
+    from bench.analyse.change.comparability import ALL, MATTERING
     from bench.measure.worker import environment
     from bench.plan.nearest import hint
 

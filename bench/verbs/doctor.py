@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> Any:
     from bench.measure import doctor
-    from bench.report import doctor as shown
+    from bench.report.machine import doctor as shown
 
     found = doctor.examine()
     output.say(shown.text(found))

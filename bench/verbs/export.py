@@ -15,7 +15,7 @@ from bench.report.exports import FORMATS
 from . import output
 
 if TYPE_CHECKING:
-    from bench.analyse.tables import CellRecords
+    from bench.analyse.run.tables import CellRecords
     from bench.report.exports.cells import Exported
 
 HELP = "write a run in a format that other tools read"
@@ -36,7 +36,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Any:
-    from bench.analyse import runs
+    from bench.analyse.run import loading
     from bench.report.exports import cells, formats
     from bench.report.exports.place import place
 
@@ -48,7 +48,7 @@ def run(asked: argparse.Namespace) -> Any:
         raise ValueError(f"--commit: only asv files runs by commit, {asked.format} does not")
     if asked.output is None and asked.format == "asv":
         raise ValueError("--output: asv keeps a tree of files; name its folder, its results_dir")
-    exported = cells.of(runs.load_run(asked.run_or_dir), _held(asked.run_or_dir))
+    exported = cells.of(loading.load_run(asked.run_or_dir), _held(asked.run_or_dir))
     if asked.format == "asv":
         texts = _tree(exported, asked.output, asked.commit)
     else:
@@ -66,12 +66,12 @@ def run(asked: argparse.Namespace) -> Any:
 
 def _held(path: Path) -> Mapping[str, CellRecords] | None:
     """The records of each cell, where there is a journal."""
-    from bench.analyse import runs, tables
+    from bench.analyse.run import loading, tables
     from bench.measure import journal
 
     if path.is_file() and path.name != journal.FILE:
         return None
-    folder = runs.find(path)
+    folder = loading.find(path)
     return tables.by_cell(journal.read(folder)) if (folder / journal.FILE).exists() else None
 
 

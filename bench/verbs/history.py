@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> Any:
     from bench.history import store
     from bench.history.look import look, since
-    from bench.report import history as shown
+    from bench.report.change import history as shown
 
     if asked.action == "rebuild":
         done = store.rebuild(asked.results, output.say)

@@ -33,23 +33,25 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Any:
-    from bench.analyse import recommend, runs
+    from bench.analyse.predict import recommend
+    from bench.analyse.run import loading
     from bench.plan.cells import Shape
-    from bench.report import recommend as shown
+    from bench.report.predict import recommend as shown
 
     shape = Shape(asked.N, asked.D_in, asked.H, asked.D_out)
     question = recommend.Question(shape, asked.phase, asked.steps, asked.device, asked.dtype, asked.threads)
-    answer = recommend.recommend(runs.load_run(asked.results), question, _starts(asked) if asked.steps else None)
+    answer = recommend.recommend(loading.load_run(asked.results), question, _starts(asked) if asked.steps else None)
     output.say(shown.text(answer))
     return shown.data(answer)
 
 
 def _starts(asked: argparse.Namespace) -> Any:
     """None where there is no journal to tell them."""
-    from bench.analyse import recommend, runs
+    from bench.analyse.predict import recommend
+    from bench.analyse.run import loading
     from bench.measure import journal
 
     if asked.results.is_file() and asked.results.name != journal.FILE:
         return None
-    folder = runs.find(asked.results)
+    folder = loading.find(asked.results)
     return recommend.starts(journal.read(folder)) if (folder / journal.FILE).exists() else None

@@ -18,16 +18,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Any:
-    from bench.analyse import runs
+    from bench.analyse.run import loading
     from bench.measure import journal
-    from bench.report import files, terminal
+    from bench.report import files
+    from bench.report.run import terminal
 
-    folder = runs.find(asked.run_or_dir)
+    folder = loading.find(asked.run_or_dir)
     if not (folder / journal.FILE).exists():
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
     records = journal.read(folder)
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
-    run = runs.load_run(folder)
+    run = loading.load_run(folder)
     written = files.write(folder, results, records)
     output.say(terminal.page(records), "", *map(str, written))
     timings = json.loads(run.timings.to_json(orient="records"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.analyse import calibration, families
+from bench.analyse.machine import calibration, families
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 import bench
 import implementations
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.measure import journal
 from bench.measure.records import RunStarted
 from bench.measure.session import resumable
@@ -14,7 +14,8 @@ from bench.plan import grid
 from bench.plan.cells import Cell, Contender
 from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine, resolve
-from bench.report import files, markdown, units
+from bench.report import files, units
+from bench.report.run import markdown
 from tests.bench.made import LARGE, TORCH, Story, plan_of_cells, records, story, write_journal
 
 

@@ -12,7 +12,7 @@ import time
 import pandas as pd
 import pytest
 
-from bench.analyse import csvfiles, runs  # here, for pytester forgets what is imported while it is used
+from bench.analyse.run import csvfiles, loading
 from bench.measure import journal
 from bench.measure.client import ROOT
 from bench.measure.records import Block, Ceiling, PassChosen, RunEnded, RunResumed, RunStarted, WorkerStarted
@@ -88,7 +88,7 @@ def run(folder, *arguments, tests=(str(ROOT / "bench"),), implementations="numpy
 
 
 def timings_of(folder):
-    return runs.load_run(folder.path / "results").timings
+    return loading.load_run(folder.path / "results").timings
 
 
 def measured_cells(folder):

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analyse.statistics import CONFIDENCE, Estimate, confidence_after, estimate, standard_error
+from bench.analyse.estimates.statistics import CONFIDENCE, Estimate, confidence_after, estimate, standard_error
 
 from .cells import Exported, Measured
 from .commits import Commit

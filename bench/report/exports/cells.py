@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analyse.runs import Run
-from bench.analyse.statistics import Blocks, typical
-from bench.analyse.tables import CellRecords
+from bench.analyse.estimates.statistics import Blocks, typical
+from bench.analyse.run.loading import Run
+from bench.analyse.run.tables import CellRecords
 from bench.measure.plans import plan_of
 from bench.measure.records import RunStarted
 from bench.plan.cells import Cell, Contender, Shape

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bench.analyse.gate import DEFAULT_FAIL_ON
+from bench.analyse.change.gate import DEFAULT_FAIL_ON
 from bench.glue import against
 from bench.measure.records import Block
 from bench.plan.sides import BASE, HEAD

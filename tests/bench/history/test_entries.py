@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.history.entries import cell_of, entry_of
 from bench.measure.records import RunStarted
 from tests.bench import many

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from bench.analyse.history import Look
+from bench.analyse.change.history import Look
 from bench.history import store
 from bench.history.entries import entry_of
 from bench.history.look import look, since

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.analyse.runs import info
+from bench.analyse.run.loading import info
 from bench.history import store
 from bench.history.entries import entry_of
 from bench.plan.cells import Side

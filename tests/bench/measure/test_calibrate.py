@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse import calibration, tables
+from bench.analyse.machine import calibration
+from bench.analyse.run import tables
 from bench.measure import calibrate, journal, machine
 from bench.measure.client import WorkerFailed
 from bench.measure.plans import plan_of
 from bench.measure.records import Block, RunEnded
 from bench.plan.cells import Shape
 from bench.plan.grid import PlanError
-from bench.report import calibration as shown
+from bench.report.machine import calibration as shown
 from tests.bench.fakes import Office, records_of
 
 FACTS = {"cpu": "a processor", "usable_processors": 2}

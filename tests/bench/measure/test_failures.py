@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.measure import cgroups, journal, memory
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Failed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.measure import journal
 from bench.measure.foreign import harmless
 from bench.measure.records import Block, Unread

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.measure import calibrations, client, interrupts, journal, machine, plans, session
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.client import WorkerFailed
@@ -19,7 +19,7 @@ from bench.measure.records import Block, Failed, PassChosen, RunEnded, RunResume
 from bench.plan.cells import PHASES, Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
 from bench.plan.sides import BASE, HEAD, doubled
-from bench.report.terminal import page
+from bench.report.run.terminal import page
 from tests.bench.fakes import FakeClock, InProcess, Office, Slow, places, plan_of, records_of
 
 FACTS = {"host": "here", "cpu": "a processor", "source": "v1"}

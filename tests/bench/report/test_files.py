@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.analyse import csvfiles, runs, tables
+from bench.analyse.run import csvfiles, loading, tables
 from bench.measure import journal
 from bench.report import files
-from bench.report.markdown import report
+from bench.report.run.markdown import report
 from tests.bench.made import Story, plan_of_cells, records, same_as_golden, write_journal
 
 WRITTEN = ["run.json", "timings.csv", "samples.csv.gz", "report.md"]
@@ -66,7 +66,7 @@ def test_a_results_folder_gets_the_newest_table_and_report(folder):
 
 def test_run_json_is_the_run_s_info(folder):
     files.write(folder)
-    assert json.loads((folder / "run.json").read_text(encoding="utf-8")) == runs.info(records())
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8")) == loading.info(records())
 
 
 def test_report_md_is_the_page(folder):

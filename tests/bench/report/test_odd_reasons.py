@@ -7,14 +7,16 @@ import re
 import pytest
 
 import bench
-from bench.analyse import tables
+from bench.analyse.run import tables
 from bench.history import entries
 from bench.measure import journal
 from bench.measure.records import Ceiling, Failed, WorkerStarted
 from bench.plan.cells import Cell
 from bench.plan.sides import BASE, HEAD
-from bench.report import ab, ceilings, compare, files, markdown, page, terminal
+from bench.report import files, page
+from bench.report.change import paired, unpaired
 from bench.report.exports import formats
+from bench.report.run import ceilings, markdown, terminal
 from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, write_journal
 from tests.bench.report.exports.exported import exported
 from tests.bench.sides import compared
@@ -70,16 +72,16 @@ def test_a_table_without_its_journal_has_it_on_one_line(odd, tmp_path):
 
 def test_it_is_one_row_of_a_comparison():
     records = compared(outcomes={(HEAD, "numpy"): Outcome("crashed", ODD)})
-    told = ab.comparison(records)
-    [row] = [line for line in compare.section(told).splitlines() if "third fourth" in line]
+    told = paired.comparison(records)
+    [row] = [line for line in unpaired.section(told).splitlines() if "third fourth" in line]
     assert ESCAPED in row
     assert len(cells_of(row)) == len(
-        cells_of(next(line for line in compare.section(told).splitlines() if "|:" in line))
+        cells_of(next(line for line in unpaired.section(told).splitlines() if "|:" in line))
     )
-    assert sum("second" in line for line in compare.text(told).splitlines()) == 1
+    assert sum("second" in line for line in unpaired.text(told).splitlines()) == 1
     both = dict.fromkeys([(BASE, "numpy"), (HEAD, "numpy")], Outcome("crashed", ODD))
-    nothing = ab.comparison(compared(outcomes=both))
-    assert f"* numpy: crashed: {ESCAPED} (1 cell)" in compare.markdown(nothing).splitlines()
+    nothing = paired.comparison(compared(outcomes=both))
+    assert f"* numpy: crashed: {ESCAPED} (1 cell)" in unpaired.markdown(nothing).splitlines()
 
 
 def test_it_is_one_item_of_the_list_of_missing_ceilings():

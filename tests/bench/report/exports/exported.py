@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.analyse import runs, tables
+from bench.analyse.run import loading, tables
 from bench.report.exports import cells
 from tests.bench.made import Story, story
 
 
-def loaded(told: Story | None = None) -> runs.Run:
+def loaded(told: Story | None = None) -> loading.Run:
     """A story's tables."""
     records = (told or story()).records()
-    info = runs.info(records)
-    return runs.Run(info["run"], tables.timings(records), tables.samples(records), info)
+    info = loading.info(records)
+    return loading.Run(info["run"], tables.timings(records), tables.samples(records), info)
 
 
 def exported(told: Story | None = None) -> cells.Exported:

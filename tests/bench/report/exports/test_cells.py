@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bench.analyse import runs
+from bench.analyse.run import loading
 from bench.plan.cells import Contender
 from bench.report import files
 from bench.report.exports import cells
@@ -43,7 +43,7 @@ def test_a_csv_alone_names_its_cells_by_the_threads_in_force(tmp_path):
     files.write(tmp_path / "run")
     alone = tmp_path / "alone.csv"
     alone.write_bytes((tmp_path / "run" / "timings.csv").read_bytes())
-    found = cells.of(runs.load_run(alone)).cells
+    found = cells.of(loading.load_run(alone)).cells
     assert found[0].cell.key == "forward[numpy-cpu-float32-N64-D1000-H100-T2]"
     assert len({one.cell.key for one in found}) == len(found)
 
@@ -52,7 +52,7 @@ def test_a_csv_in_which_two_limits_came_to_the_same_still_has_two_names():
     contenders = [Contender("jax", "cpu", "float32", limit) for limit in (1, 2)]
     told = Story(plan_of_cells(contenders), busy={contenders[0]: 1.9})
     run = loaded(told)
-    found = cells.of(runs.Run(run.name, run.timings, run.samples, {})).cells
+    found = cells.of(loading.Run(run.name, run.timings, run.samples, {})).cells
     assert [one.cell.id for one in found] == [
         "jax-cpu-float32-N64-D1000-H100-T2",
         "jax-cpu-float32-N64-D1000-H100-T2~2",
@@ -73,7 +73,7 @@ def test_plain_values_are_those_of_json():
 
 def test_the_source_is_the_machine_s_or_the_rows():
     run = loaded()
-    without = runs.Run(run.name, run.timings, run.samples, {})
+    without = loading.Run(run.name, run.timings, run.samples, {})
     assert cells.of(run).source == cells.of(without).source == "abc1234"
-    nowhere = runs.Run(run.name, run.timings.assign(source=None), run.samples, {})
+    nowhere = loading.Run(run.name, run.timings.assign(source=None), run.samples, {})
     assert cells.of(nowhere).source == ""

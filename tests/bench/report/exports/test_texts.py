@@ -9,7 +9,7 @@ import re
 import pandas as pd
 import pytest
 
-from bench.analyse.tables import TIMINGS
+from bench.analyse.run.tables import TIMINGS
 from bench.report import files
 from bench.report.exports import FORMATS, bencher, cells, formats, github_action, tabular
 from tests.bench.made import NUMPY, Story, plan_of_cells

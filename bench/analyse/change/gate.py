@@ -1,0 +1,92 @@
+"""Whether changes pass: what they come to, as an outcome and in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bench.analyse.estimates.statistics import Estimate
+from bench.plan.nearest import hint
+
+from .changes import DECIDED, VERDICTS, Change
+
+FAIL_ON = ("slower", "unclear", "wrong", "missing")
+"""What a gate may fail on."""
+DEFAULT_FAIL_ON = ("slower", "wrong", "missing")
+CLEAN, REGRESSION, NOT_JUDGED = "clean", "regression", "not judged"
+EXIT_CODES = {CLEAN: 0, REGRESSION: 1, NOT_JUDGED: 3}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What changes come to: CLEAN, REGRESSION or NOT_JUDGED."""
+
+    kind: str
+    summary: str
+    """One line."""
+    failing: Sequence[Change] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.kind]
+
+
+def fail_on(where: str, text: str) -> tuple[str, ...]:
+    """A list like `slower,wrong`. Raises ValueError, which begins with `where`, for one that is empty or has
+    another word."""
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for word in [word for word in words if word not in FAIL_ON] or ([] if words else [text]):
+        raise ValueError(
+            f"{where}: {word!r} is nothing to fail on; list some of {', '.join(FAIL_ON)}{hint(word, FAIL_ON)}"
+        )
+    return words
+
+
+def outcome(changes: Sequence[Change], failing_on: Collection[str] = DEFAULT_FAIL_ON) -> Outcome:
+    """A regression where a verdict is one to fail on; not judged where that is `unclear` and no more, or
+    where no cell's change could be decided."""
+    failing = [change for change in changes if change.verdict in failing_on]
+    decided = any(change.verdict in DECIDED for change in changes)
+    if any(change.verdict != "unclear" for change in failing):
+        kind = REGRESSION
+    else:
+        kind = NOT_JUDGED if failing or not decided else CLEAN
+    return Outcome(kind, summary(changes), failing)
+
+
+def incomparable(names: Sequence[str]) -> Outcome:
+    """Of sides that differ in what matters."""
+    return Outcome(NOT_JUDGED, f"not comparable: {', '.join(dict.fromkeys(names))} differ")
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """`2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear`: how many there are of each verdict."""
+    counts = Counter(change.verdict for change in changes)
+    slower = [change.ratio for change in changes if change.verdict == "slower"]
+    parts = [f"{len(slower)} of {len(changes)} cell{'' if len(changes) == 1 else 's'} slower"]
+    if slower:
+        parts.append(f"worst {percent(max(slower, key=lambda ratio: ratio.value))}")
+    order = ("same", "unclear", "faster", *(verdict for verdict in VERDICTS if verdict not in DECIDED))
+    named = dict.fromkeys(verdict for verdict in order if counts[verdict])
+    parts += [f"{counts[verdict]} {'not timed' if verdict == 'untimed' else verdict}" for verdict in named]
+    with_it = sum(change.with_the_machine and change.verdict == "slower" for change in changes)
+    if with_it:
+        parts.append(f"{with_it} of those slower no more than the machine itself")
+    return ", ".join(parts)
+
+
+def percent(ratio: Estimate) -> str:
+    """`+7.1 % [5.2, 9.0]`: a ratio as a relative change, with its interval."""
+    if ratio.value != ratio.value:
+        return "—"
+    low, high = ((bound - 1) * 100 for bound in (ratio.low, ratio.high))
+    interval = f" [{_signed(low)}, {_signed(high)}]" if low == low else " [?]"
+    value = (ratio.value - 1) * 100
+    return f"{'+' if value >= 0 else ''}{_signed(value)} %{interval}"
+
+
+def _signed(percentage: float) -> str:
+    """With one decimal below 100, and a true minus sign; never −0.0."""
+    text = f"{percentage:.1f}" if abs(percentage) < 99.95 else f"{percentage:.0f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")

@@ -1,0 +1,1 @@
+"""Statistics of samples and passes, verdicts, changes of level."""

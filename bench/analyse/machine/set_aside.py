@@ -1,0 +1,130 @@
+"""What it buys to set disturbed rounds aside, tried on a calibration's own samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.analyse.estimates.statistics import estimate, floor, typical, verdicts
+from bench.analyse.run import tables
+from bench.analyse.run.disturbance import disturbed_rounds
+from bench.analyse.run.resolution import smallest_found
+from bench.measure.calibrate import REFERENCE, VARIANTS
+from bench.measure.plans import plan_of
+from bench.measure.records import Block, Record
+
+SETS = 200
+"""Random sets of passes that stand for trials."""
+MOST_SHARE = 0.5
+"""Of a pass's rounds, the most that are set aside: fewer samples cost precision too."""
+Pair = tuple[Block, Block]
+"""The blocks of both sides in one round."""
+Pass = tuple[list[Pair], list[Pair]]
+"""All rounds of a pass, and those of them that are kept."""
+
+
+def _log_floors(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
+    """Log ratio of the floors of each side's samples."""
+    floors = [floor(np.concatenate([block.seconds for block in blocks])) for blocks in (reference, slowed)]
+    return float(np.log(floors[1] / floors[0]))
+
+
+def _log_typical(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
+    """Median over the rounds of the log ratio of block medians."""
+    pairs = zip(reference, slowed, strict=True)
+    return float(np.median([np.log(typical(np.array(b.seconds)) / typical(np.array(a.seconds))) for a, b in pairs]))
+
+
+QUANTITIES: dict[str, Callable[[Sequence[Block], Sequence[Block]], float]] = {
+    "floor": _log_floors,
+    "typical": _log_typical,
+}
+
+
+def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
+    """For each thread limit of a calibration in turns: the share of rounds that are set aside, and for floors and
+    typical times the noise of a pass and what is found, from all rounds and from those that are kept.
+
+    A round is set aside on both sides of a ratio if either was disturbed in it, the most disturbed rounds first, and no
+    more than half of a pass's rounds. Both ways have the same passes.
+    """
+    plan = plan_of(tables.started(records))
+    contenders = {held.cell.contender: held.blocks for held in tables.by_cell(records).values()}
+    results = []
+    for threads in dict.fromkeys(plan.threads(contender) for contender in contenders):
+        here = {each.variant: blocks for each, blocks in contenders.items() if plan.threads(each) == threads}
+        reference = here.pop(REFERENCE)
+        pairs = {VARIANTS[variant]: _pairs(reference, blocks, plan.rounds) for variant, blocks in here.items()}
+        offered = sum(len(both) for passes in pairs.values() for both, _ in passes)
+        kept = sum(len(rest) for passes in pairs.values() for _, rest in passes)
+        results.append(
+            {
+                "threads": threads,
+                "set_aside": 1 - kept / offered if offered else 0.0,
+                "passes": min((len(passes) for passes in pairs.values()), default=0),
+                **{name: _compared(pairs, log, plan.passes, seed) for name, log in QUANTITIES.items()},
+            }
+        )
+    return results
+
+
+def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> list[Pass]:
+    """Of each whole pass, in the order of its rounds."""
+    disturbed = disturbed_rounds(reference, slowed)
+    ours, theirs = ({(block.passage, block.round): block for block in blocks} for blocks in (reference, slowed))
+    passes: dict[int, list[tuple[int, int]]] = {}
+    for place in sorted(ours.keys() & theirs.keys()):
+        passes.setdefault(place[0], []).append(place)
+    pairs = []
+    for places in passes.values():
+        if len(places) == rounds:
+            worst_first = sorted(disturbed.keys() & set(places), key=lambda place: (-disturbed[place], place))
+            aside = worst_first[: int(MOST_SHARE * rounds)]
+            whole = [(place, (ours[place], theirs[place])) for place in places]
+            pairs.append(([pair for _, pair in whole], [pair for place, pair in whole if place not in aside]))
+    return pairs
+
+
+def _compared(
+    pairs: Mapping[float, Sequence[Pass]],
+    log: Callable[[Sequence[Block], Sequence[Block]], float],
+    passes: int,
+    seed: int,
+) -> dict[str, Any]:
+    """`all` rounds and the `kept` ones."""
+    return {
+        name: _judged(
+            {
+                slowdown: np.array([log(*zip(*each[which], strict=True)) for each in told])
+                for slowdown, told in pairs.items()
+            },
+            passes,
+            seed,
+        )
+        for which, name in enumerate(("all", "kept"))
+    }
+
+
+def _judged(logs: Mapping[float, np.ndarray], passes: int, seed: int) -> dict[str, Any]:
+    """The noise of a pass (standard deviation of the log ratio), how often each slowdown is found, and what is
+    resolved; the latter two None where there are too few passes for one trial."""
+    noise = [float(np.std(each, ddof=1)) for each in logs.values() if len(each) > 1]
+    enough = all(len(each) >= passes for each in logs.values())
+    detected = (
+        [(slowdown, _detected(each, slowdown, passes, seed)) for slowdown, each in logs.items()] if enough else []
+    )
+    return {
+        "noise": float(np.median(noise)) if noise else None,
+        "detected": [{"slowdown": slowdown, "detected": rate} for slowdown, rate in detected] or None,
+        "resolution": smallest_found(detected) if detected else None,
+    }
+
+
+def _detected(logs: np.ndarray, slowdown: float, passes: int, seed: int) -> float:
+    """How often random sets of passes show the slowdown; of none, how often they show any change."""
+    draw = np.random.default_rng(seed)
+    wanted = ("slower",) if slowdown else ("slower", "faster")
+    judged = [verdicts([estimate(np.exp(-draw.permutation(logs)[:passes]))])[0] for _ in range(SETS)]
+    return float(np.mean([verdict in wanted for verdict in judged]))

@@ -1,0 +1,1 @@
+"""What sizes that were not measured would take."""

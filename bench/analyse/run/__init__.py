@@ -1,0 +1,1 @@
+"""One run: its tables, ranks, ceilings, costs."""

@@ -1,0 +1,199 @@
+"""How far a cell is from what its device can do, what keeps it there, and whether the device kept its pace.
+
+A roofline (Williams, Waterman & Patterson 2009) whose bandwidth is that of the caches where a cell's
+arrays fit there (Ilic, Pratas & Sousa 2014).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
+from bench.measure.plans import plan_of
+from bench.measure.records import Ceiling, Record, RunStarted
+from bench.plan.cells import Cell, Contender, Place, flops
+from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
+
+BOUNDS = ("compute", "bandwidth", "overhead")
+BOUND_FROM = 0.5
+"""Of a cell's time, what a limit takes at least where it is what binds."""
+RESOLUTION = 0.05
+"""What a machine's ceilings may move by from pass to pass where its own resolution is not known."""
+DRIFT_PASSES = 3
+"""Fewer have no middle to have moved from."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """A rate, per second, and the implementation that reached it."""
+
+    rate: float
+    by: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that any backend got out of a device in one pass, with one dtype and thread limit."""
+
+    product: Best
+    """Floating-point operations a second of the best large matrix product."""
+    streams: dict[int, Best]
+    """Bytes a second of the best copy or sum, by the bytes that its two arrays lie in; at least one."""
+
+    def bandwidth(self, footprint: int) -> float:
+        """Bytes a second for what lies in so many bytes: the most at the largest footprint measured
+        that is not above it (the smallest where all are), or at any larger one, since what fits in
+        less memory could have been streamed as fast, were it not for the cost of a call."""
+        nearest = max((size for size in self.streams if size <= footprint), default=min(self.streams))
+        return max(best.rate for size, best in self.streams.items() if size >= nearest)
+
+    def compute_seconds(self, cell: Cell, steps: int) -> float:
+        """What the arithmetic of one iteration takes at least."""
+        return flops(cell.shape, cell.phase, steps) / self.product.rate
+
+    def bandwidth_seconds(self, cell: Cell, steps: int) -> float:
+        """What the unavoidable bytes of one iteration take at least."""
+        itemsize = ITEM_BYTES[cell.contender.dtype]
+        moved = unavoidable_bytes(cell.shape, cell.phase, itemsize, steps)
+        return moved / self.bandwidth(footprint_bytes(cell.shape, cell.phase, itemsize))
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """A cell's least possible time over its own, and what binds it (one of BOUNDS; None where no
+    ceilings were measured)."""
+
+    fraction: Estimate
+    bound: str | None
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What of a step is not its phases, as a share of the step with its 95 % interval (NaN from a
+    single pass), and in seconds. Negative where the step is fused, and takes less than they do."""
+
+    share: float
+    low: float
+    high: float
+    seconds: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A pass whose ceilings were not those of the others."""
+
+    passage: int
+    place: Place
+    what: str
+    """`products` or `bandwidth`."""
+    change: float
+    """From the middle of the passes, as a fraction: -0.12 is 12 % lower."""
+
+
+def limits(records: Sequence[Record]) -> dict[Place, dict[int, Limits]]:
+    """By device, dtype and thread limit, and by pass."""
+    products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
+    streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
+    for contender, record in _measured(records):
+        where = contender.place, record.passage
+        products[where] += [Best(rate, contender.implementation) for rate in record.products.values()]
+        for footprint, rate in (*record.copies.items(), *record.sums.items()):
+            streams[where][int(footprint)].append(Best(rate, contender.implementation))
+    found: dict[Place, dict[int, Limits]] = defaultdict(dict)
+    for place, passage in products:
+        by_footprint = {size: _best(all_of) for size, all_of in sorted(streams[place, passage].items())}
+        if products[place, passage] and by_footprint:
+            found[place][passage] = Limits(_best(products[place, passage]), by_footprint)
+    return dict(found)
+
+
+def closeness(
+    cell: Cell, seconds: Mapping[int, float], within: Mapping[int, float], found: Mapping[int, Limits], steps: int
+) -> Closeness:
+    """Of a cell whose typical seconds by pass, and their standard errors, these are: max(operations /
+    rate, unavoidable bytes / bandwidth) / seconds, from the passes that have both; a train has `steps`.
+
+    A limit binds where it accounts for at least half of the time; where neither does, overhead is.
+    """
+    passes = [passage for passage in seconds if passage in found]
+    if not passes:
+        return Closeness(UNKNOWN, None)
+    computing = np.array([found[passage].compute_seconds(cell, steps) / seconds[passage] for passage in passes])
+    moving = np.array([found[passage].bandwidth_seconds(cell, steps) / seconds[passage] for passage in passes])
+    fraction = estimate(np.maximum(computing, moving), [within.get(passage, 0.0) for passage in passes])
+    binding = "compute" if np.median(computing) >= np.median(moving) else "bandwidth"
+    return Closeness(fraction, binding if fraction.value >= BOUND_FROM else "overhead")
+
+
+def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) -> Remainder | None:
+    """From the typical seconds by pass of a step and of its forward, backward and update, paired
+    within passes; None where no pass has them all."""
+    passes = [passage for passage in step if all(passage in phase for phase in phases)]
+    if not passes or not phases:
+        return None
+    explained = estimate([sum(phase[passage] for phase in phases) / step[passage] for passage in passes])
+    share = 1 - explained.value
+    seconds = share * estimate([step[passage] for passage in passes]).value
+    return Remainder(share, 1 - explained.high, 1 - explained.low, seconds, explained.passes)
+
+
+def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Moved]:
+    """The passes in which a device's products or bandwidth moved from the middle of all passes by
+    more than `resolution`, a fraction, in order of passes.
+
+    How much a pass moved is the median over every backend and size, so that one that was disturbed
+    does not speak for the machine. Raises ValueError for a resolution that is not positive.
+    """
+    if not resolution > 0:
+        raise ValueError(f"resolution: {resolution!r} is not a fraction above 0")
+    series: dict[tuple[Place, str], dict[tuple[str, ...], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for contender, record in _measured(records):
+        for what, kind in (("products", "products"), ("bandwidth", "copies"), ("bandwidth", "sums")):
+            for size, rate in getattr(record, kind).items():
+                series[contender.place, what][contender.label, kind, size][record.passage] = rate
+    found = [
+        Moved(passage, place, what, change)
+        for (place, what), rates in series.items()
+        for passage, change in _changes([*rates.values()]).items()
+        if abs(change) > resolution
+    ]
+    return sorted(found, key=lambda moved: moved.passage)
+
+
+def unsteadiness(records: Sequence[Record], resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
+    """By place, and by pass that moved by more than `resolution`: by how much at most, in logs."""
+    found: dict[Place, dict[int, float]] = defaultdict(dict)
+    for moved in drift(records, resolution):
+        size = abs(float(np.log1p(moved.change)))
+        found[moved.place][moved.passage] = max(size, found[moved.place].get(moved.passage, 0.0))
+    return dict(found)
+
+
+def _measured(records: Sequence[Record]) -> Iterator[tuple[Contender, Ceiling]]:
+    """The ceilings of a run, but those that could not be measured."""
+    if not records or not isinstance(records[0], RunStarted):
+        return
+    known = {contender.label: contender for contender in plan_of(records[0]).ceilings}
+    for record in records:
+        if isinstance(record, Ceiling) and not record.reason and record.contender in known:
+            yield known[record.contender], record
+
+
+def _best(all_of: Sequence[Best]) -> Best:
+    return max(all_of, key=lambda best: best.rate)
+
+
+def _changes(rates: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """By pass, how far the rates lay from their middles, in the median; of those that enough passes have."""
+    logs: dict[int, list[float]] = defaultdict(list)
+    for by_pass in rates:
+        if len(by_pass) >= DRIFT_PASSES:
+            middle = float(np.median([*by_pass.values()]))
+            for passage, rate in by_pass.items():
+                logs[passage].append(np.log(rate / middle))
+    return {passage: float(np.expm1(np.median(moved))) for passage, moved in logs.items()}

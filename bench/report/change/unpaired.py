@@ -1,0 +1,257 @@
+"""Changes between two sides as text for a terminal, as Markdown for a pull request, and as plain data."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite, isnan, log
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from bench.analyse.change.changes import VERDICTS, Change, machine_ratio
+from bench.analyse.change.comparability import Difference
+from bench.analyse.change.gate import Outcome, percent
+from bench.analyse.estimates.statistics import Estimate
+from bench.measure.worker.one_line import one_line
+from bench.report import page, units
+from bench.report.machine.calibration import percent as share
+from bench.report.run.rows import AXES, contender_names, shape_name
+
+MOST_IN_SIGHT = 40
+"""Rows of a pull request's comment that stand before the fold."""
+LEFT = ("contender", "phase", "shape", "change", "verdict", "why")
+"""The columns that are text."""
+MARKS = {"clean": "✅", "regression": "❌", "not judged": "❔"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sides, what became of their cells, and what that comes to."""
+
+    base: str
+    head: str
+    """What each is called."""
+    outcome: Outcome
+    changes: Sequence[Change] = ()
+    differences: Sequence[Difference] = ()
+    stopping: Sequence[Difference] = ()
+    """Those because of which nothing was compared."""
+    how: str = "unpaired: each process of one run is compared with all of the other's"
+    """The changes were found, in a few words."""
+    remedy: str = ""
+    """What to do where nothing was compared."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """More for the plain data."""
+    notes: Sequence[str] = ()
+    """What a reader should know before the numbers, a sentence each."""
+
+
+def text(comparison: Comparison) -> str:
+    """The differences, the cells that changed most first, whatever has no time, and what it comes to."""
+    parts = [f"{comparison.base} → {comparison.head}"]
+    if comparison.stopping:
+        parts += [_listed("These differ, and matter:", comparison.stopping), comparison.remedy]
+    else:
+        parts += [_listed("These differ:", comparison.differences)]
+        rows = _rows(comparison.changes, brief=True)
+        if rows:
+            align = [("left" if name in LEFT else "right") for name in rows[0]]
+            parts.append(tabulate(rows, "keys", tablefmt="simple", colalign=align, disable_numparse=True))
+        parts += ["\n".join(_untimed(comparison.changes)), _machine(comparison.changes), *comparison.notes]
+    return "\n\n".join(part for part in [*parts, comparison.outcome.summary] if part)
+
+
+def markdown(comparison: Comparison) -> str:
+    """Those cells that are not the same stand in sight, and all of them behind a fold."""
+    parts = [
+        f"### {MARKS[comparison.outcome.kind]} {page.escaped(comparison.outcome.summary)}",
+        f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}.",
+        *(f"> **{page.sentence(note)}.**" for note in comparison.notes),
+    ]
+    if comparison.stopping:
+        parts += [_listed("These differ, and matter:", comparison.stopping, "* "), page.escaped(comparison.remedy)]
+        return "\n\n".join(part for part in parts if part) + "\n"
+    changed = [change for change in comparison.changes if change.verdict not in ("same", "untimed")]
+    parts += [_table(changed, MOST_IN_SIGHT), _machine(comparison.changes)]
+    folded = [_table(comparison.changes), "\n".join(f"* {page.escaped(line)}" for line in _untimed(comparison.changes))]
+    folded += [_listed("These differ:", comparison.differences, "* "), _method(comparison.changes)]
+    inside = "\n\n".join(part for part in folded if part)
+    count = len(comparison.changes)
+    parts.append(f"<details><summary>all {count} cells, and how they were judged</summary>\n\n{inside}\n\n</details>")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section(comparison: Comparison) -> str:
+    """A section of a run's page: all of them in sight."""
+    parts = [
+        "## What changed",
+        f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}: "
+        f"{page.escaped(comparison.outcome.summary)}.",
+    ]
+    parts += [
+        _listed("These differ:", comparison.differences, "* "),
+        _table(comparison.changes),
+        "\n".join(f"* {page.escaped(line)}" for line in _untimed(comparison.changes)),
+        _method(comparison.changes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def data(comparison: Comparison) -> dict[str, Any]:
+    """For JSON: None for what is unknown; seconds, and ratios of head over base."""
+    return {
+        "base": comparison.base,
+        "head": comparison.head,
+        "how": comparison.how,
+        "outcome": comparison.outcome.kind,
+        "exit_code": comparison.outcome.exit_code,
+        "summary": comparison.outcome.summary,
+        "failing": [change.cell.key for change in comparison.outcome.failing],
+        "differences": [{**asdict(one), "stops": one in comparison.stopping} for one in comparison.differences],
+        "machine_ratio": _plain(machine_ratio(comparison.changes)),
+        "cells": [_cell(change) for change in comparison.changes],
+        "notes": [*comparison.notes],
+        **comparison.facts,
+    }
+
+
+def _rows(changes: Sequence[Change], brief: bool = False) -> list[dict[str, str]]:
+    """One a cell that was timed or should have been, the gravest and largest first."""
+    shown = [change for change in changes if change.verdict != "untimed"]
+    if not shown:
+        return []
+    names = dict(zip(map(id, shown), _names(shown), strict=True))
+    limits = any(isfinite(change.relative.value) for change in shown)
+    why = any(change.reason for change in shown)
+    rows = []
+    for change in sorted(shown, key=_gravity):
+        row = {
+            "contender": names[id(change)],
+            "phase": change.cell.phase,
+            "shape": shape_name(change.cell.shape),
+            "base": units.duration(change.base.floor.value),
+            "head": units.duration(change.head.floor.value),
+            "change": percent(change.ratio),
+            "verdict": change.verdict + (f" (typical: {change.typical_verdict})" if change.disagrees else ""),
+            "typical": _short(change.typical) if brief else percent(change.typical),
+        }
+        if limits:
+            row["over its limit"] = _short(change.relative) if brief else percent(change.relative)
+        if why:
+            row["why"] = change.reason
+        rows.append(row)
+    return rows
+
+
+def _gravity(change: Change) -> tuple[int, float]:
+    value = change.ratio.value
+    return VERDICTS.index(change.verdict), -abs(log(value)) if isfinite(value) else 0.0
+
+
+def _names(changes: Sequence[Change]) -> list[str]:
+    rows = [
+        {**asdict(change.cell.contender), **_axes(change), "phase": change.cell.phase, "status": _status(change)}
+        for change in changes
+    ]
+    return list(contender_names(pd.DataFrame(rows)))
+
+
+def _status(change: Change) -> str:
+    return "ok" if "ok" in (change.base.status, change.head.status) else "untimed"
+
+
+def _axes(change: Change) -> dict[str, int]:
+    return {axis: getattr(change.cell.shape, axis) for axis in AXES}
+
+
+def _table(changes: Sequence[Change], most: int | None = None) -> str:
+    """Narrow, since there is a limit to how long a comment may be."""
+    rows = [{name: page.escaped(value) for name, value in row.items()} for row in _rows(changes)]
+    if not rows:
+        return ""
+    more = f"\n\nand {len(rows) - most} more, below" if most and len(rows) > most else ""
+    return re.sub(r" {2,}", " ", page.table(pd.DataFrame(rows[:most]))) + more
+
+
+def _untimed(changes: Sequence[Change]) -> list[str]:
+    reasons = Counter(
+        (change.cell.contender.implementation, change.reason) for change in changes if change.verdict == "untimed"
+    )
+    lines = [f"{name}: {reason} ({count} cell{'' if count == 1 else 's'})" for (name, reason), count in reasons.items()]
+    return ["Timed on neither side:", *lines] if lines else []
+
+
+def _listed(title: str, differences: Sequence[Difference], bullet: str = "") -> str:
+    lines = [
+        f"{one.name}: {one.base} → {one.head}"
+        + (f" ({one.cells} cell{'' if one.cells == 1 else 's'})" if one.cells else "")
+        for one in differences
+    ]
+    shown = [f"{bullet}{page.escaped(line)}" for line in lines] if bullet else [one_line(line) for line in lines]
+    return "\n".join([title, *([""] if bullet else []), *shown]) if shown else ""
+
+
+def _machine(changes: Sequence[Change]) -> str:
+    """Whether the machine itself kept its pace."""
+    ratio = machine_ratio(changes)
+    if isnan(ratio):
+        return ""
+    limits = "The least time that the machine itself could take for these cells"
+    return f"{limits} changed by {_short_of(ratio)} (median); the change over its limit is a cell's without that."
+
+
+def _method(changes: Sequence[Change]) -> str:
+    effects = sorted({change.min_effect for change in changes})
+    if not effects:
+        return ""
+    asked = share(effects[0]) if len(effects) == 1 else f"{share(effects[0])} to {share(effects[-1])}"
+    return (
+        "A change is that of the floor (5th percentile of a process's samples), head over base, with its interval; "
+        f"`slower` and `faster` lie wholly beyond {asked}, under false-discovery control over all cells, `same` lies "
+        "wholly within, and `unclear` is neither."
+    )
+
+
+def _short(ratio: Estimate) -> str:
+    """Without its interval."""
+    return _short_of(ratio.value)
+
+
+def _short_of(value: float) -> str:
+    return percent(Estimate(value, value, value, 1)).partition(" [")[0]
+
+
+def _cell(change: Change) -> dict[str, Any]:
+    cell = change.cell
+    values: dict[str, Any] = {
+        "cell": cell.key,
+        **asdict(cell.contender),
+        **_axes(change),
+        "phase": cell.phase,
+        "verdict": change.verdict,
+        "reason": change.reason,
+        "min_effect": change.min_effect,
+        "typical_verdict": change.typical_verdict or None,
+        "relative_verdict": change.relative_verdict or None,
+    }
+    for name in ("ratio", "typical", "relative"):
+        ratio = getattr(change, name)
+        values |= {name: _plain(ratio.value), f"{name}_low": _plain(ratio.low), f"{name}_high": _plain(ratio.high)}
+    values["confidence"] = change.ratio.confidence
+    for name in ("base", "head"):
+        held = getattr(change, name)
+        values |= {
+            f"{name}_status": held.status,
+            f"{name}_passes": held.floor.passes,
+            f"{name}_seconds": _plain(held.typical.value),
+            f"{name}_seconds_floor": _plain(held.floor.value),
+        }
+    return values
+
+
+def _plain(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,1 @@
+"""What a machine can resolve, and what it is."""

@@ -1,0 +1,120 @@
+"""What a calibration found, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+from bench.analyse.run.resolution import FLOOR, TYPICAL, is_enough
+from bench.plan.cells import Shape
+from bench.report.run.rows import shape_name
+
+MEASURES = {FLOOR: "floors", TYPICAL: "typical times"}
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """A table for each thread limit, and what they come to."""
+    cpu = found["machine"].get("cpu", "unknown processor")
+    parts = [
+        f"{found['implementation']} step at {shape_name(Shape(**found['shape']))} against itself, slowed by so much, "
+        f"on {cpu}.\nA trial is {found['passes']} passes × {found['rounds']} rounds × {found['samples']} samples; "
+        f"found means "
+        f"that its floor is slower by more than {found['min_effect']:.0%} (at 0 %: any verdict, a false alarm)."
+    ]
+    return "\n\n".join(parts + [_setting(setting) for setting in found["settings"]])
+
+
+def sentence(resolution: float | None, threads: int, design: str, asked: float, among: str = "") -> str:
+    """What a run of this `design`, in words, can tell on a machine that was calibrated, `among` how many cells, with a
+    warning where it is `asked` to judge smaller differences."""
+    told = f"resolve {percent(resolution)}" if resolution is not None else "do not resolve even 10 %"
+    line = f"on this machine, {design} on {_threads(threads)} {told}{among}"
+    if is_enough(resolution, asked):
+        return line
+    return f"{line}; smaller changes, beyond the {percent(asked)} asked for, may be missed: add passes"
+
+
+def percent(fraction: float) -> str:
+    """`3 %`, `2.5 %`."""
+    return f"{fraction * 100:.3g} %"
+
+
+def _setting(setting: Mapping[str, Any]) -> str:
+    headers = [
+        "slowdown",
+        "found",
+        "95 %",
+        "covered",
+        "auto: found",
+        "covered",
+        "passes",
+        "back to back: found",
+        "covered",
+    ]
+    others = [{one["slowdown"]: one for one in setting[name]} for name in ("auto", "back_to_back")]
+    rows = []
+    for one in setting["effects"]:
+        auto, naive = (other.get(one["slowdown"]) for other in others)
+        rows.append(
+            [
+                percent(one["slowdown"]),
+                f"{one['detected']:.1%}",
+                f"{one['detected_low']:.0%} to {one['detected_high']:.0%}",
+                f"{one['coverage']:.1%}",
+                *(
+                    [f"{auto['detected']:.1%}", f"{auto['coverage']:.1%}", f"{auto['passes']:.1f}"]
+                    if auto
+                    else ["—"] * 3
+                ),
+                *([f"{naive['detected']:.0%}", f"{naive['coverage']:.0%}"] if naive else ["—"] * 2),
+            ]
+        )
+    table = tabulate(rows, headers, tablefmt="simple", colalign=["right"] * len(headers), disable_numparse=True)
+    independent = setting["effects"][0]["trials"]
+    in_a_row = setting["back_to_back"][0]["trials"] if setting["back_to_back"] else 0
+    return (
+        f"{_threads(setting['threads'])}: {setting['passes_measured']} passes, of which random sets stand for trials; "
+        f"the intervals count the {independent} that share no pass.\n"
+        f"{setting['seconds_timed']:.2f} s timed per contender in a trial. Back to back: {in_a_row} trials, of one "
+        f"process a side.\n\n{table}\n\n{_resolution(setting)}"
+    ) + _families(setting)
+
+
+def _families(setting: Mapping[str, Any]) -> str:
+    """How often one slower cell is found among many, by the number of cells; empty for an earlier version's."""
+    found = [one for one in setting.get("families", ()) if one["effects"] and one["passes"] is not None]
+    if not found:
+        return ""
+    slowdowns = [one["slowdown"] for one in found[0]["effects"] if one["slowdown"] > 0]
+    headers = ["cells in the run", "judged by", *map(percent, slowdowns), "false alarms", "resolution"]
+    rows = []
+    for one in found:
+        by = {effect["slowdown"]: effect for effect in one["effects"]}
+        alarms = [by[0.0]["detected"] / one["cells"]]
+        alarms += [effect["false_alarms"] * (1 - 1 / one["cells"]) for effect in one["effects"]]
+        best = "> 10 %" if one["resolution"] is None else percent(one["resolution"])
+        rates = [f"{by[slowdown]['detected']:.0%}" for slowdown in slowdowns]
+        rows.append([one["cells"], MEASURES[one["measure"]], *rates, f"{max(alarms):.2%}", best])
+    align = ["right", "left", *["right"] * (len(headers) - 2)]
+    table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
+    passes, rounds = found[0]["passes"], found[0]["rounds"]
+    return (
+        f"\n\nOne cell slower among so many, found in {passes} passes × {rounds} rounds; false alarms are the share of "
+        f"cells called faster or slower that are not, in the worst column:\n\n{table}"
+    )
+
+
+def _resolution(setting: Mapping[str, Any]) -> str:
+    designs = [
+        f"{design['passes']} × {design['rounds']}: "
+        + ("> 10 %" if design["resolution"] is None else percent(design["resolution"]))
+        for design in setting["designs"]
+    ]
+    best = "more than 10 %" if setting["resolution"] is None else percent(setting["resolution"])
+    return f"Resolution: {best}, the smallest found in 95 % of trials. By passes × rounds: {', '.join(designs)}."
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

@@ -1,0 +1,130 @@
+"""A recommendation as text for a terminal, and as plain data."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from bench.analyse.predict.costmodel import LEVEL
+from bench.analyse.predict.recommend import Answer
+from bench.report import units
+from bench.report.run.rows import shape_name
+
+
+def text(answer: Answer) -> str:
+    """The contenders by their time, then how much of that is known, from what, and what to do about the rest."""
+    parts = [_table(answer), _verdict(answer), "\n".join(_grounds(answer))]
+    if answer.left_out:
+        parts.append("\n".join(["Not answered for:", *answer.left_out]))
+    if answer.measure:
+        parts.append(f"To be sure, measure it:\n{answer.measure}")
+    return "\n\n".join(parts)
+
+
+def data(answer: Answer) -> dict[str, Any]:
+    """For JSON: None for what is unknown, SI units."""
+    asked, told = answer.question, answer.validation
+    return {
+        "run": answer.run.name,
+        "started": answer.run.info.get("started"),
+        "machine": _machine(answer),
+        "shape": {axis: getattr(asked.shape, axis) for axis in ("N", "D_in", "H", "D_out")},
+        "phase": asked.phase,
+        "iteration": answer.iteration,
+        "steps": asked.steps,
+        "level": LEVEL,
+        "contenders": [
+            {name: _plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
+        ],
+        "left_out": answer.left_out,
+        "cross_validation": told
+        and {
+            "cells": told.cells,
+            "inside": _plain(told.inside),
+            "typical_error": _plain(told.typical_error),
+            "typical_half_width": _plain(told.typical_half_width),
+        },
+        "measure": answer.measure,
+    }
+
+
+def _table(answer: Answer) -> str:
+    asked = answer.question
+    names = _names(answer.table)
+    lines = []
+    for index, row in answer.table.iterrows():
+        line = [names[index], _time(row, "")]  # type: ignore[call-overload]
+        if asked.steps:
+            line += [units.duration(row["start_seconds"]), _time(row, "total_")]
+        marks = ["measured"] if row["measured"] else []
+        line.append(", ".join(marks + (["may be as fast"] if row["tied"] else [])))
+        lines.append(line)
+    headers = [shape_name(asked.shape), f"time of {_article(answer.iteration)}"]
+    headers += ["start", f"{asked.steps:,} steps from the start"] if asked.steps else []
+    align = ("left", *["right"] * (len(headers) - 1), "left")
+    return tabulate(lines, [*headers, ""], tablefmt="simple", colalign=align, disable_numparse=True)
+
+
+def _time(row: pd.Series, prefix: str) -> str:
+    value, low, high = (row[f"{prefix}{name}"] for name in ("seconds", "low", "high"))
+    interval = f" [{units.duration(low)}, {units.duration(high)}]" if not isnan(low) else " [?]"
+    return units.duration(value) + interval
+
+
+def _verdict(answer: Answer) -> str:
+    names = _names(answer.table)
+    tied = [names[index] for index, row in answer.table.iterrows() if row["tied"]]  # type: ignore[call-overload]
+    first = names.iloc[0]
+    if len(answer.table) == 1:
+        return f"Only {first} can be answered for."
+    return f"Use {first}" + (f"; {_listed(tied)} may be as fast." if tied else ", told apart from every other.")
+
+
+def _grounds(answer: Answer) -> list[str]:
+    """What the answer rests on."""
+    told = answer.validation
+    machine = f", {_machine(answer)}" if _machine(answer) else ""
+    started = f", of {answer.run.info['started']}" if answer.run.info.get("started") else ""
+    lines = [f"From run {answer.run.name}{started}{machine}; intervals are {LEVEL:.0%}."]
+    if answer.table["measured"].all():
+        lines.append("That run measured this very cell: nothing is predicted.")
+    elif told is None or not told.cells:
+        lines.append("It has too few shapes to leave any out and see how far such predictions miss.")
+    else:
+        lines.append(
+            f"Predicted from its other sizes. With each shape left out in turn, {told.inside:.0%} of {told.cells} "
+            f"cells fell within such an interval, typically ± {units.percent(100 * told.typical_half_width)}; "
+            f"typical error {units.percent(100 * told.typical_error)}."
+        )
+    return lines
+
+
+def _names(table: pd.DataFrame) -> pd.Series:
+    """Each contender with as much of device, dtype and threads as tells them apart."""
+    names = table["implementation"].astype(str)
+    for column, form in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
+        if table[column].nunique() > 1:
+            names = names + ", " + table[column].map(form.format)
+    return names
+
+
+def _machine(answer: Answer) -> str | None:
+    cpu = answer.run.info.get("machine", {}).get("cpu")
+    devices = answer.run.timings["device_name"].dropna()
+    return cpu or (str(devices.iloc[0]) if len(devices) else None)
+
+
+def _article(iteration: str) -> str:
+    return f"an {iteration}" if iteration[0] in "aeiou" else f"a {iteration}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and isnan(value) else value

@@ -1,0 +1,300 @@
+"""`report.md`: a run as a page that is worth reading on GitHub. One function a section."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench.analyse.run import resolution, tables
+from bench.analyse.run.suspicion import SUSPECT
+from bench.measure.plans import plan_of
+from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
+from bench.plan.plan import Plan
+from bench.report import page, units
+from bench.report.change import paired
+from bench.report.machine.calibration import percent
+
+from . import ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
+from .rows import contender_names, disagree, rank_range, shape_name, shapes
+
+
+def report(records: Sequence[Record]) -> str:
+    """The whole page."""
+    timings = tables.timings(records)
+    timings["contender"] = contender_names(timings)
+    plan = plan_of(tables.started(records))
+    timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
+    timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
+    if plan.sides:  # who is faster than whom is not what was asked, and each would be there twice
+        rest = [_step_times(timings), _trust(records), _threads(records, plan), _failures(timings)]
+        sections = [_title(records, timings), paired.section(records), *rest]
+        sections += [_asked(records, plan), _machine(records, timings), _method(records, plan)]
+        return "\n\n".join(section for section in sections if section) + "\n"
+    sections = [
+        _title(records, timings),
+        _fastest(timings),
+        _step_times(timings),
+        _speedups(timings, plan),
+        _changed(timings),
+        _trust(records),
+        crossovers.section(timings, tables.samples(records), plan.baseline, plan.adaptive),
+        ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION),
+        costs.section(records),
+        _threads(records, plan),
+        _failures(timings),
+        _asked(records, plan),
+        _machine(records, timings),
+        _method(records, plan),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
+    head = tables.started(records)
+    counts = timings["status"].value_counts()
+    outcome = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    accelerators = page.escaped(", ".join(sorted(set(_accelerator_names(timings)))))
+    machine = f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {plan_of(head).cpus} processors"
+    two_sided = bool(plan_of(head).sides)
+    question = "Did it get slower?" if two_sided else "Which backend trains `y = relu(x·w1)·w2` fastest?"
+    lines = [
+        f"# relubench: {page.escaped(head.run)}",
+        f"{question} Grid {page.code(plan_of(head).grid)} on {machine}{', ' + accelerators if accelerators else ''}: "
+        f"{len(timings)} cells ({outcome}).",
+    ]
+    if not tables.is_complete(records):
+        command = page.code(f"pytest bench/ --benchmark-only --resume {head.run}")
+        go_on = f"; {command} goes on with it" if not two_sided else ""
+        lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
+    lines += [f"> **{line}.**" for line in (*integrity.lines(records), *disturbance.lines(records))]
+    return "\n\n".join(lines)
+
+
+def _fastest(timings: pd.DataFrame) -> str:
+    """Per shape and phase, the ranking in groups that cannot be told apart."""
+    timed = timings[timings["rank"].notna()]
+    if timed.empty:
+        return ""
+    lines: list[dict[str, str]] = []
+    for shape, rows in shapes(timed):
+        line = {"shape": shape_name(shape)}
+        for phase, here in rows.groupby("phase", observed=True):
+            told = [_groups(alike) for _, alike in here.groupby(["dtype", "precision", "limit"], observed=True)]
+            line[str(phase)] = "<br><br>".join(told)
+        lines.append(line)
+    return (
+        "## Fastest\n\n"
+        + page.table(pd.DataFrame(lines).fillna("—"))
+        + "\n\nThe first line has the fastest and all that no verdict puts behind it. A rank such as 2–4 is what the "
+        "verdicts between every two contenders leave open: those whose ranks overlap cannot be told apart."
+    )
+
+
+def _groups(rows: pd.DataFrame) -> str:
+    """`1 **torch**, jax 1–2<br>3 numpy`: a line for each best rank, the quickest first."""
+    lines = []
+    for rank, group in rows.sort_values(["rank", "seconds"]).groupby("rank"):
+        names = [
+            (f"**{row.contender}** {units.duration(row.seconds)}" if rank == 1 and place == 0 else str(row.contender))
+            + (f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else "")
+            for place, row in enumerate(group.itertuples())
+        ]
+        lines.append(f"{rank} {', '.join(names)}")
+    return "<br>".join(lines)
+
+
+def _step_times(timings: pd.DataFrame) -> str:
+    phase = "step" if "step" in set(timings["phase"]) else str(timings["phase"].iloc[0])
+    chosen = timings[(timings["phase"] == phase) & (timings["status"] == "ok")]
+    if chosen.empty:
+        return ""
+    text = chosen.assign(
+        text=[
+            units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
+            + f"{disturbance.mark(row.reason)}, {units.significant(row.gflops)} GFLOP/s"
+            + (", suspect" if row.verdict == SUSPECT else "")
+            for row in chosen.itertuples()
+        ]
+    )
+    pivot = text.pivot(index="contender", columns="shape", values="text")
+    pivot = pivot.reindex(index=text["contender"].unique(), columns=text["shape"].unique()).fillna("—")
+    return f"## {phase.capitalize()} time\n\n" + page.table(pivot.reset_index())
+
+
+def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
+    known = timings[timings["speedup"].notna() & timings["verdict"].notna()]
+    if known.empty:
+        return ""
+    parts = [
+        f"## Speed-up over {plan.baseline}",
+        f"With its interval; ▲ faster, ▼ slower by more than {percent(plan.min_effect)}, = same within it, ? unclear.",
+    ]
+    marks = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
+    for shape, rows in shapes(known):
+        text = rows.assign(
+            text=[
+                f"{marks[row.verdict]} {units.ratio(row.speedup, row.speedup_low, row.speedup_high)}"
+                for row in rows.itertuples()
+            ]
+        )
+        pivot = text.pivot(index="contender", columns="phase", values="text").reindex(text["contender"].unique())
+        parts.append(
+            f"### {shape_name(shape)}\n\n" + page.table(pivot.dropna(axis=1, how="all").fillna("—").reset_index())
+        )
+    return "\n\n".join(parts)
+
+
+def _trust(records: Sequence[Record]) -> str:
+    """What the machine resolves, how a run of as many passes as it takes ended, cells that did not settle."""
+    told = [*surroundings.lines(records), *trust.lines(records), *costs.warnings(records)]
+    return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in told)
+
+
+def _changed(timings: pd.DataFrame) -> str:
+    """Cells of which the typical time and the floor say different things."""
+    apart = timings[[disagree(row) for _, row in timings.iterrows()]]
+    if apart.empty:
+        return ""
+    rows = pd.DataFrame(
+        {
+            "contender": apart["contender"],
+            "shape": apart["shape"],
+            "phase": apart["phase"].astype(str),
+            "typical": [_verdict_of(row, "") for _, row in apart.iterrows()],
+            "floor": [_verdict_of(row, "_floor") for _, row in apart.iterrows()],
+        }
+    )
+    return (
+        "### Where typical time and floor disagree\n\n"
+        + page.table(rows)
+        + "\n\nThe typical time tells what a step takes here, neighbours and all; the floor what it can take."
+    )
+
+
+def _verdict_of(row: pd.Series, suffix: str) -> str:
+    numbers = (row[f"speedup{suffix}{end}"] for end in ("", "_low", "_high"))
+    return f"{row[f'verdict{suffix}']} {units.ratio(*numbers)}"
+
+
+def _threads(records: Sequence[Record], plan: Plan) -> str:
+    """Whether limits held: processor seconds per second in the steps of each contender."""
+    held = [cell for cell in tables.by_cell(records).values() if cell.blocks]
+    lines = []
+    for contender in dict.fromkeys(cell.cell.contender for cell in held):
+        busy = [cell.busy for cell in held if cell.cell.contender == contender]
+        name = contender.label if plan.sides else str(contender)
+        lines.append({"contender": name, "limit": plan.threads(contender), "busy, most": f"{max(busy):.2f}"})
+    return "## Threads\n\n" + page.table(pd.DataFrame(lines)) if lines else ""
+
+
+def _failures(timings: pd.DataFrame) -> str:
+    bad = timings[timings["status"] != "ok"]
+    noted = timings[(timings["status"] == "ok") & timings["reason"].fillna("").ne("")]
+    if bad.empty and noted.empty:
+        return ""
+    outcomes = pd.concat([bad, noted])
+    is_suspect = outcomes["verdict"].astype("string").fillna("") == SUSPECT
+    outcomes = outcomes.assign(status=outcomes["status"].astype(str).mask(is_suspect, SUSPECT))
+    lines = [
+        {"contender": contender, "status": status, "reason": page.escaped(str(reason)), "cells": len(rows)}
+        for (contender, status, reason), rows in outcomes.groupby(
+            ["contender", "status", "reason"], sort=False, observed=True
+        )
+    ]
+    return "## What failed, and why\n\n" + page.table(pd.DataFrame(lines))
+
+
+def _asked(records: Sequence[Record], plan: Plan) -> str:
+    head = tables.started(records)
+    contenders = list(dict.fromkeys(cell.contender for cell in plan.cells))
+    passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
+    front = "python -m bench" if head.options[:1] == ["ab"] else "pytest"
+    facts = {
+        "command": page.code(f"{front} {' '.join(head.options)}"),
+        "started": head.started,
+        **{side.name: f"{side.label}, by {side.interpreter}" for side in plan.sides},
+        "contenders": ", ".join(contender.label if plan.sides else str(contender) for contender in contenders),
+        "shapes": "; ".join(dict.fromkeys(shape_name(cell.shape) for cell in plan.cells)),
+        "phases": ", ".join(dict.fromkeys(cell.phase for cell in plan.cells)),
+        "steps of one train": plan.steps,
+        "passes × rounds × samples": f"{passes} × {plan.rounds} × {plan.samples} at most",
+        "baseline": plan.baseline,
+        "seed of the orders": plan.seed,
+    }
+    return "## What was asked\n\n" + page.facts(facts)
+
+
+def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
+    machine, two_sided = tables.started(records).machine, bool(plan_of(tables.started(records)).sides)
+    facts: dict[str, Any] = {
+        "processor": f"{machine.get('cpu')}, {machine.get('usable_processors')} of {machine.get('processors')} usable",
+        "memory": f"{machine.get('memory_bytes', 0) / 2**30:.1f} GiB",
+        "system": machine.get("system"),
+        "accelerators": ", ".join(sorted(set(_accelerator_names(timings)))) or "none",
+        "relubench": f"{machine.get('relubench')} {machine.get('source', '')}".strip(),
+    }
+    for worker in (record for record in records if isinstance(record, WorkerStarted)):
+        side = f", {worker.contender.partition('~')[2]}" if two_sided else ""
+        facts[f"{worker.backend}{side}"] = (
+            f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
+        )
+        facts[f"BLAS of NumPy{side}"] = worker.details.get("blas")
+    facts |= surroundings.facts(machine, records)
+    return "## Machine and versions\n\n" + page.facts(facts)
+
+
+def _method(records: Sequence[Record], plan: Plan) -> str:
+    """How it was measured, and where the time went."""
+    blocks = [record for record in records if isinstance(record, Block)]
+    wall = sum(record.wall_seconds for record in records if isinstance(record, RunEnded))
+    spent = breakdown(records)
+    lines = [
+        "## How it was measured",
+        f"In each {'pass' if plan.adaptive else f'of {plan.passes} passes'} every contender had a fresh process, "
+        "started and prepared one at a time and stopped while another was timed. In its first, before it was timed, "
+        "its prediction, gradients, updated weights and a short loss trajectory were compared with float64 NumPy. For "
+        "each shape and phase the contenders took turns: "
+        f"{plan.rounds} rounds, each in a random order; a turn is a new net elsewhere in memory, a re-warm, "
+        f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's "
+        "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
+        "from host arrays to host arrays.",
+        "A time is the median of a pass's samples, averaged over the passes (geometrically; from six passes on "
+        "of their middle half). Intervals are 95 %"
+        f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
+        "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
+        "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
+        f"{percent(plan.min_effect)} and survives false-discovery control.",
+    ]
+    if blocks and wall:
+        rows = [{"what": what, "seconds": f"{spent[what]:.1f}", "share": f"{spent[what] / wall:.0%}"} for what in spent]
+        lines.append(page.table(pd.DataFrame(rows)))
+    return "\n\n".join(lines)
+
+
+def breakdown(records: Sequence[Record]) -> dict[str, float]:
+    """Where a run's wall time went, in seconds."""
+    blocks = [record for record in records if isinstance(record, Block)]
+    prepared = [record for record in records if isinstance(record, Prepared)]
+    starts = [record for record in records if isinstance(record, WorkerStarted)]
+    sampled = sum(math.fsum(block.seconds) * block.inner for block in blocks)
+    spent = {
+        "timed": sampled,
+        "re-warming": sum(block.rewarm_seconds for block in blocks),
+        "between samples and blocks": sum(block.wall_seconds - block.rewarm_seconds for block in blocks) - sampled,
+        "calibrating": sum(record.wall_seconds for record in records if isinstance(record, Entered)),
+        "imports": sum(start.wall_seconds for start in starts),
+        "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
+        "verifying": sum(p.verify_seconds for p in prepared),
+        "checking what was timed": sum(record.check_seconds for record in records if isinstance(record, Left)),
+        "ceilings": sum(record.wall_seconds for record in records if isinstance(record, Ceiling)),
+        "failing": sum(record.wall_seconds for record in records if isinstance(record, Failed)),
+    }
+    wall = sum(record.wall_seconds for record in records if isinstance(record, RunEnded))
+    return {**spent, "the rest": max(0.0, wall - sum(spent.values())), "whole run": wall}
+
+
+def _accelerator_names(timings: pd.DataFrame) -> list[str]:
+    return [str(name) for name in timings.loc[timings["device"] != "cpu", "device_name"].dropna()]

@@ -1,0 +1,97 @@
+"""The table that a run ends with on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from tabulate import tabulate
+
+from bench.analyse.run import tables
+from bench.analyse.run.suspicion import SUSPECT
+from bench.measure.plans import plan_of
+from bench.measure.records import Record
+from bench.report import units
+from bench.report.change import paired, unpaired
+
+from . import costs, crossovers, disturbance, integrity, surroundings, trust
+from .rows import contender_names, disagree, rank_range, shape_name, shapes
+
+MOST_WARNINGS = 3
+
+
+def page(records: Sequence[Record]) -> str:
+    """What a run ends with: the tables, and below them what to make of them; of two sides, what changed."""
+    plan = plan_of(tables.started(records))
+    if plan.sides:
+        return unpaired.text(paired.comparison(records))
+    timings = tables.timings(records)
+    told = [
+        *integrity.lines(records),
+        *disturbance.lines(records),
+        *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
+        *surroundings.lines(records),
+        *trust.lines(records),
+        *costs.warnings(records)[:MOST_WARNINGS],
+    ]
+    return "\n\n".join(part for part in (summary(timings, plan.baseline), "\n".join(told)) if part)
+
+
+def summary(timings: pd.DataFrame, baseline: str) -> str:
+    """One compact table per shape: step time (or the first phase measured), speed-up, share of the limit;
+    then whatever has no time, and why."""
+    if timings.empty:
+        return ""
+    phase = "step" if "step" in set(timings["phase"]) else str(timings["phase"].iloc[0])
+    names = contender_names(timings)
+    timed = timings[(timings["phase"] == phase) & (timings["status"] == "ok")]
+    parts = []
+    for shape, rows in shapes(timed):
+        lines = [_line(names[index], row) for index, row in _fastest_first(rows)]
+        headers = [
+            shape_name(shape),
+            "rank",
+            f"{phase} time",
+            f"speed-up over {baseline}",
+            "verdict",
+            "GFLOP/s",
+            "of the limit",
+        ]
+        align = ("left", "left", "right", "left", "left", "right", "left")
+        parts.append(tabulate(lines, headers, tablefmt="simple", colalign=align, disable_numparse=True))
+    failed = timings[timings["status"] != "ok"].assign(contender=names)
+    reasons = failed.groupby(["contender", "status", "reason"], sort=False, observed=True).size()
+    lines = [f"{name}: {status}, {reason} ({_cells(count)})" for (name, status, reason), count in reasons.items()]
+    suspects = timings[timings["verdict"] == SUSPECT]
+    doubts = [f"{names[index]}: {row['phase']} {row['reason']}" for index, row in suspects.iterrows()]
+    parts += ["\n".join(["Not timed:", *lines])] if lines else []
+    parts += ["\n".join(["Suspect, and compared with nothing:", *doubts])] if doubts else []
+    return "\n\n".join(parts)
+
+
+def _fastest_first(rows: pd.DataFrame) -> list[tuple[int, pd.Series]]:
+    return list(rows.sort_values("seconds", na_position="last", kind="stable").iterrows())  # type: ignore[arg-type]
+
+
+def _line(name: str, row: pd.Series) -> list[str]:
+    is_baseline = pd.isna(row["verdict"]) and row["speedup"] == 1
+    speedup = "baseline" if is_baseline else units.ratio(row["speedup"], row["speedup_low"], row["speedup_high"])
+    verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
+    if disagree(row):
+        verdict += f" (floor: {row['verdict_floor']})"
+    time = units.with_interval(row["seconds"], row["seconds_low"], row["seconds_high"]) + disturbance.mark(
+        row["reason"]
+    )
+    rank = "" if pd.isna(row["rank"]) else rank_range(row["rank"], row["rank_worst"])
+    return [name, rank, time, speedup, verdict, units.significant(row["gflops"]), _limit(row)]
+
+
+def _limit(row: pd.Series) -> str:
+    """`62 % compute`: the share of its time that its limit takes, and what binds it."""
+    if pd.isna(row["ceiling_fraction"]):
+        return "—"
+    return f"{row['ceiling_fraction'] * 100:.0f} % {row['bound']}"
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"

@@ -1,0 +1,84 @@
+"""How far a run's verdicts can be trusted: what the machine resolves, and why the run ended where it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.analyse.change import paired
+from bench.analyse.run import resolution, tables
+from bench.analyse.run.suspicion import SUSPECT
+from bench.measure.plans import plan_of
+from bench.measure.records import PassChosen, Record, RunEnded
+from bench.plan import looks
+from bench.plan.plan import Plan
+from bench.report.machine.calibration import percent, sentence
+
+UNCALIBRATED = "not calibrated: `python -m bench calibrate` finds out how small a change this machine can tell"
+
+
+def lines(records: Sequence[Record]) -> list[str]:
+    """One sentence each."""
+    return [*_resolution(records), *_ending(records)]
+
+
+def _resolution(records: Sequence[Record]) -> list[str]:
+    head = tables.started(records)
+    plan = plan_of(head)
+    if not head.calibration:
+        return [f"{head.calibration_damaged}; {UNCALIBRATED}" if head.calibration_damaged else UNCALIBRATED]
+    cells = _judged(records, plan)
+    return [_resolved(head.calibration, plan, threads, cells) for threads in resolution.limits(plan)]
+
+
+def _resolved(calibration: Mapping[str, Any], plan: Plan, threads: int, cells: int) -> str:
+    """Of changes' floors, and of typical times where contenders are compared."""
+    measure = resolution.TYPICAL if not plan.sides and resolution.has_families(calibration) else resolution.FLOOR
+    least = looks.FIRST if plan.adaptive else plan.passes
+    design = f"{plan.passes} passes of {plan.rounds} rounds"
+    if not resolution.covers(calibration, threads, least, plan.rounds, cells, measure):
+        return f"the calibration of {calibration['started']} does not tell what {design} on {threads} threads resolve"
+    tried = resolution.tried_cells(calibration, threads, cells)
+    among = _among(cells, tried)
+    if plan.adaptive:
+        found = resolution.of_adaptive(calibration, threads, cells, measure)
+        return sentence(found, threads, "as many passes as it takes", plan.min_effect, among)
+    found = resolution.resolves(calibration, threads, plan.passes, plan.rounds, cells, measure)
+    return sentence(found, threads, design, plan.min_effect, among)
+
+
+def _among(cells: int, tried: int) -> str:
+    """What else a run judges makes one cell's change harder to find; nothing where there is nothing else."""
+    if cells <= 1:
+        return ""
+    if tried == 1:
+        return f" in a run of one cell (this one judges {cells}: calibrate again)"
+    return f" in one of {min(cells, tried)} cells"
+
+
+def _judged(records: Sequence[Record], plan: Plan) -> int:
+    """How many cells share the run's false-discovery rate."""
+    if plan.sides:
+        return sum(change.ratio.passes > 0 for change in paired.changes(records))
+    verdicts = tables.timings(records)["verdict"]
+    return int((verdicts.notna() & (verdicts.astype("string") != SUSPECT)).sum())
+
+
+def _ending(records: Sequence[Record]) -> list[str]:
+    """Of a run of as many passes as it takes: how many those were, and why no more."""
+    plan = plan_of(tables.started(records))
+    if not plan.adaptive:
+        return []
+    chosen = [record for record in records if isinstance(record, PassChosen) and not record.confirming]
+    ended = [record.reason for record in records if isinstance(record, RunEnded) and record.reason]
+    passes = Counter(key for record in chosen for key in record.cells)
+    if not passes:
+        return []
+    least, most = min(passes.values()), max(passes.values())
+    told = f"{most} passes" if least == most else f"{least} to {most} passes a cell"
+    open_still = len(paired.undecided(records) if plan.sides else tables.undecided(records))
+    reason = ended[-1] if ended else "the run was cut off"
+    still = f"; {open_still} of {len(plan.cells)} cells are still undecided" if open_still else ""
+    few = "; fewer than five passes decide nothing" if most < 5 else ""
+    return [f"{told}, then {reason}{still}{few} (± {percent(plan.precision)} would be precise enough)"]

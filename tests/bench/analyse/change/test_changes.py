@@ -1,0 +1,104 @@
+"""What became of each cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse.change.changes import ABSENT, Change, Held, judge, machine_ratio
+from bench.analyse.estimates.statistics import Estimate
+from bench.plan.cells import Cell
+from tests.bench.made import LARGE, NUMPY, SMALL, TORCH
+
+CELL = Cell(NUMPY, SMALL, "step")
+OK = Held("ok", "", Estimate(1e-3, 9e-4, 1.1e-3, 5))
+SLOWER, SAME, FASTER = Estimate(1.1, 1.09, 1.11, 5), Estimate(1.0, 0.99, 1.01, 5), Estimate(0.9, 0.89, 0.91, 5)
+
+
+def change(ratio: Estimate = SAME, **others) -> Change:
+    return Change(**{"cell": CELL, "base": OK, "head": OK, "ratio": ratio, "typical": ratio, **others})
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(SLOWER, "slower"), (SAME, "same"), (FASTER, "faster")])
+def test_a_ratio_above_one_is_slower(ratio, verdict):
+    [told] = judge([change(ratio)])
+    assert (told.verdict, told.typical_verdict, told.reason) == (verdict, verdict, "")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "verdict", "reason"),
+    [
+        (OK, Held("wrong", "w1 is off"), "wrong", "w1 is off"),
+        (Held("wrong"), Held("wrong", "still"), "wrong", "still"),
+        (ABSENT, Held("wrong", "new"), "wrong", "new"),
+        (OK, ABSENT, "missing", "only in base"),
+        (ABSENT, OK, "missing", "only in head"),
+        (Held("crashed", "bang"), ABSENT, "missing", "only in base, crashed: bang"),
+        (OK, Held("timeout", "120 s"), "missing", "in head timeout: 120 s"),
+        (OK, Held("not_run"), "missing", "in head not_run"),
+        (Held("wrong", "was off"), OK, "fixed", "in base wrong: was off"),
+        (Held("crashed"), Held("unavailable", "no CuPy"), "untimed", "unavailable: no CuPy"),
+    ],
+)
+def test_a_cell_without_a_ratio_says_what_became_of_it(base, head, verdict, reason):
+    [told] = judge([change(SLOWER, base=base, head=head)])
+    assert (told.verdict, told.reason, told.typical_verdict) == (verdict, reason, "")
+
+
+@pytest.mark.parametrize(("passes", "words"), [(4, "4 passes"), (1, "1 pass,"), (0, "0 passes")])
+def test_fewer_than_five_passes_are_unclear_and_say_so(passes, words):
+    [told] = judge([change(replace(SLOWER, passes=passes))])
+    assert told.verdict == "unclear"
+    assert told.reason.startswith(words)
+    assert told.reason.endswith("fewer than 5 decide nothing")
+
+
+def test_what_cannot_be_judged_takes_nothing_from_what_can():
+    barely = Estimate(1.05, 1.021, 1.08, 5)
+    crowd = [change(replace(SLOWER, passes=3))] * 50 + [change(SLOWER, head=ABSENT)] * 50
+    assert judge([change(barely), *crowd])[0].verdict == judge([change(barely)])[0].verdict == "slower"
+
+
+def test_many_cells_are_held_to_more_than_one():
+    barely = Estimate(1.05, 1.0201, 1.0808, 5)
+    assert judge([change(barely)])[0].verdict == "slower"
+    assert judge([change(barely), *[change(SAME)] * 50])[0].verdict == "unclear"
+
+
+def test_the_minimum_effect_may_be_the_cell_s_own():
+    other = Cell(TORCH, LARGE, "step")
+    told = judge([change(SLOWER), change(SLOWER, cell=other)], lambda cell: 0.2 if cell == other else 0.02)
+    assert [(one.verdict, one.min_effect) for one in told] == [("slower", 0.02), ("same", 0.2)]
+
+
+def test_floor_and_typical_time_disagree_only_if_both_are_decided():
+    torn, agreed = judge([change(SLOWER, typical=SAME), change(SLOWER)])
+    assert (torn.verdict, torn.typical_verdict, torn.disagrees, agreed.disagrees) == ("slower", "same", True, False)
+    [open_still] = judge([change(SLOWER, typical=Estimate(1.0, 0.5, 2.0, 5))])
+    assert not open_still.disagrees
+
+
+def test_a_cell_may_be_slower_with_its_machine():
+    [told] = judge([change(SLOWER, relative=SAME)])
+    assert told.with_the_machine
+    [told] = judge([change(SLOWER, relative=SLOWER)])
+    assert not told.with_the_machine
+    [told] = judge([change(SLOWER, relative=replace(SAME, low=float("nan"), high=float("nan")))])
+    assert (told.with_the_machine, told.relative_verdict) == (False, "")
+
+
+def test_the_machine_s_ratio_is_what_its_cells_agree_on():
+    slowed = change(Estimate(1.2, 1.1, 1.3, 5), relative=Estimate(1.0, 0.9, 1.1, 5))
+    odd = change(Estimate(3.0, 2.9, 3.1, 5), relative=Estimate(1.0, 0.9, 1.1, 5))
+    assert machine_ratio([slowed, slowed, odd, change()]) == pytest.approx(1.2)
+    assert machine_ratio([change()]) != machine_ratio([change()])
+
+
+def test_what_was_judged_before_is_judged_afresh():
+    once = judge([change(SLOWER)])
+    assert judge([replace(once[0], ratio=SAME)])[0].verdict == "same"
+
+
+def test_of_nothing_comes_nothing():
+    assert judge([]) == []

@@ -1,0 +1,91 @@
+"""Whether changes pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.analyse.change import gate
+from bench.analyse.change.changes import Change, Held
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate
+from bench.plan.cells import Cell
+from tests.bench.made import NUMPY, SMALL
+
+SAME = Estimate(1.0, 0.99, 1.01, 5)
+
+
+def told(verdict: str, ratio: Estimate = SAME, **others) -> Change:
+    return Change(Cell(NUMPY, SMALL, "step"), Held("ok"), Held("ok"), ratio, verdict=verdict, **others)
+
+
+def test_the_summary_counts_the_cells_and_names_the_worst():
+    slower = [told("slower", Estimate(1.071, 1.052, 1.09, 5)), told("slower", Estimate(1.03, 1.025, 1.035, 5))]
+    changes = [*slower, *[told("same")] * 44, *[told("unclear")] * 2]
+    assert gate.summary(changes) == "2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear"
+
+
+def test_the_summary_counts_what_has_no_ratio_too():
+    changes = [told(verdict) for verdict in ("same", "faster", "wrong", "missing", "fixed", "untimed", "untimed")]
+    assert gate.summary(changes) == "0 of 7 cells slower, 1 same, 1 faster, 1 wrong, 1 missing, 1 fixed, 2 not timed"
+    assert gate.summary([told("same")]) == "0 of 1 cell slower, 1 same"
+
+
+def test_the_summary_says_how_many_are_slower_with_their_machine():
+    with_it = told("slower", relative=SAME, relative_verdict="same")
+    assert gate.summary([with_it, told("slower")]).endswith(", 1 of those slower no more than the machine itself")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fail_on", "kind", "code"),
+    [
+        (["same", "faster", "unclear"], gate.DEFAULT_FAIL_ON, "clean", 0),
+        (["same", "untimed", "fixed"], gate.DEFAULT_FAIL_ON, "clean", 0),
+        (["same", "slower"], gate.DEFAULT_FAIL_ON, "regression", 1),
+        (["same", "wrong"], gate.DEFAULT_FAIL_ON, "regression", 1),
+        (["same", "missing"], gate.DEFAULT_FAIL_ON, "regression", 1),
+        (["missing"], gate.DEFAULT_FAIL_ON, "regression", 1),
+        (["same", "slower"], ("wrong",), "clean", 0),
+        (["same", "unclear"], ("slower", "unclear"), "not judged", 3),
+        (["slower", "unclear"], ("slower", "unclear"), "regression", 1),
+        (["unclear", "unclear"], gate.DEFAULT_FAIL_ON, "not judged", 3),
+        (["untimed"], gate.DEFAULT_FAIL_ON, "not judged", 3),
+        ([], gate.DEFAULT_FAIL_ON, "not judged", 3),
+    ],
+)
+def test_it_fails_on_what_it_was_asked_to_fail_on(verdicts, fail_on, kind, code):
+    changes = [told(verdict) for verdict in verdicts]
+    outcome = gate.outcome(changes, fail_on)
+    assert (outcome.kind, outcome.exit_code) == (kind, code)
+    assert [one.verdict for one in outcome.failing] == [verdict for verdict in verdicts if verdict in fail_on]
+
+
+def test_sides_that_cannot_be_compared_are_not_judged():
+    outcome = gate.incomparable(["cpu", "numpy", "cpu"])
+    assert (outcome.summary, outcome.exit_code) == ("not comparable: cpu, numpy differ", 3)
+
+
+def test_a_list_of_what_to_fail_on_is_read():
+    assert gate.fail_on("--fail-on", " slower, unclear,slower") == ("slower", "unclear")
+
+
+@pytest.mark.parametrize("text", ["slower,worse", "", " , ", "same"])
+def test_a_word_that_is_nothing_to_fail_on_is_named(text):
+    with pytest.raises(
+        ValueError, match=r"^--fail-on: '.*' is nothing to fail on; list some of slower, unclear, wrong"
+    ):
+        gate.fail_on("--fail-on", text)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (Estimate(1.071, 1.052, 1.09, 5), "+7.1 % [5.2, 9.0]"),
+        (Estimate(0.9, 0.8, 1.01, 5), "−10.0 % [−20.0, 1.0]"),
+        (Estimate(1.0, 0.9999, 1.0001, 5), "+0.0 % [0.0, 0.0]"),
+        (Estimate(0.9999, 0.9998, 1.0, 5), "0.0 % [0.0, 0.0]"),
+        (Estimate(3.5, 2.4, 4.6, 5), "+250 % [140, 360]"),
+        (Estimate(1.1, float("nan"), float("nan"), 1), "+10.0 % [?]"),
+        (UNKNOWN, "—"),
+    ],
+)
+def test_a_ratio_is_shown_as_a_change_in_percent(ratio, text):
+    assert gate.percent(ratio) == text

@@ -1,0 +1,197 @@
+"""Blocks whose counts are chosen: what was taken, which cells suffered, which rounds are set aside."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse.run import tables
+from bench.analyse.run.disturbance import (
+    DISTURBED,
+    FEW_BLOCKS,
+    Disturbance,
+    disturbed_rounds,
+    is_unsteady,
+    of_cell,
+    of_run,
+    reason_of,
+    says_unsteady,
+)
+from bench.measure.records import Block
+from tests.bench.made import NUMPY, TORCH, Story, disturbed, plan_of_cells
+
+
+def block(
+    others: float | None = 0.0,
+    stolen: float | None = 0.0,
+    available: float | None = 1.0,
+    waited: float | None = -1.0,
+    cell: str = "cell",
+    **where: int,
+) -> Block:
+    """Whose process `waited` for what others used, where nothing else is said."""
+    place = {"number": 1, "passage": 1, "round": 1, "position": 1, **where}
+    return Block(
+        **place,
+        cell=cell,
+        inner=1,
+        seconds=[1.0],
+        cpu_per_wall=1.0,
+        rewarm_seconds=0.0,
+        wall_seconds=1.0,
+        processor_seconds=available,
+        waited_seconds=others if waited == -1.0 else waited,
+        others_seconds=others,
+        stolen_seconds=stolen,
+        switches=8,
+    )
+
+
+def test_shares_are_of_the_processor_time_of_all_blocks():
+    taken = of_cell([block(others=0.5, available=1.0), block(others=0.0, stolen=0.75, available=3.0)])
+    assert taken == Disturbance(others=0.125, stolen=0.1875, switches=4.0, blocks=1.0)
+    assert taken.share == 0.3125
+
+
+def test_blocks_of_a_system_that_does_not_tell_are_not_known_to_be_quiet():
+    assert of_cell([]) is None
+    assert of_cell([block(others=None)]) is None
+    assert of_cell([block(available=None)]) is None
+    assert of_cell([block(waited=None)]) is None
+    assert of_run([]) is None
+
+
+def test_blocks_that_tell_stand_for_those_that_do_not():
+    assert of_cell([block(others=0.25), block(others=None)]).others == 0.25
+    assert of_cell([block(stolen=0.25), block(stolen=None)]).stolen == 0.25
+    assert of_cell([block(stolen=None)]).stolen is None
+
+
+def test_threads_that_waited_for_one_another_were_not_disturbed_by_others():
+    by_one_another = [block(waited=0.1, others=noise) for noise in (-0.01, 0.01, 0.0, 0.0)]
+    assert of_cell(by_one_another).others == 0
+    assert of_cell(by_one_another).blocks == 0
+    assert disturbed_rounds(by_one_another) == {}
+
+
+def test_what_others_used_while_the_process_did_not_want_it_was_not_taken():
+    assert of_cell([block(waited=0.125, others=0.5)]).others == 0.125
+
+
+def test_one_cells_wait_for_its_own_threads_does_not_hide_among_what_others_took_of_another():
+    own = block(waited=0.5, others=0.0, cell="own")
+    taken = of_run([own, block(waited=0.0, others=0.5, cell="other")])
+    assert taken == Disturbance(others=0.0, stolen=0.0, switches=8.0, blocks=0.0)
+    assert of_run([own, block(others=0.5, cell="other")]) == Disturbance(0.25, 0.0, 8.0, 0.5)
+
+
+def test_others_and_steal_together_take_no_more_than_there_is():
+    assert Disturbance(0.9, 0.8, 0.0, 1.0).share == 1.0
+    assert Disturbance(0.25, None, 0.0, 1.0).share == 0.25
+
+
+@pytest.mark.parametrize(
+    ("share", "half_width", "expected"),
+    [
+        (2 * DISTURBED, 0.5, True),
+        (2 * DISTURBED, math.inf, True),
+        (2 * DISTURBED, 0.01, False),
+        (DISTURBED / 2, 0.5, False),
+        (DISTURBED / 2, math.inf, False),
+    ],
+    ids=["disturbed and wide", "disturbed, one pass", "disturbed but precise", "quiet but wide", "quiet, one pass"],
+)
+def test_a_cell_is_unsteady_where_it_was_disturbed_and_its_interval_is_wide(share, half_width, expected):
+    for taken in (
+        Disturbance(share, 0.0, 0.0, 1.0),
+        Disturbance(0.0, share, 0.0, 1.0),
+        Disturbance(share, None, 0.0, 1.0),
+    ):
+        assert is_unsteady(taken, half_width, min_effect=0.02) is expected
+
+
+def test_a_burst_that_hit_few_blocks_leaves_a_cell_steady():
+    told = [block(others=0.9), *[block()] * 9]
+    assert of_cell(told).is_disturbed
+    assert of_cell(told).blocks == FEW_BLOCKS
+    assert not is_unsteady(of_cell(told), 0.5, min_effect=0.02)
+    assert is_unsteady(of_cell([block(others=0.9), *told]), 0.5, min_effect=0.02)
+
+
+def test_a_cell_of_which_nothing_is_known_is_not_unsteady():
+    assert not is_unsteady(None, math.inf, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("others", "stolen", "cause"),
+    [
+        (0.3, 0.0, "other processes took"),
+        (0.3, None, "other processes took"),
+        (0.01, 0.3, "the hypervisor took"),
+        (0.04, 0.04, "other processes and the hypervisor took"),
+    ],
+)
+def test_the_reason_names_the_cause(others, stolen, cause):
+    reason = reason_of(Disturbance(others, stolen, 0.0, 1.0))
+    assert reason.startswith(f"unsteady: {cause} more than 5 % of its processors")
+    assert says_unsteady(reason)
+    assert says_unsteady(f"asked to use 1 threads, it kept 1.9 busy; {reason}")
+
+
+@pytest.mark.parametrize("reason", ["", None, math.nan, "asked to use 1 threads", "the machine is unsteady"])
+def test_another_reason_is_not_that_of_an_unsteady_cell(reason):
+    assert not says_unsteady(reason)
+
+
+def test_a_round_in_which_either_side_was_disturbed_is_set_aside():
+    one = [block(others=0.5, passage=1, round=1), block(passage=1, round=2), block(passage=2, round=1)]
+    other = [block(passage=1, round=1), block(passage=1, round=2), block(stolen=0.75, passage=2, round=1)]
+    assert disturbed_rounds(one, other) == {(1, 1): 0.5, (2, 1): 0.75}
+    assert disturbed_rounds(one) == {(1, 1): 0.5}
+
+
+def test_a_round_was_disturbed_as_much_as_its_most_disturbed_side():
+    one, other = [block(others=0.25)], [block(others=0.5)]
+    assert disturbed_rounds(one, other) == disturbed_rounds(other, one) == {(1, 1): 0.5}
+
+
+NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
+
+
+def rows(others: float = 0.0, stolen: float | None = 0.0, **story: object):
+    told = Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3 * NOISE[passage], **story).records()
+    return tables.timings(disturbed(told, others, stolen))
+
+
+def test_a_row_has_the_shares_and_an_unsteady_one_its_reason():
+    timings = rows(others=0.5, stolen=0.125)
+    assert set(timings["others_share"]) == {0.5}
+    assert set(timings["steal_share"]) == {0.125}
+    assert set(timings["status"]) == {"ok"}
+    assert all(map(says_unsteady, timings["reason"]))
+
+
+def test_a_quiet_row_has_the_shares_and_no_reason():
+    timings = rows(others=2.0**-6)
+    assert set(timings["others_share"]) == {2.0**-6}
+    assert set(timings["reason"]) == {""}
+
+
+def test_a_row_of_an_older_journal_has_no_shares():
+    timings = tables.timings(Story(plan_of_cells()).records())
+    assert timings["others_share"].isna().all()
+    assert timings["steal_share"].isna().all()
+    assert set(timings["reason"]) == {""}
+
+
+def test_a_precise_time_is_steady_whatever_happened_beside_it():
+    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3).records(), others=0.5)
+    told = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in told]
+    assert set(tables.timings(told)["reason"]) == {""}
+
+
+def test_a_reason_that_stood_there_stays_before_it():
+    torch = replace(TORCH, threads=1)
+    told = Story(plan_of_cells((NUMPY, torch)), seconds=lambda cell, passage: 1e-3 * NOISE[passage], busy={torch: 1.9})
+    reason = tables.timings(disturbed(told.records(), others=0.5))["reason"].iloc[1]
+    assert reason.startswith("asked to use 1 threads, it kept 1.9 busy; unsteady: ")

@@ -1,0 +1,39 @@
+"""What a spreadsheet would run is marked as text, and read back as it was."""
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analyse.run import csvfiles, formulas
+from bench.report import files
+from tests.bench.made import steady
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1", "''-2"])
+def test_a_text_that_begins_like_a_formula_gets_a_mark(text):
+    assert formulas.marked(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "numpy", "a=b", "'", "'quoted'", " ok"])
+def test_other_texts_stay_as_they_are(text):
+    assert formulas.marked(text) == formulas.unmarked(text) == text
+
+
+@steady
+@given(st.text() | st.text(alphabet="'=+-@\t\ra"))
+def test_every_text_is_given_back(text):
+    assert formulas.unmarked(formulas.marked(text)) == text
+
+
+def test_texts_are_marked_in_a_file_and_numbers_are_not(tmp_path):
+    table = pd.DataFrame({"reason": ["=cmd|' /C calc'!A0", None, "ok"], "seconds": [-1.5, 2.0, 3.0]})
+    path = tmp_path / "made.csv"
+    path.write_text(files._csv(table), encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    assert [row["reason"] for row in rows] == ["'=cmd|' /C calc'!A0", "", "ok"]
+    assert rows[0]["seconds"] == "-1.5"
+    assert csvfiles.read(path)["reason"].tolist() == ["=cmd|' /C calc'!A0", None, "ok"]

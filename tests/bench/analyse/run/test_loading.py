@@ -1,0 +1,184 @@
+import re
+
+import pandas as pd
+import pytest
+
+import bench
+from bench.analyse.run import loading, tables
+from bench.measure import journal
+from bench.measure.plans import plan_to_dict
+from bench.report import files
+from tests.bench.made import MACHINE, records, story, write_journal
+
+EARLY, LATE = "2026-01-02T03-04-05-smoke", "2026-01-03T00-00-00-full"
+
+
+def run_of(folder, name: str):
+    """A whole run in a results folder."""
+    return write_journal(folder / "runs" / name, records(name=name))
+
+
+def test_a_run_is_read_from_its_folder(tmp_path):
+    run = bench.load(write_journal(tmp_path))
+    assert run.name == story().name
+    pd.testing.assert_frame_equal(run.timings, tables.timings(records()))
+    pd.testing.assert_frame_equal(run.samples, tables.samples(records()))
+
+
+def test_a_path_may_be_text(tmp_path):
+    assert bench.load(str(write_journal(tmp_path))).name == story().name
+
+
+def test_a_run_s_info_is_what_was_asked_of_which_machine_and_how_it_ended(tmp_path):
+    info = bench.load(write_journal(tmp_path / "whole")).info
+    assert (info["run"], info["complete"], info["options"]) == (story().name, True, ["bench/", "-q"])
+    assert info["machine"] == MACHINE
+    assert {**info["plan"], "cells": None} == {**plan_to_dict(story().plan), "cells": None}
+    assert not bench.load(write_journal(tmp_path / "cut", records(complete=False))).info["complete"]
+
+
+def test_a_run_is_read_from_its_journal_file(tmp_path):
+    folder = write_journal(tmp_path)
+    assert bench.load(folder / journal.FILE).name == story().name
+
+
+def test_a_results_folder_is_its_newest_run(tmp_path):
+    run_of(tmp_path, LATE)
+    run_of(tmp_path, EARLY)
+    assert bench.load(tmp_path).name == LATE
+    assert loading.find(tmp_path) == tmp_path / "runs" / LATE
+
+
+def test_an_empty_folder_among_the_runs_is_passed_over(tmp_path):
+    run_of(tmp_path, EARLY)
+    (tmp_path / "runs" / LATE).mkdir()
+    assert bench.load(tmp_path).name == EARLY
+
+
+def test_a_run_s_folder_is_found_as_itself(tmp_path):
+    folder = run_of(tmp_path, EARLY)
+    assert loading.find(folder) == folder
+    assert loading.find(folder / journal.FILE) == folder
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A run with all its files."""
+    folder = write_journal(tmp_path / "run")
+    files.write(folder)
+    return folder
+
+
+def agree(run, others: pd.DataFrame):
+    """Whether a table is the journal's: to nine digits, and with text that is nothing as missing."""
+    expected = others.assign(reason=others["reason"].replace("", pd.NA))
+    pd.testing.assert_frame_equal(run.timings, expected, check_exact=False, rtol=1e-8, check_categorical=False)
+
+
+def test_a_csv_alone_is_a_run_without_samples(tmp_path, written):
+    alone = tmp_path / "alone.csv"
+    alone.write_bytes((written / "timings.csv").read_bytes())
+    run = bench.load(alone)
+    assert run.name == story().name
+    agree(run, tables.timings(records()))
+    assert list(run.samples.columns) == list(tables.SAMPLES)
+    assert run.samples.empty
+    assert run.info == {}
+
+
+def test_a_csv_has_its_samples_and_info_where_they_lie_beside_it(written):
+    (written / journal.FILE).unlink()
+    for path in (written, written / "timings.csv"):
+        run = bench.load(path)
+        agree(run, tables.timings(records()))
+        assert list(run.samples["seconds"]) == list(tables.samples(records())["seconds"])
+        assert run.info == loading.info(records())
+
+
+def test_a_results_folder_with_nothing_but_a_csv_is_a_run(tmp_path, written):
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "timings.csv").write_bytes((written / "timings.csv").read_bytes())
+    assert bench.load(results).name == story().name
+
+
+def test_the_dtypes_of_a_csv_are_the_journal_s(written):
+    from_journal = bench.load(written).timings
+    from_csv = bench.load(written / "timings.csv").timings
+    for name in from_journal:
+        kinds = type(from_journal[name].dtype), type(from_csv[name].dtype)
+        assert kinds[0] is kinds[1], name
+    assert from_csv["phase"].dtype == from_journal["phase"].dtype
+    assert from_csv["verdict"].dtype == from_journal["verdict"].dtype
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.csv"])
+def test_a_path_that_is_not_there_is_a_missing_file(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=rf"^{re.escape(str(tmp_path / name))}: no run here"):
+        bench.load(tmp_path / name)
+
+
+def test_a_folder_without_a_run_is_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"{journal.FILE}, a results folder runs/"):
+        bench.load(tmp_path)
+
+
+def test_a_file_that_is_no_journal_is_named_with_its_line(tmp_path):
+    path = tmp_path / journal.FILE
+    path.write_text("nonsense\n", encoding="utf-8")
+    for asked in (tmp_path, path):
+        with pytest.raises(
+            ValueError, match=rf"^{re.escape(str(path))}:1: a journal begins with a RunStarted record, but: "
+        ):
+            bench.load(asked)
+
+
+def test_a_csv_of_something_else_is_named_with_the_column_it_lacks(tmp_path):
+    path = tmp_path / "other.csv"
+    path.write_text("run,N\na,1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: .* no column 'implementation'$"):
+        bench.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n1,2\n"3,4,5\n6'])
+def test_a_file_that_is_no_csv_is_named(tmp_path, content):
+    path = tmp_path / "other.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
+        bench.load(path)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.01])
+def test_samples_that_are_cut_off_are_named(written, kept):
+    path = written / "samples.csv.gz"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
+        bench.load(written / "timings.csv")
+
+
+def test_samples_that_are_not_compressed_are_named(written):
+    path = written / "samples.csv.gz"
+    path.write_bytes(b"run,seconds\n")
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
+        bench.load(written / "timings.csv")
+
+
+def test_a_row_that_is_cut_off_is_named_with_its_line(written):
+    path = written / "timings.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(lines[:3]) + "\n" + lines[3][:60], encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:4: the row has no status; those are ok, "):
+        bench.load(path)
+
+
+def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, written):
+    earlier = pd.read_csv(written / "timings.csv").drop(columns=sorted(tables.LATER))
+    earlier.to_csv(tmp_path / "earlier.csv", index=False)
+    timings = bench.load(tmp_path / "earlier.csv").timings
+    assert list(timings.columns) == list(tables.TIMINGS)
+    assert timings[sorted(tables.LATER)].isna().all(axis=None)
+    kept = [name for name in tables.TIMINGS if name not in tables.LATER]
+    agree_on = bench.load(written / "timings.csv").timings
+    pd.testing.assert_frame_equal(timings[kept], agree_on[kept])
+    assert timings["rank"].dtype == agree_on["rank"].dtype

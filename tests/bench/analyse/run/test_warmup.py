@@ -1,0 +1,140 @@
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analyse.run import tables, warmup
+from bench.analyse.run.warmup import KINDS, advice, classify, of_cell, of_processes
+from tests.bench.made import NUMPY, Story, plan_of_cells, steady
+
+PROCESSES = 100
+PLANS = [(4, 15), (14, 6)]
+"""Blocks of a process, and samples of a block."""
+JUMPS = {
+    "none": lambda draw, blocks: np.zeros(blocks),
+    "gaussian": lambda draw, blocks: draw.normal(0, 0.1, blocks),
+    "of two levels": lambda draw, blocks: draw.choice([0.0, 0.3], blocks),
+    "rare": lambda draw, blocks: draw.choice([0.0, 0.0, 0.0, 0.0, 0.3], blocks),
+}
+"""Of the blocks' logs, by the place in memory."""
+
+
+def process(draw, plan, course=lambda through, within: 0.0, jumps="none", noise=0.02):
+    """A process's blocks: autocorrelated noise, 5 % outliers, a level for each block, and a course, which is a
+    function of how far through the process and through the block a sample is, both from 0 to 1."""
+    blocks, samples = plan
+    logs = draw.normal(0, 1, (blocks, samples))
+    for place in range(1, samples):
+        logs[:, place] = 0.2 * logs[:, place - 1] + math.sqrt(1 - 0.2**2) * logs[:, place]
+    logs = noise * logs + np.where(draw.random(plan) < 0.05, draw.exponential(0.2, plan), 0)
+    logs += JUMPS[jumps](draw, blocks)[:, None]
+    through = np.linspace(0, 1, blocks * samples).reshape(plan)
+    return [*np.exp(logs + course(through, np.linspace(0, 1, samples)))]
+
+
+def rate(kinds, *args, **others) -> float:
+    draw = np.random.default_rng(20260102)
+    counts = Counter(classify(process(draw, *args, **others)) for _ in range(PROCESSES))
+    return sum(counts[kind] for kind in kinds) / PROCESSES
+
+
+@pytest.mark.parametrize("jumps", JUMPS)
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_process_that_keeps_its_pace_is_flat_however_its_blocks_jump(plan, jumps):
+    assert rate(["slowing", "no steady state"], plan, jumps=jumps) < 0.05
+    assert rate(["flat"], plan, jumps=jumps) > 0.92
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_steady_drift_of_10_percent_is_found(plan):
+    assert rate(["slowing"], plan, lambda through, within: 0.1 * through) > 0.6
+    assert rate(["warming"], plan, lambda through, within: -0.1 * through) > 0.6
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_process_that_settles_after_a_third_is_warming(plan):
+    assert rate(["warming"], plan, lambda through, within: 0.1 * (through < 1 / 3)) > 0.6
+
+
+@pytest.mark.parametrize("jumps", JUMPS)
+@pytest.mark.parametrize("plan", PLANS)
+def test_blocks_that_each_settle_after_a_third_are_warming_however_they_jump(plan, jumps):
+    assert rate(["warming"], plan, lambda through, within: 0.1 * (within < 1 / 3), jumps=jumps) > 0.6
+
+
+@pytest.mark.parametrize("jumps", JUMPS)
+@pytest.mark.parametrize("plan", PLANS)
+def test_blocks_in_which_each_slows_are_slowing_however_they_jump(plan, jumps):
+    assert rate(["slowing"], plan, lambda through, within: 0.1 * within, jumps=jumps) > 0.6
+
+
+def test_a_process_that_is_slow_for_a_while_has_no_steady_state():
+    def hump(through, within):
+        return 0.2 * ((through > 0.3) & (through < 0.6))
+
+    assert rate(["no steady state"], (14, 6), hump) > 0.6
+
+
+def test_a_process_without_noise_is_classified_all_the_same():
+    assert classify([[1.0] * 5] * 8) == "flat"
+    assert classify([[1.0, 1.0, 1.1, 1.1, 1.1, 1.1]] * 8) == "slowing"
+
+
+@pytest.mark.parametrize("blocks", [[], [[]], [[1.0]], [[1.0], [2.0]], [[1.0, 2.0]], [[1.0], [], [3.0]]])
+def test_too_few_samples_to_tell_are_flat(blocks):
+    assert classify(blocks) == "flat"
+
+
+def test_one_sample_a_block_is_told_across_the_blocks_alone():
+    draw = np.random.default_rng(1)
+    assert classify([[value] for value in np.exp(draw.normal(0, 0.02, 14))]) == "flat"
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_samples_that_are_no_times_are_refused(bad):
+    with pytest.raises(ValueError, match="positive, finite samples"):
+        classify([[1.0, bad]])
+
+
+@steady
+@given(st.lists(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6), max_size=6))
+def test_whatever_the_samples_it_is_one_of_the_classes(blocks):
+    assert classify(blocks) in KINDS
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ([], "flat"),
+        (["flat"], "flat"),
+        (["flat", "slowing", "flat"], "flat"),
+        (["flat", "slowing"], "slowing"),
+        (["warming", "slowing"], "slowing"),
+        (["slowing", "no steady state", "slowing"], "slowing"),
+        (["no steady state", "slowing", "warming", "flat"], "no steady state"),
+    ],
+)
+def test_a_cell_s_class_is_that_of_most_of_its_processes_or_the_worse(kinds, expected):
+    assert of_cell(kinds) == expected
+
+
+def test_a_cell_s_processes_are_classified_by_pass():
+    held = next(iter(tables.by_cell(Story(plan_of_cells((NUMPY,), samples=5)).records()).values()))
+    assert list(of_processes(held)) == [1, 2, 3, 4, 5]
+    assert set(of_processes(held).values()) <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_class_has_one_line_of_advice(kind):
+    assert "\n" not in advice(kind)
+    assert set(warmup.ADVICE) == set(KINDS)
+
+
+def test_a_word_that_is_no_class_has_no_advice():
+    with pytest.raises(
+        ValueError, match="'hot' is no class of warm-up; they are flat, warming, slowing, no steady state"
+    ):
+        advice("hot")

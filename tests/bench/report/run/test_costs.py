@@ -1,0 +1,157 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from bench.analyse.run.costs import BreakEven
+from bench.analyse.run.warmup import advice
+from bench.measure.records import Block, WorkerStarted
+from bench.plan.cells import Shape
+from bench.report.run.costs import MOST_WARNINGS, section, told_break_even, warnings
+from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, records
+
+
+def dear_torch(told):
+    """Torch takes half a second longer to import."""
+    return [
+        replace(record, import_seconds=0.75 + record.passage / 1000)
+        if isinstance(record, WorkerStarted) and "torch" in record.contender
+        else record
+        for record in told
+    ]
+
+
+def slow_down(told, fits=lambda cell: True, course=(1.0, 1.0, 1.2, 1.2, 1.2, 1.2)):
+    """Every block of some cells gets slower in its course."""
+    return [
+        replace(record, seconds=[record.seconds[0] * step for step in course])
+        if isinstance(record, Block) and fits(record.cell)
+        else record
+        for record in told
+    ]
+
+
+def many_blocks(*contenders, **others):
+    return Story(plan_of_cells(contenders or (NUMPY, TORCH), rounds=4, **others)).records()
+
+
+def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
+    plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("step", "train"))
+    page = section(dear_torch(Story(plan).records()))
+    assert page.startswith(
+        "## What it costs to get there\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender"
+    )
+    head = page.split("\n")[4]
+    names = [name.strip() for name in head.strip("|").split("|")]
+    costs = ["first import", "import", "set-up", "first step", "step", "train", "peak memory"]
+    assert names == ["contender", *costs, "overtakes numpy after"]
+    rows = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in page.split("\n")[6:8]
+    }
+    assert rows["numpy"][:2] == ["250 ms", "250 ms ± 0.0 %"]
+    assert rows["numpy"][-1] == "baseline"
+    assert rows["torch"][0] == "751 ms"
+    assert rows["torch"][1].startswith("753 ms ± 0.")
+    assert rows["torch"][-1].split(" steps ")[0] == "2,460"
+    assert rows["torch"][-2] == "200 MiB ± 0.0 %"
+
+
+def test_the_other_shapes_have_their_break_even_alone():
+    plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE))
+    page = section(dear_torch(Story(plan).records()))
+    others = page[page.index("at the other shapes:") :]
+    assert "N=512 D_in=1000 H=100" in others
+    assert "| torch       | 308 steps [" in others
+    assert "other shapes" not in section(dear_torch(Story(plan_of_cells()).records()))
+
+
+def test_a_shape_where_a_contender_has_no_time_has_a_dash():
+    third = Shape(64, 1000, 800)
+    plan = plan_of_cells((NUMPY, TORCH, CUPY), (SMALL, LARGE, third))
+    wrong = {
+        cell: Outcome("wrong", "off by 1") for cell in plan.cells if cell.contender == TORCH and cell.shape == LARGE
+    }
+    lines = section(Story(plan, outcomes=wrong).records()).split("\n")
+    torch = [line for line in lines if line.startswith("| torch")]
+    assert [cell.strip() for cell in torch[1].split("|")][2] == "—"
+
+
+def test_phases_that_were_not_asked_for_have_no_column():
+    page = section(Story(plan_of_cells(phases=("forward",))).records())
+    head = page.split("\n")[4]
+    assert "train" not in head
+    assert "step" not in head
+    assert "overtakes" not in head
+
+
+def test_one_pass_has_no_interval_and_tells_no_break_even():
+    page = section(Story(plan_of_cells(passes=1)).records())
+    assert "250 ms ± ?" in page
+    assert "200 MiB ± ?" in page
+    assert "cannot tell" in page
+
+
+def test_without_a_time_there_is_no_section_and_no_warning():
+    plan = plan_of_cells()
+    gone = {cell: Outcome("crashed", "gone") for cell in plan.cells}
+    told = Story(plan, outcomes=gone).records()
+    assert section(told) == ""
+    assert warnings(told) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (BreakEven("at once", 0, 0, 0), "at once"),
+        (BreakEven("at once", 0, 0, 12.2), "at once [0, 13]"),
+        (BreakEven("never", 0, 0, 0), "never"),
+        (BreakEven("never", 0, 0, 40), "never, or ahead until 40 at most"),
+        (BreakEven("after", 1234.5, 980, math.inf), "1,240 steps [980, ∞]"),
+        (BreakEven("after", 0.2, 0, 3), "1 steps [0, 3]"),
+        (BreakEven("after", 3.21e9, 2e9, 4.56e12), "3.2e9 steps [2e9, 4.6e12]"),
+        (BreakEven("until", 55, 50, 60), "ahead until 55 steps [50, 60]"),
+        (BreakEven("unclear"), "cannot tell"),
+        (BreakEven("unclear", math.nan, 999, math.inf), "cannot tell, not before 999"),
+        (BreakEven("unclear", math.nan, 999, math.inf, cheaper=True), "cannot tell, ahead for 999 at least"),
+    ],
+)
+def test_each_answer_has_its_words(found, text):
+    assert told_break_even(found) == text
+
+
+def test_a_run_that_kept_its_pace_has_no_warnings():
+    told = slow_down(many_blocks(phases=("forward", "step")), course=(1.0, 1.01, 0.99, 1.0, 1.005, 0.995))
+    assert warnings(told) == []
+
+
+def test_a_contender_that_slows_has_one_warning_with_what_to_do():
+    told = slow_down(
+        many_blocks(shapes=(SMALL, LARGE), phases=("forward", "step")),
+        lambda cell: cell.startswith("step[torch"),
+    )
+    told = slow_down(told, lambda cell: not cell.startswith("step[torch"), (1.0,) * 6)
+    assert warnings(told) == [
+        f"torch: slowing in 2 of 4 cells (step at N=64 D_in=1000 H=100, …): {advice('slowing')}",
+    ]
+
+
+def test_a_cell_that_gets_faster_is_no_warning():
+    assert warnings(slow_down(many_blocks(), course=(1.2, 1.2, 1.0, 1.0, 1.0, 1.0))) == []
+
+
+def test_a_cell_that_failed_has_no_warning():
+    plan = plan_of_cells(rounds=4)
+    late = {plan.cells[0]: Outcome("timeout", "took too long", passage=5)}
+    told = slow_down(Story(plan, outcomes=late).records())
+    assert [line.split(":")[0] for line in warnings(told)] == ["torch"]
+
+
+def test_warnings_are_at_most_ten_and_say_how_many_more_there_are():
+    contenders = [replace(NUMPY, implementation=f"net{number}") for number in range(MOST_WARNINGS + 3)]
+    told = warnings(slow_down(many_blocks(*contenders, baseline="net0")))
+    assert len(told) == MOST_WARNINGS + 1
+    assert told[-1] == "and 3 more"
+
+
+def test_the_golden_run_has_a_section():
+    assert "overtakes numpy after" in section(records())
