@@ -1,46 +1,38 @@
 """The index in a results folder, `history.sqlite`: runs are added by any number of processes at once.
 
-SQLite's write-ahead log lets them, and readers, go on together. Only making the file anew needs it to itself: who
-opens it shares a lock on the file beside it, who replaces it has that lock alone.
+Who writes has the lock on the file beside it alone. Who reads needs none: SQLite's write-ahead log shows what was there
+when the reading began, and whoever puts a new file in the old one's place waits until no one has that open.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
+import os
 import sqlite3
-import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analyse.run import loading, tables
 from bench.measure import journal, lock, unexpected
-from bench.measure.replacing import remove_temporary, replaced, temporary
+from bench.measure.replacing import replaced
 from bench.plan import reading as files
 
-from .entries import Entry, Timed, entry_of
+from .entries import Entry, entry_of
 
 FILE, LOCK = "history.sqlite", "history.lock"
-BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside the file while it is open."""
 VERSION = 1
 BUSY_SECONDS = 60.0
 """To wait for other writers, of which each takes milliseconds, and for who makes the file anew, which takes seconds."""
 POLL_SECONDS = 0.05
 Say = Callable[[str], object]
 """Shows a line while something is waited for."""
-
-
-def _silent(line: str) -> None: ...
-
-
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_FORMAT}
 """Codes of a file that is not what was written; SQLITE_ERROR: a table is missing."""
 IN_USE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -100,19 +92,18 @@ class Rebuilt:
     unreadable: list[str] = field(default_factory=list)
 
 
-def add(results: Path, entry: Entry, say: Say = _silent) -> None:
+def add(results: Path, entry: Entry, say: Say = lambda line: None) -> None:
     """Keep a run, instead of what was kept of it before. Raises ValueError or OSError, naming the file."""
     path = results / FILE
-    if not path.exists():
-        with _locked(results, fcntl.LOCK_EX, say), _told(path, results):
-            if not path.exists():
-                with replaced(path) as beside:
-                    _create(beside)
-    with _locked(results, fcntl.LOCK_SH, say), _told(path, results), _opened(path, results) as connection:
-        _insert(connection, [entry])
+    with (
+        _locked(results, say),
+        nullcontext(path) if path.exists() else _made_anew(path) as file,
+        _opened(file, results) as connection,
+    ):
+        _insert(connection, entry)
 
 
-def rebuild(results: Path, say: Say = _silent) -> Rebuilt:
+def rebuild(results: Path, say: Say = lambda line: None) -> Rebuilt:
     """Make the index of the runs' folders, whatever is there, and put it in the old one's place.
 
     Runs that end meanwhile are not lost. Raises FileNotFoundError where there are no runs, ValueError where
@@ -121,32 +112,23 @@ def rebuild(results: Path, say: Say = _silent) -> Rebuilt:
     path, done, seen = results / FILE, Rebuilt(), set[Path]()
     if not _folders(results):
         raise FileNotFoundError(f"{results}: no run here to make a history of; its runs are in {results / 'runs'}")
-    beside = temporary(path)
-    try:
-        remove_temporary(path)
-        with _told(path, results):
-            _create(beside)
-            with _opened(beside, results) as connection:
-                _insert(connection, _entries(results, seen, done))
-            with _locked(results, fcntl.LOCK_EX, say):
-                with _opened(beside, results) as connection:
-                    _insert(connection, _entries(results, seen, done))
-                _retire(path)
-                beside.replace(path)
-    finally:
-        remove_temporary(path)
+    with ExitStack() as until_replaced, _made_anew(path) as beside:
+        with _opened(beside, results) as connection:
+            _insert_runs(connection, results, seen, done)
+            until_replaced.enter_context(_locked(results, say))
+            _insert_runs(connection, results, seen, done)  # those that have ended meanwhile
+        if path.exists() and not path.is_symlink():
+            _wait(path, lambda: _retired(path), say, "another program has it open; close that one and try again")
     return done
 
 
 @contextmanager
-def reading(results: Path, say: Say = _silent) -> Iterator[Reader]:
+def reading(results: Path) -> Iterator[Reader]:
     """The index as it is now. Raises FileNotFoundError where there is none, ValueError where it is damaged."""
     path = results / FILE
-    for mine in (path, *_companions(path)):
-        files.refuse_outside(mine, results)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no history yet; {_how(results)} makes it of the runs that are there")
-    with _locked(results, fcntl.LOCK_SH, say), _told(path, results), _opened(path, results) as connection:
+    with _opened(path, results) as connection:
         connection.execute("BEGIN")
         yield Reader(connection, results)
 
@@ -159,8 +141,7 @@ class Reader:
 
     def runs(self) -> pd.DataFrame:
         """name, started and adaptive of each, in the order they were started."""
-        found = self._table("SELECT name, started, adaptive FROM runs ORDER BY started, name")
-        return found.assign(started=pd.to_datetime(found["started"], utc=True, format="ISO8601"))
+        return self._table("SELECT name, started, adaptive FROM runs ORDER BY started, name")
 
     def cells(self) -> dict[int, str]:
         """Of each series, its cell's key; the ones that began first come first."""
@@ -174,12 +155,11 @@ class Reader:
             "JOIN runs ON runs.id = run WHERE cell = ? ORDER BY started, name",
             number,
         )
-        started = pd.to_datetime(timings["started"], utc=True, format="ISO8601")
-        return Series(row[0], json.loads(row[1]), json.loads(row[2]), timings.assign(started=started))
+        return Series(row[0], json.loads(row[1]), json.loads(row[2]), timings)
 
     def versions(self) -> dict[int, dict[str, str]]:
         """What the numbers in `Series.timings` stand for."""
-        return {number: json.loads(told) for number, told in self._connection.execute("SELECT * FROM versions")}
+        return {number: json.loads(text) for number, text in self._connection.execute("SELECT * FROM versions")}
 
     def failed(self, run: str) -> list[Failed]:
         """A run's cells that have no time."""
@@ -196,55 +176,45 @@ class Reader:
         return [folder.name for folder in _folders(self._results) if folder.name not in kept and _is_whole(folder)]
 
     def _table(self, query: str, *values: Any) -> pd.DataFrame:
-        cursor = self._connection.execute(query, values)
-        return pd.DataFrame(cursor.fetchall(), columns=[name for name, *_ in cursor.description])
+        times = {"started": {"utc": True, "format": "ISO8601"}}
+        return pd.read_sql_query(query, self._connection, params=values, parse_dates=times)
 
 
-def _insert(connection: sqlite3.Connection, entries: Iterator[Entry] | list[Entry]) -> None:
-    """All or none of them."""
-    connection.execute("BEGIN IMMEDIATE")
-    for entry in entries:
-        for (number,) in connection.execute("SELECT id FROM runs WHERE name = ?", (entry.run,)).fetchall():
-            # By cell as well, since that is how they lie.
-            connection.execute("DELETE FROM timed WHERE cell IN (SELECT id FROM cells) AND run = ?", (number,))
-            connection.execute("DELETE FROM untimed WHERE run = ?", (number,))
-            connection.execute("DELETE FROM runs WHERE id = ?", (number,))
-        run = connection.execute(
-            "INSERT INTO runs (name, started, adaptive) VALUES (?, ?, ?)",
+def _insert(connection: sqlite3.Connection, entry: Entry) -> None:
+    """All or nothing of a run."""
+    with connection:
+        connection.execute(
+            "INSERT INTO runs (name, started, adaptive) VALUES (?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET started = excluded.started, adaptive = excluded.adaptive",
             (entry.run, entry.started, entry.adaptive),
-        ).lastrowid
-        cells = {(key, on): number for number, key, on in connection.execute("SELECT id, key, conditions FROM cells")}
-        for one in entry.timed:
-            if (one.key, one.conditions) not in cells:
-                cells[one.key, one.conditions] = connection.execute(
-                    "INSERT INTO cells (key, cell, conditions) VALUES (?, ?, ?)", (one.key, one.cell, one.conditions)
-                ).lastrowid
-        versions = {told: _version(connection, told) for told in dict.fromkeys(one.versions for one in entry.timed)}
+        )
+        [(run,)] = connection.execute("SELECT id FROM runs WHERE name = ?", (entry.run,))
+        # By cell as well, since that is how they lie.
+        connection.execute("DELETE FROM timed WHERE cell IN (SELECT id FROM cells) AND run = ?", (run,))
+        connection.execute("DELETE FROM untimed WHERE run = ?", (run,))
+        timed = [
+            {**vars(one), "run": run, "floors": _packed(one.floors), "typicals": _packed(one.typicals)}
+            for one in entry.timed
+        ]
+        connection.executemany("INSERT OR IGNORE INTO cells VALUES (NULL, :key, :cell, :conditions)", timed)
+        connection.executemany("INSERT OR IGNORE INTO versions VALUES (NULL, :versions)", timed)
         connection.executemany(
-            "INSERT INTO timed VALUES (?, ?, ?, ?, ?, ?, ?)",
-            sorted(_row(cells[one.key, one.conditions], run, versions[one.versions], one) for one in entry.timed),
+            "INSERT INTO timed SELECT cells.id, :run, versions.id, :seconds, :floors, :typicals, :min_effect "
+            "FROM cells, versions WHERE key = :key AND conditions = :conditions AND told = :versions",
+            timed,
         )
         connection.executemany(
-            "INSERT INTO untimed VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(run, one.key, one.cell, one.conditions, one.status, one.reason, one.min_effect) for one in entry.untimed],
+            "INSERT INTO untimed VALUES (:run, :key, :cell, :conditions, :status, :reason, :min_effect)",
+            [{**vars(one), "run": run} for one in entry.untimed],
         )
-    connection.execute("COMMIT")
 
 
-def _version(connection: sqlite3.Connection, told: str) -> int:
-    """The number that stands for it."""
-    connection.execute("INSERT OR IGNORE INTO versions (told) VALUES (?)", (told,))
-    [(number,)] = connection.execute("SELECT id FROM versions WHERE told = ?", (told,))
-    return int(number)
+def _packed(values: tuple[float, ...]) -> bytes:
+    return np.array(values, "<f8").tobytes()
 
 
-def _row(cell: int | None, run: int | None, versions: int, one: Timed) -> tuple[Any, ...]:
-    floors, typicals = (struct.pack(f"<{len(values)}d", *values) for values in (one.floors, one.typicals))
-    return cell, run, versions, one.seconds, floors, typicals, one.min_effect
-
-
-def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
-    """Of the runs that were not seen yet, or were not whole then."""
+def _insert_runs(connection: sqlite3.Connection, results: Path, seen: set[Path], done: Rebuilt) -> None:
+    """Those that were not seen yet, or were not whole then."""
     done.cut_off.clear()
     for folder in _folders(results):
         if folder in seen:
@@ -257,20 +227,19 @@ def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
                 continue
             if tables.started(records).plan.get("sides"):
                 done.two_sides.append(folder.name)
-                seen.add(folder)
-                continue
-            entry = entry_of(records)
+            else:
+                _insert(connection, entry_of(records))
+                done.runs += 1
+        except sqlite3.OperationalError:  # of the disk, and no run's fault
+            raise
         except Exception as error:  # whatever is wrong with one run must not take the others
             text = str(error) if isinstance(error, OSError | ValueError) else unexpected.in_one_line(error)
             done.unreadable.append(text if str(folder) in text else f"{folder / journal.FILE}: {text}")
-        else:
-            done.runs += 1
-            yield entry
         seen.add(folder)
 
 
 def _folders(results: Path) -> list[Path]:
-    return sorted(found.parent for found in results.glob(f"runs/*/{journal.FILE}"))
+    return sorted(file.parent for file in results.glob(f"runs/*/{journal.FILE}"))
 
 
 def _is_whole(folder: Path) -> bool:
@@ -282,86 +251,76 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _create(path: Path) -> None:
-    path.unlink(missing_ok=True)  # a link that lies there would else be written through
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
-
-
-def _retire(path: Path) -> None:
-    """Take an old file out of use. Raises ValueError where a program that knows of no lock has it open: what that
-    one still writes into its log would be taken for the new file's."""
-    if path.exists():
-        try:
-            with closing(sqlite3.connect(path, timeout=1.0, isolation_level=None)) as connection:
-                connection.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in IN_USE:
-                raise ValueError(f"{path}: another program has it open; close that one and try again") from error
-    for leftover in _companions(path):
-        leftover.unlink(missing_ok=True)
-
-
 @contextmanager
-def _opened(path: Path, results: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        # Not waiting for the disk halves the time. A power cut may cost the index, and nothing that it is made of.
-        connection.execute("PRAGMA synchronous = OFF")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            raise ValueError(f"{path}: not a history of this version of relubench; {_how(results)} makes it anew")
-        try:
-            yield connection
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.rollback()
-            raise
-
-
-@contextmanager
-def _told(path: Path, results: Path) -> Iterator[None]:
-    """SQLite's complaints as ValueErrors that say what to do."""
+def _opened(file: Path, results: Path) -> Iterator[sqlite3.Connection]:
+    """An index, which is made where there is none. SQLite's complaints become ValueErrors that say what to do."""
+    for mine in (file, *_companions(file)):
+        files.refuse_outside(mine, results)
+    path, is_new, how = results / FILE, not file.exists(), ""
+    if not os.access(results, os.W_OK):  # SQLite can make no log there: one that is there is used
+        how = "mode=ro" if all(one.exists() for one in _companions(file)) else "immutable=1"
     try:
-        yield
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?{how}", BUSY_SECONDS, uri=True)) as connection:
+            if is_new:
+                connection.executescript(f"PRAGMA journal_mode = WAL; {TABLES} PRAGMA user_version = {VERSION}")
+            # Not waiting for the disk halves the time. A power cut may cost the index, and nothing that it is made of.
+            connection.execute("PRAGMA synchronous = OFF")
+            [(version,)] = connection.execute("PRAGMA user_version")
+            if version != VERSION:
+                raise ValueError(f"{path}: not a history of this version of relubench; {_how(results)} makes it anew")
+            yield connection
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        why = str(error)
         if code in DAMAGED:
-            raise ValueError(f"{path}: damaged ({error}); {_how(results)} makes it anew") from error
-        if code in IN_USE:
-            raise ValueError(f"{path}: {_in_use()}") from error
-        if code == sqlite3.SQLITE_FULL:
-            raise ValueError(f"{path}: {error}; make room there, then {_how(results)} has every run in it") from error
-        raise ValueError(f"{path}: {error}") from error
+            why = f"damaged ({error}); {_how(results)} makes it anew"
+        elif code in IN_USE:
+            why = _in_use()
+        elif code == sqlite3.SQLITE_FULL:
+            why += f"; make room there, then {_how(results)} has every run in it"
+        raise ValueError(f"{path}: {why}") from error
 
 
 @contextmanager
-def _locked(results: Path, kind: int, say: Say) -> Iterator[None]:
+def _made_anew(path: Path) -> Iterator[Path]:
+    """Where to make the file that takes another's place, whose log goes with it: the new file would be read with it."""
+    with replaced(path) as beside:
+        yield beside
+        for leftover in _companions(path):
+            leftover.unlink(missing_ok=True)
+
+
+def _retired(path: Path) -> bool:
+    """Whether an old file is out of use. It is not while anyone has it open, who would write to the new file's log.
+    Afterwards it has no log, so that a reader who opens it just before it is replaced reads no other file's."""
+    try:
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.DatabaseError as error:  # a damaged one is replaced as it is
+        return error.sqlite_errorcode & 0xFF not in IN_USE
+    return True
+
+
+@contextmanager
+def _locked(results: Path, say: Say) -> Iterator[None]:
     """Raises ValueError where another program keeps the lock for too long."""
     path = results / LOCK
     files.refuse_outside(path, results)
     with path.open("a") as file:
-        begin = None
-        while not _take(file.fileno(), kind):
-            if begin is None:
-                begin = time.monotonic()
-                say(f"{path}: another process{lock.owner(path)} has it; waiting for at most {BUSY_SECONDS:g} s")
-            elif time.monotonic() - begin > BUSY_SECONDS:
-                raise ValueError(f"{path}: {_in_use()}")
-            time.sleep(POLL_SECONDS)
+        _wait(path, lambda: lock.take(file.fileno()), say, _in_use())
         yield
 
 
-def _take(descriptor: int, kind: int) -> bool:
-    """Whether the lock is this process's now. Where the file system has no locks, it is."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    return True
+def _wait(path: Path, attempt: Callable[[], bool], say: Say, complaint: str) -> None:
+    """Until an attempt succeeds. Raises ValueError where none does for too long."""
+    if attempt():
+        return
+    say(f"{path}: another process{lock.owner(path)} has it; waiting for at most {BUSY_SECONDS:g} s")
+    end = time.monotonic() + BUSY_SECONDS
+    while not attempt():
+        if time.monotonic() > end:
+            raise ValueError(f"{path}: {complaint}")
+        time.sleep(POLL_SECONDS)
 
 
 def _in_use() -> str:
@@ -369,7 +328,8 @@ def _in_use() -> str:
 
 
 def _companions(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in BESIDE]
+    """What SQLite keeps beside a file while it is open."""
+    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
 def _how(results: Path) -> str:

@@ -28,7 +28,7 @@ def replaced(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            remove_temporary(path)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -37,7 +37,7 @@ def run(asked: argparse.Namespace) -> Any:
         begin = since(asked.since) if asked.since else None
     except ValueError as error:
         raise ValueError(f"--since: {error}") from error
-    with store.reading(asked.results, output.say) as kept:
+    with store.reading(asked.results) as kept:
         seen = look(kept, asked.cell, begin)
     if not seen.trends:
         raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")

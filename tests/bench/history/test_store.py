@@ -1,6 +1,13 @@
+import fcntl
+import itertools
 import json
 import multiprocessing
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,20 +196,20 @@ def test_runs_that_end_while_it_is_made_anew_are_not_lost(tmp_path):
 
 def test_a_run_that_appears_while_the_others_are_read_is_in_the_new_index(tmp_path, monkeypatch):
     many.write(tmp_path, [many.run(0)])
-    entries, passes = store._entries, []
 
-    def late(*asked):
-        yield from entries(*asked)
-        if not passes:
-            passes.append(many.write(tmp_path, [many.run(1)]))
+    def late(asked):
+        if asked[0].run == many.name(0):
+            many.write(tmp_path, [many.run(1)])
+        return entry_of(asked)
 
-    monkeypatch.setattr(store, "_entries", late)
+    monkeypatch.setattr(store, "entry_of", late)
     assert store.rebuild(tmp_path).runs == 2
     with store.reading(tmp_path) as kept:
         assert len(kept.runs()) == 2
 
 
-def test_a_file_that_another_program_has_open_is_not_replaced(tmp_path):
+def test_a_file_that_another_program_has_open_is_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
     many.write(tmp_path, [many.run(0)])
     store.rebuild(tmp_path)
     other = sqlite3.connect(tmp_path / store.FILE)
@@ -216,6 +223,156 @@ def test_a_file_that_another_program_has_open_is_not_replaced(tmp_path):
         other.close()
     assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
     assert store.rebuild(tmp_path).runs == 1
+
+
+def test_a_lock_that_another_process_has_is_waited_for_with_a_word(tmp_path):
+    lines = []
+    many.write(tmp_path, [many.run(0)])
+    with (tmp_path / store.LOCK).open("a") as file:
+
+        def say(line):
+            lines.append(line)
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        for write in (store.rebuild, lambda results, say: store.add(results, entry_of(many.run(1)), say)):
+            fcntl.flock(file, fcntl.LOCK_EX)
+            write(tmp_path, say)
+    assert lines == [f"{tmp_path / store.LOCK}: another process has it; waiting for at most 60 s"] * 2
+    with store.reading(tmp_path) as kept:
+        assert len(kept.runs()) == 2
+
+
+def test_a_lock_is_waited_for_only_so_long_and_not_at_all_to_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
+    many.write(tmp_path, [many.run(0)])
+    add(tmp_path, many.run(0))
+    before = contents(tmp_path)
+    with (tmp_path / store.LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for write in (store.rebuild, lambda results: add(results, many.run(1))):
+            with pytest.raises(ValueError, match=r"history\.lock: another process has used it for 0\.2 s; try again"):
+                write(tmp_path)
+        assert contents(tmp_path) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
+
+
+def test_a_reader_is_waited_for_before_the_file_is_replaced(tmp_path):
+    add(tmp_path, many.run(0))
+    many.write(tmp_path, [many.run(0), many.run(1)])
+    lines = []
+    reading = store.reading(tmp_path)
+    assert len(reading.__enter__().runs()) == 1
+
+    def say(line):
+        lines.append(line)
+        reading.__exit__(None, None, None)
+
+    assert store.rebuild(tmp_path, say).runs == 2
+    assert lines == [f"{tmp_path / store.FILE}: another process has it; waiting for at most 60 s"]
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
+
+
+@pytest.mark.parametrize("name", [store.FILE, f"{store.FILE}-wal", f"{store.FILE}-shm"])
+def test_a_link_out_of_the_folder_is_not_followed_and_replaced_when_it_is_made_anew(tmp_path, name):
+    results, outside = tmp_path / "results", tmp_path / "outside"
+    many.write(results, [many.run(0)])
+    add(results, many.run(0))
+    before = contents(results)
+    (results / name).rename(outside) if name == store.FILE else outside.write_text("of someone else")
+    content = outside.read_bytes()
+    (results / name).symlink_to(outside)
+    for attempt in (contents, lambda results: add(results, many.run(1))):
+        with pytest.raises(ValueError, match="leads out of"):
+            attempt(results)
+    store.rebuild(results)
+    assert outside.read_bytes() == content
+    assert {path.name for path in results.iterdir()} == {"runs", store.FILE, store.LOCK}
+    assert not (results / store.FILE).is_symlink()
+    assert contents(results) == before
+
+
+def test_a_lock_that_is_a_link_out_of_the_folder_is_not_followed(tmp_path):
+    results, outside = tmp_path / "results", tmp_path / "outside"
+    many.write(results, [many.run(0)])
+    (results / store.LOCK).symlink_to(outside)
+    for write in (store.rebuild, lambda results: add(results, many.run(1))):
+        with pytest.raises(ValueError, match=r"history\.lock: a symbolic link that leads out of"):
+            write(results)
+    assert not outside.exists()
+    assert {path.name for path in results.iterdir()} == {"runs", store.LOCK}
+
+
+READ = "import sys, pathlib; from bench.history import store\n"
+READ += "with store.reading(pathlib.Path(sys.argv[1])) as kept: print(*kept.runs()['name'])"
+NOT_ABOVE_PERMISSIONS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+"""What root has to drop for a folder to be read-only."""
+
+
+@pytest.mark.skipif(bool(NOT_ABOVE_PERMISSIONS) and not shutil.which("setpriv"), reason="root may write anywhere")
+@pytest.mark.parametrize("lies_there", ["the index alone", "a lock", "a log in use", "a log that was left"])
+def test_it_is_read_in_a_folder_that_cannot_be_written(tmp_path, lies_there):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    add(folder, many.run(0))
+    other = sqlite3.connect(folder / store.FILE)
+    runs = [many.name(0)]
+    if lies_there == "a log in use":
+        other.execute("SELECT count(*) FROM runs").fetchone()
+        add(folder, many.run(1))
+        runs.append(many.name(1))
+    else:
+        other.close()
+    if lies_there == "a log that was left":
+        (folder / f"{store.FILE}-wal").write_bytes(b"")
+    if lies_there == "the index alone":
+        (folder / store.LOCK).unlink()
+    before = {path.name for path in folder.iterdir()}
+    (folder / store.FILE).chmod(0o400)
+    folder.chmod(0o500)
+    try:
+        asked = [*NOT_ABOVE_PERMISSIONS, sys.executable, "-c", READ, str(folder)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    finally:
+        folder.chmod(0o700)
+        other.close()
+    assert (done.stdout.split(), done.stderr) == (runs, "")
+    if lies_there != "a log in use":
+        assert {path.name for path in folder.iterdir()} == before
+
+
+def test_a_log_that_was_left_by_a_removed_file_is_not_taken_for_the_new_one_s(tmp_path):
+    add(tmp_path, many.run(0))
+    with store.reading(tmp_path):
+        add(tmp_path, many.run(1))
+        log = (tmp_path / f"{store.FILE}-wal").read_bytes()
+    assert log
+    (tmp_path / store.FILE).unlink()
+    (tmp_path / f"{store.FILE}-wal").write_bytes(log)
+    add(tmp_path, many.run(2))
+    with store.reading(tmp_path) as kept:
+        assert kept.runs()["name"].tolist() == [many.name(2)]
+
+
+def _read(results: str) -> None:
+    for _ in range(60):
+        with store.reading(Path(results)) as kept:
+            runs = kept.runs()["name"].tolist()
+            assert runs[:2] == [many.name(0), many.name(1)]
+            assert {len(kept.series(number).timings) for number in kept.cells()} == {len(runs)}
+        time.sleep(0.01)
+
+
+def test_readers_see_whole_indexes_while_it_is_added_to_and_made_anew(tmp_path):
+    many.write(tmp_path, [many.run(0), many.run(1)])
+    store.rebuild(tmp_path)
+    reader = multiprocessing.get_context("spawn").Process(target=_read, args=(str(tmp_path),))
+    reader.start()
+    for number in itertools.cycle(range(2, 5)):
+        add(tmp_path, many.run(number))
+        store.rebuild(tmp_path)
+        if not reader.is_alive():
+            break
+    assert reader.exitcode == 0
 
 
 def test_a_reader_goes_on_with_what_it_found_while_runs_are_added(tmp_path):

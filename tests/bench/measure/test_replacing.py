@@ -22,6 +22,7 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_written_and_nothing_is_l
     def write_half():
         with replacing.replaced(file) as beside:
             beside.write_text("half")
+            beside.with_name(f"{beside.name}-wal").write_text("of SQLite")
             raise OSError(28, "No space left on device", str(beside))
 
     with pytest.raises(OSError, match="No space left on device") as raised:
