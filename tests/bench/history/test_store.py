@@ -1,6 +1,7 @@
 import fcntl
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import shutil
@@ -17,10 +18,12 @@ import pytest
 from bench.analyse.run.loading import info
 from bench.history import store
 from bench.history.entries import entry_of
+from bench.measure import journal
+from bench.measure.records import WorkerStarted
 from bench.plan.cells import Side
 from bench.report import files
 from tests.bench import many
-from tests.bench.made import NUMPY, plan_of_cells, records
+from tests.bench.made import NUMPY, TORCH, plan_of_cells, records
 
 
 def contents(results: Path) -> dict:
@@ -338,6 +341,117 @@ def test_it_is_read_in_a_folder_that_cannot_be_written(tmp_path, lies_there):
     assert (done.stdout.split(), done.stderr) == (runs, "")
     if lies_there != "a log in use":
         assert {path.name for path in folder.iterdir()} == before
+
+
+def emptied_journal(folder: Path) -> None:
+    emptied(folder / journal.FILE)
+
+
+def overwritten_journal(folder: Path) -> None:
+    (folder / journal.FILE).write_bytes(b"\xff\xfe no JSON\n")
+
+
+def folder_for_a_journal(folder: Path) -> None:
+    (folder / journal.FILE).unlink()
+    (folder / journal.FILE).mkdir()
+
+
+def fifo_for_a_journal(folder: Path) -> None:
+    (folder / journal.FILE).unlink()
+    os.mkfifo(folder / journal.FILE)
+
+
+def linked_journal(folder: Path) -> None:
+    (folder / journal.FILE).rename(folder.parents[2] / "outside")
+    (folder / journal.FILE).symlink_to(folder.parents[2] / "outside")
+
+
+def linked_folder(folder: Path) -> None:
+    folder.rename(folder.parents[2] / "outside")
+    folder.symlink_to(folder.parents[2] / "outside")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (emptied_journal, "a journal begins with a RunStarted record"),
+        (overwritten_journal, "a journal begins with a RunStarted record, but: "),
+        (folder_for_a_journal, "Is a directory"),
+        (fifo_for_a_journal, "not a regular file but a FIFO"),
+        (linked_journal, "leads out of"),
+        (linked_folder, "leads out of"),
+    ],
+)
+def test_a_journal_that_cannot_be_read_is_named_with_the_reason(tmp_path, damage, reason):
+    results = tmp_path / "results"
+    [_, folder, _] = many.write(results, [many.run(number) for number in range(3)])
+    damage(folder)
+    skipped(results, folder, reason)
+
+
+def of_another_release(run):
+    return [replace(run[0], plan={**run[0].plan, "novel": 1}), *run[1:]]
+
+
+def without_worker(run):
+    return [record for record in run if not isinstance(record, WorkerStarted)]
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (without_worker(many.run(1)), "something unexpected happened: IndexError: "),
+        (of_another_release(many.run(1)), "plan: novel is not of this version of relubench"),
+        (many.run(1, machine={"cpu": {}}), "something unexpected happened: TypeError: "),
+        (many.run(1, workers={NUMPY: {"details": {"kernels": 3}}}), "something unexpected happened: AttributeError: "),
+        (many.run(1, workers={TORCH: {"details": {"environment": 3}}}), "something unexpected happened: TypeError: "),
+        (many.run(1, plan=plan_of_cells(passes=many.PASSES, min_effect=math.nan)), "IntegrityError: NOT NULL"),
+    ],
+    ids=["IndexError", "ValueError", "TypeError", "AttributeError", "TypeError of a worker", "IntegrityError"],
+)
+def test_a_journal_that_says_what_cannot_be_kept_is_named_with_the_reason(tmp_path, run, reason):
+    [_, folder, _] = many.write(tmp_path, [many.run(0), run, many.run(2)])
+    skipped(tmp_path, folder, reason)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), ValueError("odd"), MemoryError(), RecursionError()]
+)
+def test_whatever_is_wrong_with_one_run_takes_no_other(tmp_path, monkeypatch, error):
+    [_, folder, _] = many.write(tmp_path, [many.run(number) for number in range(3)])
+
+    def failing(asked):
+        if asked[0].run == folder.name:
+            raise error
+        return entry_of(asked)
+
+    monkeypatch.setattr(store, "entry_of", failing)
+    skipped(tmp_path, folder, str(error) or type(error).__name__)
+
+
+def skipped(results: Path, folder: Path, reason: str) -> None:
+    done = store.rebuild(results)
+    [line] = done.unreadable
+    assert str(folder) in line
+    assert reason in line
+    assert "\n" not in line
+    assert (done.runs, done.cut_off, done.two_sides) == (2, [], [])
+    with store.reading(results) as kept:
+        assert kept.runs()["name"].tolist() == [many.name(0), many.name(2)]
+
+
+def test_a_full_disk_is_no_run_s_fault(tmp_path, monkeypatch):
+    many.write(tmp_path, [many.run(0)])
+    store.rebuild(tmp_path)
+    before = contents(tmp_path)
+    many.write(tmp_path, [many.run(number) for number in range(1, 20)])
+    monkeypatch.setattr(store, "TABLES", f"{store.TABLES} PRAGMA max_page_count = 1;")
+    with pytest.raises(
+        ValueError, match=r"history\.sqlite: .* is full; make room there, then `.*` has every run in it"
+    ):
+        store.rebuild(tmp_path)
+    assert contents(tmp_path) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
 
 
 def test_a_log_that_was_left_by_a_removed_file_is_not_taken_for_the_new_one_s(tmp_path):
