@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from bench.analyse.estimates.statistics import estimate, floor, typical
@@ -68,7 +69,7 @@ def entry_of(records: Sequence[Record]) -> Entry:
     relubench."""
     try:
         head, plan = tables.started(records), plan_of(tables.started(records))
-        held = tables.by_cell(records).values()
+        cells = tables.by_cell(records).values()
     except (KeyError, TypeError) as error:
         raise ValueError(f"not of this version of relubench: {error!r}") from error
     if not tables.is_complete(records):
@@ -78,29 +79,35 @@ def entry_of(records: Sequence[Record]) -> Entry:
     suspects = tables.suspects(records)
     return Entry(
         head.run,
-        head.started,
+        _in_utc(head.started),
         plan.adaptive,
         tuple(
-            _timed(one, plan, head) for one in held if one.blocks and not one.failed and one.cell.key not in suspects
+            _timed(one, plan, head) for one in cells if one.blocks and not one.failed and one.cell.key not in suspects
         ),
         tuple(
             _untimed(one, plan, head, suspects.get(one.cell.key, ""))
-            for one in held
+            for one in cells
             if one.failed or not one.blocks or one.cell.key in suspects
         ),
     )
 
 
-def cell_of(told: dict[str, Any]) -> Cell:
+def cell_of(values: dict[str, Any]) -> Cell:
     """The cell that an entry has as plain data."""
-    return Cell(Contender(**told["contender"]), Shape(**told["shape"]), told["phase"])
+    return Cell(Contender(**values["contender"]), Shape(**values["shape"]), values["phase"])
 
 
-def _timed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
-    worker = held.workers[-1]
-    floors = [floor(seconds) for seconds in held.per_pass().values()]
+def _in_utc(started: str) -> str:
+    """In the one form that is sorted by time and read by pandas, of the many that a journal may have."""
+    time = datetime.fromisoformat(started)
+    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).isoformat()
+
+
+def _timed(kept: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
+    worker = kept.workers[-1]
+    floors = [floor(seconds) for seconds in kept.per_pass().values()]
     on = {"precision": worker.precision, **({"device": worker.device_name} if worker.device_name else {})}
-    on |= environments.of_workers(held.workers) or {}
+    on |= environments.of_workers(kept.workers) or {}
     kernel = kernels.in_words(worker.backend, worker.details)
     versions = {
         worker.backend: worker.backend_version,
@@ -110,24 +117,24 @@ def _timed(held: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
         **{name: head.machine.get(name, "") for name in ("system", "relubench", "source")},
     }
     return Timed(
-        held.cell.key,
-        _json(asdict(held.cell)),
-        _json(_conditions(held.cell, plan, head) | on),
+        kept.cell.key,
+        _json(asdict(kept.cell)),
+        _json(_conditions(kept.cell, plan, head) | on),
         _json(versions),
         estimate(floors).value,
         tuple(floors),
-        tuple(typical(seconds) for seconds in held.per_pass().values()),
-        plan.min_effect_of(held.cell),
+        tuple(typical(seconds) for seconds in kept.per_pass().values()),
+        plan.min_effect_of(kept.cell),
     )
 
 
-def _untimed(held: tables.CellRecords, plan: Plan, head: RunStarted, impossible: str = "") -> Untimed:
+def _untimed(kept: tables.CellRecords, plan: Plan, head: RunStarted, impossible: str = "") -> Untimed:
     """Of a cell that has no time, or one that cannot be true, which `impossible` tells."""
-    status, reason = (held.failed.status, held.failed.reason) if held.failed else ("not_run", "")
+    status, reason = (kept.failed.status, kept.failed.reason) if kept.failed else ("not_run", "")
     if impossible:
         status, reason = SUSPECT, impossible
-    conditions = _json(_conditions(held.cell, plan, head))
-    return Untimed(held.cell.key, _json(asdict(held.cell)), conditions, status, reason, plan.min_effect_of(held.cell))
+    conditions = _json(_conditions(kept.cell, plan, head))
+    return Untimed(kept.cell.key, _json(asdict(kept.cell)), conditions, status, reason, plan.min_effect_of(kept.cell))
 
 
 def _conditions(cell: Cell, plan: Plan, head: RunStarted) -> dict[str, Any]:
@@ -144,5 +151,5 @@ def _conditions(cell: Cell, plan: Plan, head: RunStarted) -> dict[str, Any]:
     }
 
 
-def _json(told: dict[str, Any]) -> str:
-    return json.dumps(told, sort_keys=True, separators=(",", ":"))
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -115,3 +116,18 @@ def test_a_run_of_another_version_is_complained_of():
     assert isinstance(first, RunStarted)
     with pytest.raises(ValueError, match=r"plan\.grid: Field required"):
         entry_of([RunStarted(first.run, first.started, {"cells": [{"N": SMALL.N}]}, MACHINE, []), *rest])
+
+
+@pytest.mark.parametrize(
+    ("started", "kept"),
+    [
+        ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02T05:04:05+02:00", "2026-01-02T03:04:05+00:00"),
+        ("2026-W01-1", "2025-12-29T00:00:00+00:00"),
+        ("2026-01-02T03:04:05,5", "2026-01-02T03:04:05.500000+00:00"),
+    ],
+)
+def test_the_start_is_kept_in_one_form_whichever_the_journal_has(started, kept):
+    first, *rest = records()
+    assert entry_of([replace(first, started=started), *rest]).started == kept
