@@ -95,7 +95,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Before any other plugin's, lest one that fails costs the results."""
     measured = session.config.stash[SESSION]
     with interrupts.current.held_back():
-        measured.finish()
+        measured.finish(progress.said(session.config))
     if measured.ended_early or interrupts.current.name:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif measured.failed and session.exitstatus == pytest.ExitCode.OK:

@@ -123,12 +123,12 @@ class BenchSession:
         except FileNotFoundError:  # it ended before there was a journal
             return {}
 
-    def finish(self) -> None:
-        """Write the results of what was measured, however the session ends."""
+    def finish(self, say: Callable[[str], None] = print) -> None:
+        """Write the results of what was measured, however the session ends; `say` shows a line meanwhile."""
         if self.folder is None:
             return
         try:
-            self._finish(self.folder)
+            self._finish(self.folder, say)
         except Exception as error:
             self.failed = True
             why = _worded(error)
@@ -136,7 +136,7 @@ class BenchSession:
             if (self.folder / FILE).exists():
                 self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
-    def _finish(self, folder: Path) -> None:
+    def _finish(self, folder: Path, say: Callable[[str], None]) -> None:
         from bench.analyse.run.tables import is_complete  # pandas only once the timing is over
         from bench.measure import journal
         from bench.report import files
@@ -151,7 +151,7 @@ class BenchSession:
             return
         told = terminal.page(records)
         cut_off = [f"cut off   go on with it by --resume {folder.name}"]
-        after = _remember(folder, records) if is_complete(records) else cut_off
+        after = _remember(folder, records, say) if is_complete(records) else cut_off
         self._summary = ["", *told.splitlines(), "", *_pointers(folder, self.asked.results), *after]
 
     def summary(self) -> list[str]:
@@ -198,12 +198,13 @@ def _outcomes(folder: Path) -> dict[str, Outcome]:
     }
 
 
-def _remember(folder: Path, records: Sequence[Record]) -> list[str]:
-    """Add a whole run to the history beside it; what to tell if that fails, which is no reason to lose the run."""
+def _remember(folder: Path, records: Sequence[Record], say: Callable[[str], None]) -> list[str]:
+    """Add a whole run to the history beside it, and say so where another process has to be waited for; what to tell if
+    that fails, which is no reason to lose the run."""
     try:
         from bench.history import entries, store
 
-        store.add(folder.parent.parent, entries.entry_of(records))
+        store.add(folder.parent.parent, entries.entry_of(records), say)
     except Exception as error:
         return [f"warning   this run is not in the history: {_worded(error)}"]
     return []

@@ -1,5 +1,7 @@
 """What becomes of a run in the history when its session ends."""
 
+import fcntl
+
 import pytest
 
 from bench.glue.options import Asked
@@ -9,11 +11,11 @@ from tests.bench import many
 from tests.bench.made import plan_of_cells
 
 
-def finished(results, run) -> BenchSession:
+def finished(results, run, **how) -> BenchSession:
     """A session that has just measured a run."""
     session = BenchSession(Asked(plan_of_cells(passes=many.PASSES), results, None, ()), timed=True)
     [session.folder] = many.write(results, [run])
-    session.finish()
+    session.finish(**how)
     return session
 
 
@@ -45,3 +47,21 @@ def test_not_even_a_mistake_in_it_costs_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "add", lambda *asked: 1 / 0)
     session = finished(tmp_path, many.run(0))
     assert "division by zero" in session.summary()[-1]
+
+
+def test_a_history_that_another_process_has_is_waited_for_with_a_word(tmp_path):
+    lines = []
+    with (tmp_path / store.LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def say(line):
+            lines.append(line)
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        session = finished(tmp_path, many.run(0), say=say)
+    [line] = lines
+    assert "history.lock: another process" in line
+    assert "waiting for at most 60 s" in line
+    assert not [line for line in session.summary() if line.startswith("warning")]
+    with store.reading(tmp_path) as kept:
+        assert kept.runs()["name"].tolist() == [many.name(0)]
