@@ -44,6 +44,11 @@ class Estimate:
     """Of the passes' logs from their mean, in the order of the passes."""
 
     @property
+    def with_bounds(self) -> tuple[float, float, float]:
+        """The value, and the lower and the upper bound of its interval."""
+        return self.value, self.low, self.high
+
+    @property
     def inverse(self) -> Estimate:
         """Of a ratio the other way round."""
         return replace(self, value=1 / self.value, low=1 / self.high, high=1 / self.low)

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from bench.analyse.predict.costmodel import LEVEL
 from bench.analyse.predict.recommend import Answer
-from bench.report import units
+from bench.plan import units
 from bench.report.run.rows import shape_name
 
 
@@ -69,9 +69,7 @@ def _table(answer: Answer) -> str:
 
 
 def _time(row: pd.Series, prefix: str) -> str:
-    value, low, high = (row[f"{prefix}{name}"] for name in ("seconds", "low", "high"))
-    interval = f" [{units.duration(low)}, {units.duration(high)}]" if not isnan(low) else " [?]"
-    return units.duration(value) + interval
+    return units.duration_with_interval(*(row[f"{prefix}{name}"] for name in ("seconds", "low", "high")))
 
 
 def _verdict(answer: Answer) -> str:
@@ -88,16 +86,17 @@ def _grounds(answer: Answer) -> list[str]:
     told = answer.validation
     machine = f", {_machine(answer)}" if _machine(answer) else ""
     started = f", of {answer.run.info['started']}" if answer.run.info.get("started") else ""
-    lines = [f"From run {answer.run.name}{started}{machine}; intervals are {LEVEL:.0%}."]
+    lines = [f"From run {answer.run.name}{started}{machine}; intervals are {units.percent(LEVEL)}."]
     if answer.table["measured"].all():
         lines.append("That run measured this very cell: nothing is predicted.")
     elif told is None or not told.cells:
         lines.append("It has too few shapes to leave any out and see how far such predictions miss.")
     else:
         lines.append(
-            f"Predicted from its other sizes. With each shape left out in turn, {told.inside:.0%} of {told.cells} "
-            f"cells fell within such an interval, typically ± {units.percent(100 * told.typical_half_width)}; "
-            f"typical error {units.percent(100 * told.typical_error)}."
+            f"Predicted from its other sizes. With each shape left out in turn, {units.percent(told.inside)} of "
+            f"{told.cells} cells fell within such an interval, "
+            f"typically ± {units.two_digit_percent(told.typical_half_width)}; "
+            f"typical error {units.two_digit_percent(told.typical_error)}."
         )
     return lines
 
