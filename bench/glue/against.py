@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.measure.replacing import write_texts
 from bench.plan.units import change_with_interval
 
 from .replay import Outcome
@@ -74,9 +75,8 @@ def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
 def write(comparison: Comparison, folder: Path) -> None:
     """Beside the run's other files."""
     from bench.report.change import unpaired
-    from bench.report.exports.place import place
 
-    place(
+    write_texts(
         {
             folder / "comparison.md": unpaired.markdown(comparison),
             folder / "comparison.json": json.dumps(unpaired.data(comparison), indent=1) + "\n",

@@ -13,7 +13,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import pandas as pd
 
 from bench.analyse.run import loading, tables
 from bench.measure import journal, lock, unexpected
-from bench.measure.replacing import remove_temporary, replaced, temporary
+from bench.measure.replacing import replaced
 from bench.plan import reading as files
 
 from .entries import Entry, Timed, entry_of
@@ -119,22 +119,16 @@ def rebuild(results: Path, say: Say = _silent) -> Rebuilt:
     another program has the old one open.
     """
     path, done, seen = results / FILE, Rebuilt(), set[Path]()
-    if not _folders(results):
+    if not loading.runs(results):
         raise FileNotFoundError(f"{results}: no run here to make a history of; its runs are in {results / 'runs'}")
-    beside = temporary(path)
-    try:
-        remove_temporary(path)
-        with _told(path, results):
-            _create(beside)
-            with _opened(beside, results) as connection:
-                _insert(connection, _entries(results, seen, done))
-            with _locked(results, fcntl.LOCK_EX, say):
-                with _opened(beside, results) as connection:
-                    _insert(connection, _entries(results, seen, done))
-                _retire(path)
-                beside.replace(path)
-    finally:
-        remove_temporary(path)
+    with ExitStack() as lock_of_file, replaced(path) as beside, _told(path, results):
+        _create(beside)
+        with _opened(beside, results) as connection:
+            _insert(connection, _entries(results, seen, done))
+        lock_of_file.enter_context(_locked(results, fcntl.LOCK_EX, say))  # which is left once the file is in its place
+        with _opened(beside, results) as connection:
+            _insert(connection, _entries(results, seen, done))
+        _retire(path)
     return done
 
 
@@ -193,7 +187,7 @@ class Reader:
     def missing(self) -> list[str]:
         """Whole runs in the results folder that are not in the index."""
         kept = {name for (name,) in self._connection.execute("SELECT name FROM runs")}
-        return [folder.name for folder in _folders(self._results) if folder.name not in kept and _is_whole(folder)]
+        return [folder.name for folder in loading.runs(self._results) if folder.name not in kept and _is_whole(folder)]
 
     def _table(self, query: str, *values: Any) -> pd.DataFrame:
         cursor = self._connection.execute(query, values)
@@ -246,7 +240,7 @@ def _row(cell: int | None, run: int | None, versions: int, one: Timed) -> tuple[
 def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
     """Of the runs that were not seen yet, or were not whole then."""
     done.cut_off.clear()
-    for folder in _folders(results):
+    for folder in loading.runs(results):
         if folder in seen:
             continue
         try:
@@ -267,10 +261,6 @@ def _entries(results: Path, seen: set[Path], done: Rebuilt) -> Iterator[Entry]:
             done.runs += 1
             yield entry
         seen.add(folder)
-
-
-def _folders(results: Path) -> list[Path]:
-    return sorted(found.parent for found in results.glob(f"runs/*/{journal.FILE}"))
 
 
 def _is_whole(folder: Path) -> bool:
