@@ -19,6 +19,7 @@ from bench.analyse.estimates.statistics import Estimate
 from bench.measure.worker.one_line import one_line
 from bench.plan import units
 from bench.report import page
+from bench.report.plain import plain
 from bench.report.run.rows import AXES, contender_names, shape_name
 
 MOST_IN_SIGHT = 40
@@ -112,7 +113,7 @@ def data(comparison: Comparison) -> dict[str, Any]:
         "summary": comparison.outcome.summary,
         "failing": [change.cell.key for change in comparison.outcome.failing],
         "differences": [{**asdict(one), "stops": one in comparison.stopping} for one in comparison.differences],
-        "machine_ratio": _plain(machine_ratio(comparison.changes)),
+        "machine_ratio": plain(machine_ratio(comparison.changes)),
         "cells": [_cell(change) for change in comparison.changes],
         "notes": [*comparison.notes],
         **comparison.facts,
@@ -240,18 +241,14 @@ def _cell(change: Change) -> dict[str, Any]:
     }
     for name in ("ratio", "typical", "relative"):
         ratio = getattr(change, name)
-        values |= {name: _plain(ratio.value), f"{name}_low": _plain(ratio.low), f"{name}_high": _plain(ratio.high)}
+        values |= {name: plain(ratio.value), f"{name}_low": plain(ratio.low), f"{name}_high": plain(ratio.high)}
     values["confidence"] = change.ratio.confidence
     for name in ("base", "head"):
         held = getattr(change, name)
         values |= {
             f"{name}_status": held.status,
             f"{name}_passes": held.floor.passes,
-            f"{name}_seconds": _plain(held.typical.value),
-            f"{name}_seconds_floor": _plain(held.floor.value),
+            f"{name}_seconds": plain(held.typical.value),
+            f"{name}_seconds_floor": plain(held.floor.value),
         }
     return values
-
-
-def _plain(value: float) -> float | None:
-    return value if isfinite(value) else None

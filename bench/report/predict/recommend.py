@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -11,6 +10,7 @@ from tabulate import tabulate
 from bench.analyse.predict.costmodel import LEVEL
 from bench.analyse.predict.recommend import Answer
 from bench.plan import units
+from bench.report.plain import plain
 from bench.report.run.rows import shape_name
 
 
@@ -37,15 +37,15 @@ def data(answer: Answer) -> dict[str, Any]:
         "steps": asked.steps,
         "level": LEVEL,
         "contenders": [
-            {name: _plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
+            {name: plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
         ],
         "left_out": answer.left_out,
         "cross_validation": told
         and {
             "cells": told.cells,
-            "inside": _plain(told.inside),
-            "typical_error": _plain(told.typical_error),
-            "typical_half_width": _plain(told.typical_half_width),
+            "inside": plain(told.inside),
+            "typical_error": plain(told.typical_error),
+            "typical_half_width": plain(told.typical_half_width),
         },
         "measure": answer.measure,
     }
@@ -122,8 +122,3 @@ def _article(iteration: str) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and isnan(value) else value
