@@ -18,6 +18,8 @@ __all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "mod
 
 _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface"}
+_OWN_CLASS = "Net"
+"""The class of every file in this folder."""
 _MOST_SOURCE_BYTES = 1 << 23
 """Of a module that is read without importing it."""
 _MOST_NAME_CHARACTERS = 255
@@ -44,11 +46,9 @@ def load(name: str) -> type[TwoLayerNet]:
         if error.name and module_name.split(".")[0] == error.name.split(".")[0]:
             raise LookupError(f"{name}: there is no module {error.name!r}") from error
         raise Unavailable(f"{name} needs the module {error.name!r}, which is not installed") from error
-    if class_name:
-        if not hasattr(module, class_name):
-            raise LookupError(f"{name}: {module_name} has no class {class_name!r}")
-        return getattr(module, class_name)
-    return module.Net
+    if not hasattr(module, class_name):
+        raise LookupError(_without_class(name, module_name, class_name, ()))
+    return getattr(module, class_name)
 
 
 def module_of(name: str, path: Sequence[str] = ()) -> str:
@@ -66,9 +66,9 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     module_name, class_name = _locate(name, path)
     tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
     bound = _top_level_names(tree)
-    if class_name and class_name not in bound and "*" not in bound:
-        raise LookupError(f"{name}: {module_name} has no class {class_name!r}{_hint(class_name, bound)}")
-    if class_name and len(kinds := bound.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
+    if class_name not in bound and "*" not in bound:
+        raise LookupError(_without_class(name, module_name, class_name, bound))
+    if len(kinds := bound.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
         raise LookupError(f"{name}: {class_name!r} is {kinds.pop()} in {module_name}, not the class of a network")
     for node in _top_level(tree.body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -91,7 +91,15 @@ def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
         instead = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, names())}"
         raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{instead}")
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
-    return f"{__name__}.{stem}", ""
+    return f"{__name__}.{stem}", _OWN_CLASS
+
+
+def _without_class(name: str, module_name: str, class_name: str, known: Iterable[str]) -> str:
+    """What is missing, and what to do."""
+    what = f"{name}: {module_name} has no class {class_name!r}"
+    if ":" in name:
+        return what + _hint(class_name, known)
+    return f"{what}; rename the class of its network to {class_name}"
 
 
 def _check_name(name: str, module_name: str, class_name: str) -> None:

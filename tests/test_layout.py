@@ -136,7 +136,7 @@ def test_every_folder_of_the_harness_is_fenced_or_may_import_all():
         ("bench.measure.machine", "import importlib\nimportlib.import_module('torch')", "torch"),
         ("bench.measure.machine", "__import__('jax')", "jax"),
         ("bench.analyse.run.tables", "from implementations import names", "implementations.names"),
-        ("bench.analyse.run.tables", "from bench.report import units", "bench.report.units"),
+        ("bench.analyse.run.tables", "from bench.report import page", "bench.report.page"),
         ("bench.analyse.run.tables", "import bench", "bench"),
         ("bench.report.run.markdown", "from bench import load", "bench.load"),
         ("bench.report.run.markdown", "from implementations import Problem", "implementations.Problem"),

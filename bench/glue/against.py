@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.measure.replacing import write_texts
+from bench.plan.units import change_with_interval
+
 from .replay import Outcome
 
 if TYPE_CHECKING:
@@ -72,9 +75,8 @@ def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
 def write(comparison: Comparison, folder: Path) -> None:
     """Beside the run's other files."""
     from bench.report.change import unpaired
-    from bench.report.exports.place import place
 
-    place(
+    write_texts(
         {
             folder / "comparison.md": unpaired.markdown(comparison),
             folder / "comparison.json": json.dumps(unpaired.data(comparison), indent=1) + "\n",
@@ -83,11 +85,9 @@ def write(comparison: Comparison, folder: Path) -> None:
 
 
 def _outcome(change: Change, samples: tuple[float, ...], fail_on: Sequence[str]) -> Outcome:
-    from bench.analyse.change.gate import percent
-
-    facts: dict[str, Any] = {"verdict": change.verdict, "change": percent(change.ratio)}
+    facts: dict[str, Any] = {"verdict": change.verdict, "change": change_with_interval(*change.ratio.with_bounds)}
     if change.verdict in fail_on:
-        told = (percent(change.ratio) if change.ratio.passes else "", change.reason)
+        told = (facts["change"] if change.ratio.passes else "", change.reason)
         return Outcome(change.verdict, ", ".join(part for part in told if part), samples, facts)
     if change.head.status == "absent":
         return Outcome("unavailable", change.reason, (), facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,9 +36,13 @@ AXES = (
 )
 SCALARS = (
     ("--passes", "passes", "fresh processes per contender; or auto, until all is decided"),
+    ("--rounds", "rounds", "turns that each contender takes in a pass, a block of samples each"),
+    ("--samples", "samples", "the most samples in a block; slow cells take fewer"),
+    ("--combine", "combine", "all sizes with each other, product, or one axis at a time, in_turn"),
     ("--time-budget", "time_budget", "of --passes auto, like 90s, 5m or 1h (5m where it is left out)"),
     ("--precision", "precision", "of --passes auto: a time known to ± this, like 1%%, is precise enough"),
     ("--min-effect", "min_effect", "a difference too small to matter, like 2%%"),
+    ("--min-effect-of", "min_effect_of", "the same by pattern of a cell's key, like update*=5%%,train*=3%%"),
     ("--baseline", "baseline", "the implementation that speed-ups are over"),
     ("--steps", "steps", "training steps in one train"),
     ("--cell-timeout", "timeout", "seconds a worker may take over one request"),
@@ -156,7 +160,7 @@ def asked_for(
     if sides is None:
         kinds = partial(implementations.device_kinds, path=path)
         plan = resolve(wanted, here, implementations.names(), kinds, seed, where)
-        _check_patterns(plan, file, here, path)
+        _check_patterns(plan, file, here, path, where)
         return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))
     base, head = (
@@ -165,7 +169,7 @@ def asked_for(
     )
     theirs = partial(both.grid_of, name_or_file=file, wanted=wanted, asked=asked)
     plan, gone = both.planned(wanted, theirs, (base, head), here, path, seed, where)
-    _check_patterns(plan, file, here, path)
+    _check_patterns(plan, file, here, path, where)
     return Asked(plan, results, None, path, (base, head), gone, fail_on, when_busy)
 
 
@@ -200,7 +204,7 @@ def _side(name: str, text: str, option: str, stack: ExitStack, invoked_in: Path)
         return checkout.side(name, text, option, stack, invoked_in)
 
 
-def _check_patterns(plan: Plan, file: str, here: Machine, path: Sequence[str]) -> None:
+def _check_patterns(plan: Plan, file: str, here: Machine, path: Sequence[str], where: Mapping[str, str]) -> None:
     """A pattern may be of cells that options have left out of the grid, but not of none at all."""
     if not plan.min_effects:
         return
@@ -208,7 +212,7 @@ def _check_patterns(plan: Plan, file: str, here: Machine, path: Sequence[str]) -
     with suppress(grid.PlanError):
         kinds = partial(implementations.device_kinds, path=path)
         whole = [resolve(grid.read(file), here, implementations.names(), kinds, plan.seed)]
-    check_patterns(plan.min_effects, [plan, *whole], f"grid {plan.grid}: min_effect_of")
+    check_patterns(plan.min_effects, [plan, *whole], where.get("min_effect_of", f"grid {plan.grid}: min_effect_of"))
 
 
 def _run_folder(name: str, results: Path, invoked_in: Path) -> Path:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.measure.progress import Progress
+from bench.plan import units
 from bench.report.characters import encodable, encoding_of
 
 PLAIN_EVERY_SECONDS = 30.0
@@ -48,10 +49,10 @@ def said(config: pytest.Config) -> Callable[[str], None]:
 
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
-    left = _left(progress.seconds_left) + (" left" if progress.passes else " left at most")
+    left = units.minutes(progress.seconds_left) + (" left" if progress.passes else " left at most")
     passes = f"/{progress.passes}" if progress.passes else ""
     return (
-        f"pass {progress.passage}{passes} · {progress.done * 100:.0f} % · {left} · "
+        f"pass {progress.passage}{passes} · {units.percent(progress.done)} · {left} · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 
@@ -83,8 +84,3 @@ def unfailing(show: Callable[[Progress], None]) -> Callable[[Progress], None]:
 def _text(progress: Progress, encoding: str) -> Text:
     overflow: Literal["ellipsis", "crop"] = "ellipsis" if encodable("…", encoding) == "…" else "crop"
     return Text(encodable(line(progress), encoding), no_wrap=True, overflow=overflow)
-
-
-def _left(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -182,6 +181,7 @@ def _open_still(folder: Path) -> set[str]:
 def _outcomes(folder: Path) -> dict[str, Outcome]:
     from bench.analyse.run import tables
     from bench.measure import journal
+    from bench.report.plain import plain
 
     records = journal.read(folder)
     timings = tables.timings(records)
@@ -192,7 +192,7 @@ def _outcomes(folder: Path) -> dict[str, Outcome]:
             str(row["status"]),
             str(row["reason"]),
             tuple(float(second) for block in held[key].blocks for second in block.seconds),
-            {name: _plain(row[name]) for name in ["run", "threads", "precision", "backend_version", *facts]},
+            {name: plain(row[name]) for name in ["run", "threads", "precision", "backend_version", *facts]},
         )
         for key, (_, row) in zip(held, timings.iterrows(), strict=True)
     }
@@ -214,15 +214,6 @@ def _worded(error: Exception) -> str:
     if isinstance(error, OSError):
         return writable.worded(error)
     return str(error) if isinstance(error, ValueError) else unexpected.in_one_line(error)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it: no NumPy scalars, and null for what is not known."""
-    import pandas as pd
-
-    if pd.isna(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def _pointers(folder: Path, results: Path) -> list[str]:

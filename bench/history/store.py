@@ -110,7 +110,7 @@ def rebuild(results: Path, say: Say = lambda line: None) -> Rebuilt:
     another program has the old one open.
     """
     path, done, seen = results / FILE, Rebuilt(), set[Path]()
-    if not _folders(results):
+    if not loading.runs(results):
         raise FileNotFoundError(f"{results}: no run here to make a history of; its runs are in {results / 'runs'}")
     with ExitStack() as until_replaced, _made_anew(path) as beside:
         with _opened(beside, results) as connection:
@@ -173,7 +173,7 @@ class Reader:
     def missing(self) -> list[str]:
         """Whole runs in the results folder that are not in the index."""
         kept = {name for (name,) in self._connection.execute("SELECT name FROM runs")}
-        return [folder.name for folder in _folders(self._results) if folder.name not in kept and _is_whole(folder)]
+        return [folder.name for folder in loading.runs(self._results) if folder.name not in kept and _is_whole(folder)]
 
     def _table(self, query: str, *values: Any) -> pd.DataFrame:
         times = {"started": {"utc": True, "format": "ISO8601"}}
@@ -216,7 +216,7 @@ def _packed(values: tuple[float, ...]) -> bytes:
 def _insert_runs(connection: sqlite3.Connection, results: Path, seen: set[Path], done: Rebuilt) -> None:
     """Those that were not seen yet, or were not whole then."""
     done.cut_off.clear()
-    for folder in _folders(results):
+    for folder in loading.runs(results):
         if folder in seen:
             continue
         try:
@@ -236,10 +236,6 @@ def _insert_runs(connection: sqlite3.Connection, results: Path, seen: set[Path],
             text = str(error) if isinstance(error, OSError | ValueError) else unexpected.in_one_line(error)
             done.unreadable.append(text if str(folder) in text else f"{folder / journal.FILE}: {text}")
         seen.add(folder)
-
-
-def _folders(results: Path) -> list[Path]:
-    return sorted(file.parent for file in results.glob(f"runs/*/{journal.FILE}"))
 
 
 def _is_whole(folder: Path) -> bool:

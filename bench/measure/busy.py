@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
+from bench.plan.units import percent
+
 INTERVAL_SECONDS = 0.2
 """The system counts in ticks of 10 ms: this is 20 of them a processor."""
 BUSY = 0.2
@@ -30,7 +32,7 @@ def warnings(busy: float | None) -> list[str]:
     if busy is None or busy < BUSY:
         return []
     return [
-        f"warning: other processes keep {busy * 100:.0f} % of the processors busy just now; "
+        f"warning: other processes keep {percent(busy)} of the processors busy just now; "
         "times will be unsteady unless they end"
     ]
 

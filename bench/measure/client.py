@@ -71,8 +71,6 @@ class Setting:
     source: Path = ROOT
     path: Sequence[str] = ()
     """Folders of other people's classes."""
-    seed: int = 0
-    """Of the problem's arrays."""
     memory: int | None = None
     """Bytes that the process may take at most."""
     slowdown: float = 0.0
@@ -112,7 +110,6 @@ class ProcessWorker:
             "device": setting.contender.device,
             "dtype": setting.contender.dtype,
             "threads": setting.threads,
-            "seed": setting.seed,
             "slowdown": setting.slowdown,
             "path": [str(setting.source), *setting.path],
         }

@@ -31,7 +31,10 @@ def examine(open_worker: Callable[[Contender, int], Worker] | None = None) -> di
 
 
 def _implementation(name: str, open_worker: Callable[[Contender, int], Worker]) -> dict[str, Any]:
-    kinds = implementations.device_kinds(name)
+    try:
+        kinds = implementations.device_kinds(name)
+    except LookupError as error:
+        return {"status": "crashed", "reason": str(error), "device_kinds": []}
     device = "cpu" if "cpu" in kinds else kinds[0]
     contender = Contender(name, device, "float32")
     limits = dict.fromkeys((1, machine.usable_processors()))

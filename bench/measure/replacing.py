@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,17 +19,29 @@ _PROCESS = re.compile(r"\.([0-9]+)(-[a-z]+)?$")
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A path to write a file to, which takes `path`'s place at the end. Where anything fails, the old file stays as it
-    is and nothing is left beside it. Raises OSError that names `path`."""
+    is and nothing is left beside it. Raises OSError that names the file in the way."""
     beside = temporary(path)
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
         remove_temporary(path)  # a link that lies there would else be written through
         yield beside
         beside.replace(path)
     except OSError as error:
+        if error.filename not in (None, str(beside)):
+            raise  # it names another file, like one of `write_texts` that was entered later
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(OSError):
             remove_temporary(path)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write all of some files or none: all are written beside where they go before the first is moved there."""
+    with ExitStack() as stack:
+        for path, text in texts.items():
+            stack.enter_context(replaced(path)).write_text(text, encoding="utf-8")
 
 
 def write_text(file: Path, text: str) -> None:

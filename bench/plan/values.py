@@ -148,7 +148,13 @@ def fraction(value: Any) -> float:
 
 
 def fractions_by_pattern(value: Any) -> tuple[tuple[str, float], ...]:
-    """A table from patterns of cells' keys to fractions."""
+    """A table from patterns of cells' keys to fractions, or a text like `update*=5%,train*=3%`."""
+    if isinstance(value, str):
+        pairs = [pair.rpartition("=") for pair in value.split(",")]
+        if not all(equals for _, equals, _ in pairs):
+            raise ValueError(f"{shown(value)} is not a list of patterns, like update*=5%,train*=3%")
+        many(str)([pattern for pattern, _, _ in pairs])  # none twice
+        value = {pattern: effect for pattern, _, effect in pairs}
     if not isinstance(value, dict):
         raise ValueError(f'{shown(value)} is not a table of patterns, like "step*numpy*" = "5%"')
     if "" in value:

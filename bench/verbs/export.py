@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.measure import replacing, writable
 from bench.plan.nearest import hint
 from bench.report.exports import FORMATS
 
@@ -37,8 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> Any:
     from bench.analyse.run import loading
-    from bench.report.exports import cells, formats
-    from bench.report.exports.place import place
+    from bench.report.exports import cells
 
     if asked.format not in FORMATS:
         raise ValueError(
@@ -48,15 +48,16 @@ def run(asked: argparse.Namespace) -> Any:
         raise ValueError(f"--commit: only asv files runs by commit, {asked.format} does not")
     if asked.output is None and asked.format == "asv":
         raise ValueError("--output: asv keeps a tree of files; name its folder, its results_dir")
-    exported = cells.of(loading.load_run(asked.run_or_dir), _held(asked.run_or_dir))
-    if asked.format == "asv":
-        texts = _tree(exported, asked.output, asked.commit)
-    else:
-        text = formats.TEXTS[asked.format](exported)
-        if asked.output is None:
-            output.write_exactly(text)
-        texts = {asked.output: text} if asked.output else {}
-    written = [str(path) for path in place(texts)]
+    exported = cells.of(loading.load_run(asked.run_or_dir), _by_cell(asked.run_or_dir))
+    texts = _texts(exported, asked)
+    try:
+        if asked.format == "asv":
+            replacing.write_texts(texts)
+        elif asked.output is not None:
+            replacing.write_text(asked.output, texts[asked.output])
+    except OSError as error:
+        raise ValueError(f"--output: cannot be written: {writable.worded(error)}") from error
+    written = [*map(str, texts)]
     if left_out := _left_out(exported, asked.format):
         output.say(left_out, to=sys.stderr)
     if written:
@@ -64,15 +65,25 @@ def run(asked: argparse.Namespace) -> Any:
     return {"run": exported.run.name, "format": asked.format, "files": written}
 
 
-def _held(path: Path) -> Mapping[str, CellRecords] | None:
+def _texts(exported: Exported, asked: argparse.Namespace) -> dict[Path, str]:
+    """By the file that each is to be written to; none where the only one went to standard output."""
+    from bench.report.exports import formats
+
+    if asked.format == "asv":
+        return _tree(exported, asked.output, asked.commit)
+    text = formats.TEXTS[asked.format](exported)
+    if asked.output is None:
+        output.write_exactly(text)
+        return {}
+    return {asked.output: text}
+
+
+def _by_cell(path: Path) -> Mapping[str, CellRecords] | None:
     """The records of each cell, where there is a journal."""
     from bench.analyse.run import loading, tables
-    from bench.measure import journal
 
-    if path.is_file() and path.name != journal.FILE:
-        return None
-    folder = loading.find(path)
-    return tables.by_cell(journal.read(folder)) if (folder / journal.FILE).exists() else None
+    records = loading.records_of(path)
+    return None if records is None else tables.by_cell(records)
 
 
 def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, str]:

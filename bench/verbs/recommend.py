@@ -49,9 +49,6 @@ def _starts(asked: argparse.Namespace) -> Any:
     """None where there is no journal to tell them."""
     from bench.analyse.predict import recommend
     from bench.analyse.run import loading
-    from bench.measure import journal
 
-    if asked.results.is_file() and asked.results.name != journal.FILE:
-        return None
-    folder = loading.find(asked.results)
-    return recommend.starts(journal.read(folder)) if (folder / journal.FILE).exists() else None
+    records = loading.records_of(asked.results)
+    return None if records is None else recommend.starts(records)

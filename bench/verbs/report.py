@@ -24,9 +24,9 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report.run import terminal
 
     folder = loading.find(asked.run_or_dir)
-    if not (folder / journal.FILE).exists():
+    records = loading.records_of(folder)
+    if records is None:
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
-    records = journal.read(folder)
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
     run = loading.load_run(folder)
     written = files.write(folder, results, records)

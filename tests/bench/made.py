@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import settings
 
+from bench.analyse.estimates import statistics
 from bench.measure.journal import Journal
 from bench.measure.plans import plan_to_dict
 from bench.measure.records import Block, Entered, Failed, Left, Prepared, Record, RunEnded, RunStarted, WorkerStarted
@@ -208,3 +210,8 @@ def disturbed(
         )
 
     return [with_counts(record) if isinstance(record, Block) else record for record in told]
+
+
+def p_beyond(ratio: statistics.Estimate, bound: float) -> float:
+    """One ratio's p-value for lying beyond a bound."""
+    return float(statistics.p_beyond([ratio], np.array([bound]))[0])

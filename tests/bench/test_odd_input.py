@@ -10,11 +10,11 @@ from bench.analyse.run import tables
 from bench.measure import journal
 from bench.measure.records import RunStarted
 from bench.measure.session import resumable
-from bench.plan import grid
+from bench.plan import grid, units
 from bench.plan.cells import Cell, Contender
 from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine, resolve
-from bench.report import files, units
+from bench.report import files
 from bench.report.run import markdown
 from tests.bench.made import LARGE, TORCH, Story, plan_of_cells, records, story, write_journal
 

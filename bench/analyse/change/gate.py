@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.analyse.estimates.statistics import Estimate
 from bench.plan.nearest import hint
+from bench.plan.units import change_with_interval
 
 from .changes import DECIDED, VERDICTS, Change
 
@@ -66,7 +66,7 @@ def summary(changes: Sequence[Change]) -> str:
     slower = [change.ratio for change in changes if change.verdict == "slower"]
     parts = [f"{len(slower)} of {len(changes)} cell{'' if len(changes) == 1 else 's'} slower"]
     if slower:
-        parts.append(f"worst {percent(max(slower, key=lambda ratio: ratio.value))}")
+        parts.append(f"worst {change_with_interval(*max(slower, key=lambda ratio: ratio.value).with_bounds)}")
     order = ("same", "unclear", "faster", *(verdict for verdict in VERDICTS if verdict not in DECIDED))
     named = dict.fromkeys(verdict for verdict in order if counts[verdict])
     parts += [f"{counts[verdict]} {'not timed' if verdict == 'untimed' else verdict}" for verdict in named]
@@ -74,19 +74,3 @@ def summary(changes: Sequence[Change]) -> str:
     if with_it:
         parts.append(f"{with_it} of those slower no more than the machine itself")
     return ", ".join(parts)
-
-
-def percent(ratio: Estimate) -> str:
-    """`+7.1 % [5.2, 9.0]`: a ratio as a relative change, with its interval."""
-    if ratio.value != ratio.value:
-        return "—"
-    low, high = ((bound - 1) * 100 for bound in (ratio.low, ratio.high))
-    interval = f" [{_signed(low)}, {_signed(high)}]" if low == low else " [?]"
-    value = (ratio.value - 1) * 100
-    return f"{'+' if value >= 0 else ''}{_signed(value)} %{interval}"
-
-
-def _signed(percentage: float) -> str:
-    """With one decimal below 100, and a true minus sign; never −0.0."""
-    text = f"{percentage:.1f}" if abs(percentage) < 99.95 else f"{percentage:.0f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")

@@ -14,9 +14,9 @@ from bench.measure.records import PassChosen, Record
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 from bench.plan.sides import BASE, HEAD, off
+from bench.plan.units import change_with_interval
 
 from .changes import ABSENT, Change, Held, judge, pool
-from .gate import percent
 
 
 def changes(records: Sequence[Record]) -> list[Change]:
@@ -65,7 +65,8 @@ def _confirmed(change: Change, again: Change | None) -> Change:
     if again is None:
         return change
     passes = again.ratio.passes
-    told = f"{again.verdict}, {percent(again.ratio)}, in {passes} fresh pass{'' if passes == 1 else 'es'}"
+    ratio = change_with_interval(*again.ratio.with_bounds)
+    told = f"{again.verdict}, {ratio}, in {passes} fresh pass{'' if passes == 1 else 'es'}"
     if again.verdict == "slower":
         return replace(change, reason=f"again {told}")
     return replace(change, verdict="unclear", reason=f"slower at first, but {told}")

@@ -14,7 +14,6 @@ import pandas as pd
 
 from bench.analyse.estimates.statistics import MIN_EFFECT, confidence_after, estimate, floor, typical
 from bench.analyse.run import ceilings, environments, kernels, loading, suspicion, tables
-from bench.measure import journal
 from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import Cell, Contender, Shape
@@ -70,11 +69,10 @@ def load(path: str | PathLike[str]) -> RunSide:
     Raises FileNotFoundError or ValueError, naming what is wrong.
     """
     path = Path(path)
-    if path.is_dir() or path.name == journal.FILE:
-        folder = loading.find(path)
-        if (folder / journal.FILE).exists():
-            _check_one_sided(loading.load_run(folder))  # which complains of one of another version
-            return of_records(journal.read(folder))
+    records = loading.records_of(path)
+    if records is not None:
+        _check_one_sided(loading.load_run(path))  # which complains of one of another version
+        return of_records(records)
     try:
         run = loading.load_run(path)
         _check_one_sided(run)

@@ -44,6 +44,11 @@ class Estimate:
     """Of the passes' logs from their mean, in the order of the passes."""
 
     @property
+    def with_bounds(self) -> tuple[float, float, float]:
+        """The value, and the lower and the upper bound of its interval."""
+        return self.value, self.low, self.high
+
+    @property
     def inverse(self) -> Estimate:
         """Of a ratio the other way round."""
         return replace(self, value=1 / self.value, low=1 / self.high, high=1 / self.low)
@@ -53,15 +58,6 @@ class Estimate:
         """Of the interval, as a fraction of the value; infinite from a single pass."""
         width = np.log(self.high) - np.log(self.low)
         return float(np.expm1(width / 2)) if np.isfinite(width) else np.inf
-
-    def p_beyond(self, bound: float) -> float:
-        """One-sided p-value for lying beyond `bound` (> 1: above it, < 1: below it, 1: on the side of the
-        value); 1 where untestable.
-
-        Comparable with other estimates' however often each was looked at: it is the p-value at 95 %
-        over this estimate's share of the error rate.
-        """
-        return float(p_beyond([self], np.array([bound]))[0])
 
     @property
     def freedom(self) -> float:
@@ -167,7 +163,12 @@ def verdicts(ratios: Sequence[Estimate], min_effect: float | Sequence[float] = M
 
 
 def p_beyond(ratios: Sequence[Estimate], bounds: np.ndarray) -> np.ndarray:
-    """`Estimate.p_beyond` of each ratio and its bound, (ratios,)."""
+    """One-sided p-value of each ratio for lying beyond its bound (> 1: above it, < 1: below it, 1: on the side of the
+    value), (ratios,); 1 where untestable.
+
+    Comparable with other estimates' however often each was looked at: it is the p-value at 95 % over the estimate's
+    share of the error rate.
+    """
     fields = [(r.value, r.low, r.high, r.confidence, r.freedom) for r in ratios]
     value, low, high, confidence, degrees = np.array(fields, float).reshape(-1, 5).T
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -104,17 +104,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Seconds with their 90 % interval; `spread` is the standard deviation of the log before scaling."""
+    """Seconds with their 90 % interval."""
 
     seconds: float
     low: float
     high: float
-    spread: float
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How many `spread`s of a prediction make its interval, and that of a ratio of two contenders' predictions."""
+    """How many standard deviations of its log make the interval of a prediction, and of two contenders' ratio."""
 
     one: float
     ratio: float
@@ -145,7 +144,7 @@ class CostModel:
         means, spreads = self.curves[who, phase].predict([shape])
         mean, spread = float(means[0]), float(spreads[0])
         reach = self.scale.one * spread
-        return Prediction(exp(mean), exp(mean - reach), exp(mean + reach), spread)
+        return Prediction(exp(mean), exp(mean - reach), exp(mean + reach))
 
 
 def measured(timings: pd.DataFrame) -> list[Measured]:

@@ -62,10 +62,6 @@ class Answer:
     measure: str | None
     """The command that makes it sure; None where it is."""
 
-    @property
-    def winner(self) -> pd.Series:
-        return self.table.iloc[0]
-
 
 def starts(records: Sequence[Record]) -> Starts:
     """Of each contender at each shape whose step a run timed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.measure.records import Block, Record
+from bench.plan.units import percent
 
 UNSTEADY = "unsteady"
 DISTURBED = 0.05
@@ -89,7 +90,7 @@ def reason_of(taken: Disturbance) -> str:
     """Why a cell is unsteady, in words that cells of one cause share."""
     causes = {"other processes": taken.others, "the hypervisor": taken.stolen or 0.0}
     cause = next((name for name, share in causes.items() if share > DISTURBED), " and ".join(causes))
-    return f"{UNSTEADY}: {cause} took more than {DISTURBED * 100:.0f} % of its processors while it was sampled"
+    return f"{UNSTEADY}: {cause} took more than {percent(DISTURBED)} of its processors while it was sampled"
 
 
 def says_unsteady(reason: object) -> bool:

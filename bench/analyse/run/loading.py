@@ -37,17 +37,29 @@ def load_run(path: str | PathLike[str]) -> Run:
     Raises FileNotFoundError when there is no run, ValueError when what is there is none.
     """
     path = Path(path)
-    if path.is_file() and path.name != journal.FILE:
-        return _from_csv(path)
-    folder = find(path)
-    if not (folder / journal.FILE).exists():
-        reading.refuse_outside(folder / "timings.csv", folder)
-        return _from_csv(folder / "timings.csv")
-    records = journal.read(folder)
+    records = records_of(path)
+    if records is None:
+        if path.is_file():
+            return _from_csv(path)
+        reading.refuse_outside(path / "timings.csv", path)
+        return _from_csv(path / "timings.csv")
     try:
         return Run(tables.started(records).run, tables.timings(records), tables.samples(records), info(records))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder / journal.FILE}: not of this version of relubench: {error!r}") from error
+        raise ValueError(f"{find(path) / journal.FILE}: not of this version of relubench: {error!r}") from error
+
+
+def records_of(path: Path) -> list[Record] | None:
+    """A run's journal, found as `load_run` does; None where only a CSV is left."""
+    if path.is_file() and path.name != journal.FILE:
+        return None
+    folder = find(path)
+    return journal.read(folder) if (folder / journal.FILE).exists() else None
+
+
+def runs(results: Path) -> list[Path]:
+    """The folders of the runs in a results folder, in the order they were started."""
+    return sorted(found.parent for found in results.glob(f"runs/*/{journal.FILE}"))
 
 
 def find(path: Path) -> Path:
@@ -56,10 +68,9 @@ def find(path: Path) -> Path:
         return path.parent
     if (path / journal.FILE).exists():
         return path
-    runs = sorted(found.parent for found in path.glob(f"runs/*/{journal.FILE}"))
-    if runs:
-        reading.refuse_outside(runs[-1], path)
-        return runs[-1]
+    if found := runs(path):
+        reading.refuse_outside(found[-1], path)
+        return found[-1]
     if (path / "timings.csv").exists():
         return path
     raise FileNotFoundError(f"{path}: no run here; a run's folder holds {journal.FILE}, a results folder runs/")

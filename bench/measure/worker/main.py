@@ -41,7 +41,7 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
                 request["started"] = time.perf_counter()
                 from .session import Session  # only now, with the clock running: it imports NumPy
 
-                session = Session(*(config[name] for name in ("implementation", "device", "dtype", "seed", "slowdown")))
+                session = Session(*(config[name] for name in ("implementation", "device", "dtype", "slowdown")))
             reply = {"id": number, "ok": getattr(session, verb)(**request)}
         except Exception as error:
             reply = {"id": number, "failed": describe(error)}

@@ -43,7 +43,6 @@ class Session:
     implementation: str
     device: str
     dtype: str
-    seed: int = 0
     slowdown: float = 0.0
     clocks: Clocks = field(default_factory=Clocks)
     timer: Timer | None = None
@@ -101,7 +100,7 @@ class Session:
         if free is not None and free < device_bytes:
             there = f"{free / 1e9:.3g} GB of {self.device} are free"
             raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {there}")
-        self.problem = Problem.random(*shape, seed=self.seed)
+        self.problem = Problem.random(*shape)
         self.problem.arrays(self.dtype)
         self.steps, self.verifying, self.steps_apart = steps, check, "step" in phases
         now = self.clocks.wall
@@ -171,7 +170,7 @@ class Session:
         if not (trained and self.steps_apart):
             yield from aftercheck.reasons(timer, self.seconds)
         if trained:
-            yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall, self.seed)
+            yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall)
 
     def ceiling(self) -> dict[str, Any]:
         """The most that this backend gets out of its device."""
@@ -181,7 +180,7 @@ class Session:
 
     def probe(self) -> dict[str, Any]:
         """Processor seconds per second of a large product: whether a thread limit held."""
-        self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1, seed=self.seed)
+        self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1)
         timer = self._timer("forward")
         timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)

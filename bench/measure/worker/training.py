@@ -37,9 +37,7 @@ class Training:
         return cls(np.array(losses), tuple(np.array(tensor) for tensor in pair(weights)))
 
 
-def reasons(
-    training: Training, net: Any, steps: int, seconds: float, now: Callable[[], float], seed: int
-) -> Iterator[str]:
+def reasons(training: Training, net: Any, steps: int, seconds: float, now: Callable[[], float]) -> Iterator[str]:
     """Why a training that took `seconds` is wrong, in words, by the steps of a net that has done none yet."""
     losses = training.losses
     if losses.shape != (steps,):
@@ -65,7 +63,7 @@ def reasons(
     else:
         yield from _strayed(training, net, steps, start)
         if stepped > KEPT_RATIO * seconds:
-            yield from _kept(net, steps, now, seed)
+            yield from _kept(net, steps, now)
 
 
 def ends_lower(training: Training, net: Any, steps: int) -> bool:
@@ -95,14 +93,14 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
             return
 
 
-def _kept(net: Any, steps: int, now: Callable[[], float], seed: int) -> Iterator[str]:
+def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     """Whether a training keeps what it had computed: one of numbers that it has not met before comes to another loss
     than theirs, or takes so much longer than one of the timed numbers right before it that this cannot have computed
     anything."""
     N, D_in, H, D_out = net.problem.shape
     quickest = {False: math.inf, True: math.inf}
     for other in range(1, TRIES + 1):
-        problem = Problem.random(N, D_in, H, D_out, seed=seed + other)
+        problem = Problem.random(N, D_in, H, D_out, seed=other)
         start = problem.arrays(net.dtype)[2:]
         for is_new, numbers in ((False, net.problem), (True, problem)):
             started = now()

@@ -14,8 +14,7 @@ from tabulate import tabulate
 
 from bench.analyse.change import gate
 from bench.analyse.change.history import Difference, Look, Shift, Trend
-from bench.analyse.estimates.statistics import Estimate
-from bench.report import units
+from bench.plan import units
 
 from . import unpaired
 
@@ -75,7 +74,7 @@ def _trend(trend: Trend, since: pd.Timestamp | None) -> dict[str, str]:
         "to": f"{shown.index[-1]:%Y-%m-%d}",
         "first": units.duration(first),
         "now": units.duration(now),
-        "by": _short(now / first) if now != first else "",
+        "by": units.change(now / first) if now != first else "",
         "trend": _drawn(shown.to_numpy()),
     }
 
@@ -89,7 +88,7 @@ def _changes(trend: Trend, since: pd.Timestamp | None) -> list[dict[str, str]]:
         {
             "changed": f"{trend.seconds.index[shift.at]:%Y-%m-%d %H:%M}",
             "cell": trend.key,
-            "by": gate.percent(shift.ratio),
+            "by": units.change_with_interval(*shift.ratio.with_bounds),
             "level": f"{units.duration(before.seconds)} → {units.duration(after.seconds)}",
             "what else changed there": _explained(explained) or "nothing that is recorded",
             "first run": trend.runs[shift.at],
@@ -209,10 +208,6 @@ def _drawn(seconds: np.ndarray) -> str:
 
 def _from(told: Look) -> str:
     return f" since {told.since:%Y-%m-%d %H:%M}" if told.since is not None else ""
-
-
-def _short(ratio: float) -> str:
-    return gate.percent(Estimate(ratio, ratio, ratio, 1)).partition(" [")[0]
 
 
 def _count(number: int, what: str) -> str:

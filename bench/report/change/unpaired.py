@@ -14,11 +14,12 @@ from tabulate import tabulate
 
 from bench.analyse.change.changes import VERDICTS, Change, machine_ratio
 from bench.analyse.change.comparability import Difference
-from bench.analyse.change.gate import Outcome, percent
+from bench.analyse.change.gate import Outcome
 from bench.analyse.estimates.statistics import Estimate
 from bench.measure.worker.one_line import one_line
-from bench.report import page, units
-from bench.report.machine.calibration import percent as share
+from bench.plan import units
+from bench.report import page
+from bench.report.plain import plain
 from bench.report.run.rows import AXES, contender_names, shape_name
 
 MOST_IN_SIGHT = 40
@@ -112,7 +113,7 @@ def data(comparison: Comparison) -> dict[str, Any]:
         "summary": comparison.outcome.summary,
         "failing": [change.cell.key for change in comparison.outcome.failing],
         "differences": [{**asdict(one), "stops": one in comparison.stopping} for one in comparison.differences],
-        "machine_ratio": _plain(machine_ratio(comparison.changes)),
+        "machine_ratio": plain(machine_ratio(comparison.changes)),
         "cells": [_cell(change) for change in comparison.changes],
         "notes": [*comparison.notes],
         **comparison.facts,
@@ -127,6 +128,7 @@ def _rows(changes: Sequence[Change], brief: bool = False) -> list[dict[str, str]
     names = dict(zip(map(id, shown), _names(shown), strict=True))
     limits = any(isfinite(change.relative.value) for change in shown)
     why = any(change.reason for change in shown)
+    changed = _alone if brief else _with_interval
     rows = []
     for change in sorted(shown, key=_gravity):
         row = {
@@ -135,16 +137,24 @@ def _rows(changes: Sequence[Change], brief: bool = False) -> list[dict[str, str]
             "shape": shape_name(change.cell.shape),
             "base": units.duration(change.base.floor.value),
             "head": units.duration(change.head.floor.value),
-            "change": percent(change.ratio),
+            "change": _with_interval(change.ratio),
             "verdict": change.verdict + (f" (typical: {change.typical_verdict})" if change.disagrees else ""),
-            "typical": _short(change.typical) if brief else percent(change.typical),
+            "typical": changed(change.typical),
         }
         if limits:
-            row["over its limit"] = _short(change.relative) if brief else percent(change.relative)
+            row["over its limit"] = changed(change.relative)
         if why:
             row["why"] = change.reason
         rows.append(row)
     return rows
+
+
+def _alone(ratio: Estimate) -> str:
+    return units.change(ratio.value)
+
+
+def _with_interval(ratio: Estimate) -> str:
+    return units.change_with_interval(*ratio.with_bounds)
 
 
 def _gravity(change: Change) -> tuple[int, float]:
@@ -201,28 +211,19 @@ def _machine(changes: Sequence[Change]) -> str:
     if isnan(ratio):
         return ""
     limits = "The least time that the machine itself could take for these cells"
-    return f"{limits} changed by {_short_of(ratio)} (median); the change over its limit is a cell's without that."
+    return f"{limits} changed by {units.change(ratio)} (median); the change over its limit is a cell's without that."
 
 
 def _method(changes: Sequence[Change]) -> str:
     effects = sorted({change.min_effect for change in changes})
     if not effects:
         return ""
-    asked = share(effects[0]) if len(effects) == 1 else f"{share(effects[0])} to {share(effects[-1])}"
+    asked = " to ".join(units.short_percent(effect) for effect in dict.fromkeys([effects[0], effects[-1]]))
     return (
         "A change is that of the floor (5th percentile of a process's samples), head over base, with its interval; "
         f"`slower` and `faster` lie wholly beyond {asked}, under false-discovery control over all cells, `same` lies "
         "wholly within, and `unclear` is neither."
     )
-
-
-def _short(ratio: Estimate) -> str:
-    """Without its interval."""
-    return _short_of(ratio.value)
-
-
-def _short_of(value: float) -> str:
-    return percent(Estimate(value, value, value, 1)).partition(" [")[0]
 
 
 def _cell(change: Change) -> dict[str, Any]:
@@ -240,18 +241,14 @@ def _cell(change: Change) -> dict[str, Any]:
     }
     for name in ("ratio", "typical", "relative"):
         ratio = getattr(change, name)
-        values |= {name: _plain(ratio.value), f"{name}_low": _plain(ratio.low), f"{name}_high": _plain(ratio.high)}
+        values |= {name: plain(ratio.value), f"{name}_low": plain(ratio.low), f"{name}_high": plain(ratio.high)}
     values["confidence"] = change.ratio.confidence
     for name in ("base", "head"):
         held = getattr(change, name)
         values |= {
             f"{name}_status": held.status,
             f"{name}_passes": held.floor.passes,
-            f"{name}_seconds": _plain(held.typical.value),
-            f"{name}_seconds_floor": _plain(held.floor.value),
+            f"{name}_seconds": plain(held.typical.value),
+            f"{name}_seconds_floor": plain(held.floor.value),
         }
     return values
-
-
-def _plain(value: float) -> float | None:
-    return value if isfinite(value) else None

@@ -17,6 +17,7 @@ from bench.measure.plans import plan_of
 from bench.measure.records import RunStarted
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plan import Plan
+from bench.report.plain import plain
 
 NAMES = ["implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase"]
 """The columns that tell a sample's cell; `threads` is the limit that was set."""
@@ -102,13 +103,6 @@ def of(run: Run, held: Mapping[str, CellRecords] | None = None) -> Exported:
         samples = _looked_up(run.samples, [_names(cell, plan) for cell in cells])
     measured = tuple(Measured(*one) for one in zip(cells, rows, samples, strict=True))
     return Exported(run, measured, plan is not None and plan.adaptive)
-
-
-def plain(value: Any) -> Any:
-    """As JSON has it: no NumPy scalars, and null for what is not known, as an empty text is in CSV."""
-    if pd.isna(value) or value == "":
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def _plan(run: Run) -> Plan | None:

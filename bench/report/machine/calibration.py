@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from bench.analyse.run.resolution import FLOOR, TYPICAL, is_enough
 from bench.plan.cells import Shape
+from bench.plan.units import percent, short_percent
 from bench.report.run.rows import shape_name
 
 MEASURES = {FLOOR: "floors", TYPICAL: "typical times"}
@@ -20,8 +21,8 @@ def text(found: Mapping[str, Any]) -> str:
     parts = [
         f"{found['implementation']} step at {shape_name(Shape(**found['shape']))} against itself, slowed by so much, "
         f"on {cpu}.\nA trial is {found['passes']} passes × {found['rounds']} rounds × {found['samples']} samples; "
-        f"found means "
-        f"that its floor is slower by more than {found['min_effect']:.0%} (at 0 %: any verdict, a false alarm)."
+        f"found means that its floor is slower by more than {percent(found['min_effect'])} "
+        "(at 0 %: any verdict, a false alarm)."
     ]
     return "\n\n".join(parts + [_setting(setting) for setting in found["settings"]])
 
@@ -29,16 +30,11 @@ def text(found: Mapping[str, Any]) -> str:
 def sentence(resolution: float | None, threads: int, design: str, asked: float, among: str = "") -> str:
     """What a run of this `design`, in words, can tell on a machine that was calibrated, `among` how many cells, with a
     warning where it is `asked` to judge smaller differences."""
-    told = f"resolve {percent(resolution)}" if resolution is not None else "do not resolve even 10 %"
+    told = f"resolve {short_percent(resolution)}" if resolution is not None else "do not resolve even 10 %"
     line = f"on this machine, {design} on {_threads(threads)} {told}{among}"
     if is_enough(resolution, asked):
         return line
-    return f"{line}; smaller changes, beyond the {percent(asked)} asked for, may be missed: add passes"
-
-
-def percent(fraction: float) -> str:
-    """`3 %`, `2.5 %`."""
-    return f"{fraction * 100:.3g} %"
+    return f"{line}; smaller changes, beyond the {short_percent(asked)} asked for, may be missed: add passes"
 
 
 def _setting(setting: Mapping[str, Any]) -> str:
@@ -59,16 +55,16 @@ def _setting(setting: Mapping[str, Any]) -> str:
         auto, naive = (other.get(one["slowdown"]) for other in others)
         rows.append(
             [
-                percent(one["slowdown"]),
-                f"{one['detected']:.1%}",
-                f"{one['detected_low']:.0%} to {one['detected_high']:.0%}",
-                f"{one['coverage']:.1%}",
+                short_percent(one["slowdown"]),
+                percent(one["detected"], 1),
+                f"{percent(one['detected_low'])} to {percent(one['detected_high'])}",
+                percent(one["coverage"], 1),
                 *(
-                    [f"{auto['detected']:.1%}", f"{auto['coverage']:.1%}", f"{auto['passes']:.1f}"]
+                    [percent(auto["detected"], 1), percent(auto["coverage"], 1), f"{auto['passes']:.1f}"]
                     if auto
                     else ["—"] * 3
                 ),
-                *([f"{naive['detected']:.0%}", f"{naive['coverage']:.0%}"] if naive else ["—"] * 2),
+                *([percent(naive["detected"]), percent(naive["coverage"])] if naive else ["—"] * 2),
             ]
         )
     table = tabulate(rows, headers, tablefmt="simple", colalign=["right"] * len(headers), disable_numparse=True)
@@ -88,15 +84,15 @@ def _families(setting: Mapping[str, Any]) -> str:
     if not found:
         return ""
     slowdowns = [one["slowdown"] for one in found[0]["effects"] if one["slowdown"] > 0]
-    headers = ["cells in the run", "judged by", *map(percent, slowdowns), "false alarms", "resolution"]
+    headers = ["cells in the run", "judged by", *map(short_percent, slowdowns), "false alarms", "resolution"]
     rows = []
     for one in found:
         by = {effect["slowdown"]: effect for effect in one["effects"]}
         alarms = [by[0.0]["detected"] / one["cells"]]
         alarms += [effect["false_alarms"] * (1 - 1 / one["cells"]) for effect in one["effects"]]
-        best = "> 10 %" if one["resolution"] is None else percent(one["resolution"])
-        rates = [f"{by[slowdown]['detected']:.0%}" for slowdown in slowdowns]
-        rows.append([one["cells"], MEASURES[one["measure"]], *rates, f"{max(alarms):.2%}", best])
+        best = "> 10 %" if one["resolution"] is None else short_percent(one["resolution"])
+        rates = [percent(by[slowdown]["detected"]) for slowdown in slowdowns]
+        rows.append([one["cells"], MEASURES[one["measure"]], *rates, percent(max(alarms), 2), best])
     align = ["right", "left", *["right"] * (len(headers) - 2)]
     table = tabulate(rows, headers, tablefmt="simple", colalign=align, disable_numparse=True)
     passes, rounds = found[0]["passes"], found[0]["rounds"]
@@ -109,10 +105,10 @@ def _families(setting: Mapping[str, Any]) -> str:
 def _resolution(setting: Mapping[str, Any]) -> str:
     designs = [
         f"{design['passes']} × {design['rounds']}: "
-        + ("> 10 %" if design["resolution"] is None else percent(design["resolution"]))
+        + ("> 10 %" if design["resolution"] is None else short_percent(design["resolution"]))
         for design in setting["designs"]
     ]
-    best = "more than 10 %" if setting["resolution"] is None else percent(setting["resolution"])
+    best = "more than 10 %" if setting["resolution"] is None else short_percent(setting["resolution"])
     return f"Resolution: {best}, the smallest found in 95 % of trials. By passes × rounds: {', '.join(designs)}."
 
 

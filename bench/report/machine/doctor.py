@@ -6,7 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from bench.report import units
+from bench.plan import units
 from bench.report.run import surroundings
 
 FACTS = ("cpu", "usable_processors", "memory_bytes", "accelerators", "system", "python", "relubench", "source")

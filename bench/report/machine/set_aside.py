@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .calibration import percent
+from bench.plan.units import percent, short_percent
 
 WORDS = {"floor": "floor", "typical": "typical time"}
 
@@ -19,17 +19,17 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
     threads = "1 thread" if result["threads"] == 1 else f"{result['threads']} threads"
     if not result["set_aside"]:
         return [f"{threads}, disturbed rounds set aside: there were none"]
-    begin = f"{threads}, with disturbed rounds set aside ({result['set_aside'] * 100:.0f} % of all)"
+    begin = f"{threads}, with disturbed rounds set aside ({percent(result['set_aside'])} of all)"
     return [f"{begin}: {_quantity(words, result[name])}" for name, words in WORDS.items()]
 
 
 def _quantity(name: str, compared: Mapping[str, Any]) -> str:
     ways = compared["kept"], compared["all"]
-    noises = ["?" if way["noise"] is None else percent(way["noise"]) for way in ways]
+    noises = ["?" if way["noise"] is None else short_percent(way["noise"]) for way in ways]
     text = f"the noise of a pass's {name} is {noises[0]} instead of {noises[1]}"
     if any(way["detected"] is None for way in ways):
         return f"{text}; too few passes to say what is found"
-    found = ["more than 10 %" if way["resolution"] is None else percent(way["resolution"]) for way in ways]
+    found = ["more than 10 %" if way["resolution"] is None else short_percent(way["resolution"]) for way in ways]
     alarms = [next((one["detected"] for one in way["detected"] if one["slowdown"] == 0), 0.0) for way in ways]
     text += f", it resolves {found[0]} instead of {found[1]}"
-    return f"{text}, false alarms are {percent(alarms[0])} instead of {percent(alarms[1])}"
+    return f"{text}, false alarms are {short_percent(alarms[0])} instead of {short_percent(alarms[1])}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,8 @@ from tabulate import tabulate
 
 from bench.analyse.predict.costmodel import LEVEL
 from bench.analyse.predict.recommend import Answer
-from bench.report import units
+from bench.plan import units
+from bench.report.plain import plain
 from bench.report.run.rows import shape_name
 
 
@@ -37,15 +37,15 @@ def data(answer: Answer) -> dict[str, Any]:
         "steps": asked.steps,
         "level": LEVEL,
         "contenders": [
-            {name: _plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
+            {name: plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
         ],
         "left_out": answer.left_out,
         "cross_validation": told
         and {
             "cells": told.cells,
-            "inside": _plain(told.inside),
-            "typical_error": _plain(told.typical_error),
-            "typical_half_width": _plain(told.typical_half_width),
+            "inside": plain(told.inside),
+            "typical_error": plain(told.typical_error),
+            "typical_half_width": plain(told.typical_half_width),
         },
         "measure": answer.measure,
     }
@@ -69,9 +69,7 @@ def _table(answer: Answer) -> str:
 
 
 def _time(row: pd.Series, prefix: str) -> str:
-    value, low, high = (row[f"{prefix}{name}"] for name in ("seconds", "low", "high"))
-    interval = f" [{units.duration(low)}, {units.duration(high)}]" if not isnan(low) else " [?]"
-    return units.duration(value) + interval
+    return units.duration_with_interval(*(row[f"{prefix}{name}"] for name in ("seconds", "low", "high")))
 
 
 def _verdict(answer: Answer) -> str:
@@ -88,16 +86,17 @@ def _grounds(answer: Answer) -> list[str]:
     told = answer.validation
     machine = f", {_machine(answer)}" if _machine(answer) else ""
     started = f", of {answer.run.info['started']}" if answer.run.info.get("started") else ""
-    lines = [f"From run {answer.run.name}{started}{machine}; intervals are {LEVEL:.0%}."]
+    lines = [f"From run {answer.run.name}{started}{machine}; intervals are {units.percent(LEVEL)}."]
     if answer.table["measured"].all():
         lines.append("That run measured this very cell: nothing is predicted.")
     elif told is None or not told.cells:
         lines.append("It has too few shapes to leave any out and see how far such predictions miss.")
     else:
         lines.append(
-            f"Predicted from its other sizes. With each shape left out in turn, {told.inside:.0%} of {told.cells} "
-            f"cells fell within such an interval, typically ± {units.percent(100 * told.typical_half_width)}; "
-            f"typical error {units.percent(100 * told.typical_error)}."
+            f"Predicted from its other sizes. With each shape left out in turn, {units.percent(told.inside)} of "
+            f"{told.cells} cells fell within such an interval, "
+            f"typically ± {units.two_digit_percent(told.typical_half_width)}; "
+            f"typical error {units.two_digit_percent(told.typical_error)}."
         )
     return lines
 
@@ -123,8 +122,3 @@ def _article(iteration: str) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and isnan(value) else value

@@ -13,9 +13,10 @@ from bench.analyse.run import ceilings, tables
 from bench.analyse.run.ceilings import RESOLUTION, Best, Limits, Moved
 from bench.measure.plans import plan_of
 from bench.measure.records import Ceiling, Record
+from bench.plan import units
 from bench.plan.cells import Place
 from bench.plan.plan import Plan
-from bench.report import page, units
+from bench.report import page
 
 from .rows import contender_names, shape_name
 
@@ -60,7 +61,7 @@ def _limits(place: Place, by_pass: dict[int, Limits]) -> dict[str, str]:
     }
     for size in sizes:
         best = [each.streams[size] for each in passes if size in each.streams]
-        line[f"in {_bytes(size)}"] = _typical(best, "B/s")
+        line[f"in {units.kibibytes_or_mebibytes(size)}"] = _typical(best, "B/s")
     return line
 
 
@@ -69,10 +70,6 @@ def _typical(best: Sequence[Best], unit: str) -> str:
     names = [each.by for each in best]
     most = max(dict.fromkeys(names), key=names.count)
     return f"{units.significant(float(np.median([each.rate for each in best])) / 1e9)} G{unit} ({page.escaped(most)})"
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB" if size >= 0.95 * 2**20 else f"{size / 2**10:.0f} KiB"
 
 
 def _missing(records: Sequence[Record]) -> str:
@@ -96,7 +93,7 @@ def _closeness(records: Sequence[Record], plan: Plan, found: dict[Place, dict[in
         line = lines.setdefault(name, {"contender": name})
         here = found.get(cell.contender.place, {})
         close = ceilings.closeness(cell, _seconds(mine), mine.within(), here, plan.steps)
-        line[shape_name(cell.shape)] = _share(close.fraction.value, close.fraction.low, close.fraction.high) + (
+        line[shape_name(cell.shape)] = units.percent_with_interval(*close.fraction.with_bounds) + (
             f" {close.bound}" if close.bound else ""
         )
     if not lines:
@@ -119,7 +116,7 @@ def _remainders(records: Sequence[Record], plan: Plan) -> str:
             line = lines.setdefault(names[cell.key], {"contender": names[cell.key]})
             sign = "−" if left.seconds < 0 else ""
             seconds = f"{sign}{units.duration(abs(left.seconds))}"
-            line[shape_name(cell.shape)] = f"{_share(left.share, left.low, left.high)}, {seconds}"
+            line[shape_name(cell.shape)] = f"{units.percent_with_interval(left.share, left.low, left.high)}, {seconds}"
     if not lines:
         return ""
     return (
@@ -134,23 +131,11 @@ def _seconds(held: tables.CellRecords) -> dict[int, float]:
     return {passage: typical(samples) for passage, samples in held.per_pass().items()}
 
 
-def _share(value: float, low: float, high: float) -> str:
-    """`62 % [60, 64]`."""
-    interval = f" [{_whole(low)}, {_whole(high)}]" if np.isfinite(low) else " [?]"
-    return f"{_whole(value)} %{interval}" if np.isfinite(value) else "—"
-
-
-def _whole(share: float) -> str:
-    """In percent, with one decimal below 10."""
-    text = f"{abs(share) * 100:.1f}" if abs(share) < 0.0995 else f"{abs(share) * 100:.0f}"
-    return f"−{text}" if share < 0 and float(text) else text
-
-
 def _drift(moved: Sequence[Moved], found: dict[Place, dict[int, Limits]]) -> str:
     lines = [
         f"* pass {each.passage}: {'products' if each.what == 'products' else 'bandwidth'}"
         f"{f' ({each.place[0]}, {each.place[1]}, {each.place[2]} threads)' if len(found) > 1 else ''} "
-        f"{units.percent(abs(each.change) * 100)} {'higher' if each.change > 0 else 'lower'}"
+        f"{units.two_digit_percent(abs(each.change))} {'higher' if each.change > 0 else 'lower'}"
         for each in moved
     ]
     if not lines:

@@ -14,15 +14,14 @@ from bench.analyse.run.costs import BreakEven, Costs, costs
 from bench.analyse.run.memo import once
 from bench.measure.plans import plan_of
 from bench.measure.records import Record
+from bench.plan import units
 from bench.plan.cells import Contender, Shape
-from bench.report import page, units
+from bench.report import page
 
 from .rows import contender_names, shape_name
 
 WARNED = ("slowing", "no steady state")
 MOST_WARNINGS = 10
-EXACT_STEPS = 1e7
-"""From which a number of steps is written with an exponent."""
 
 
 def section(records: Sequence[Record]) -> str:
@@ -83,11 +82,11 @@ def _line(each: Costs, name: str, overtakes: str, baseline: str) -> dict[str, st
     return {
         "contender": name,
         "first import": units.duration(each.first_import_seconds),
-        "import": _duration(each.import_seconds),
-        "set-up": _duration(each.setup_seconds),
-        "first step": _duration(each.first_step_seconds),
-        "step": _duration(each.step_seconds),
-        "train": _duration(each.train_seconds),
+        "import": units.duration_with_half_width(*each.import_seconds.with_bounds),
+        "set-up": units.duration_with_half_width(*each.setup_seconds.with_bounds),
+        "first step": units.duration_with_half_width(*each.first_step_seconds.with_bounds),
+        "step": units.duration_with_half_width(*each.step_seconds.with_bounds),
+        "train": units.duration_with_half_width(*each.train_seconds.with_bounds),
         "peak memory": _memory(each.peak_bytes),
         overtakes: _overtakes(each, baseline),
     }
@@ -117,35 +116,21 @@ def told_break_even(found: BreakEven) -> str:
     """`1,230 steps [980, 1,600]`, `at once`, `never`, `ahead until …`, or `cannot tell`."""
     match found.answer:
         case "after":
-            return f"{_steps(found.steps)} steps [{_steps(found.low)}, {_steps(found.high)}]"
+            return f"{units.steps(found.steps)} steps [{units.steps(found.low)}, {units.steps(found.high)}]"
         case "until":
-            return f"ahead until {_steps(found.steps)} steps [{_steps(found.low)}, {_steps(found.high)}]"
+            return f"ahead until {units.steps(found.steps)} steps [{units.steps(found.low)}, {units.steps(found.high)}]"
         case "at once":
-            return f"at once [0, {_steps(found.high)}]" if found.high > 0 else "at once"
+            return f"at once [0, {units.steps(found.high)}]" if found.high > 0 else "at once"
         case "never":
-            return f"never, or ahead until {_steps(found.high)} at most" if found.high > 0 else "never"
+            return f"never, or ahead until {units.steps(found.high)} at most" if found.high > 0 else "never"
     if math.isnan(found.low):
         return "cannot tell"
-    known = f"ahead for {_steps(found.low)} at least" if found.cheaper else f"not before {_steps(found.low)}"
+    known = f"ahead for {units.steps(found.low)} at least" if found.cheaper else f"not before {units.steps(found.low)}"
     return f"cannot tell, {known}"
 
 
-def _steps(count: float) -> str:
-    if math.isinf(count):
-        return "∞"
-    whole = float(f"{math.ceil(count):.3g}")
-    return f"{whole:,.0f}" if whole < EXACT_STEPS else f"{whole:.2g}".replace("e+0", "e").replace("e+", "e")
-
-
-def _duration(told: Estimate) -> str:
-    return units.with_interval(told.value, told.low, told.high)
-
-
 def _memory(told: Estimate) -> str:
-    if not told.passes:
-        return "—"
-    reach = f"± {units.percent(math.expm1(math.log(told.high / told.low) / 2) * 100)}" if told.low > 0 else "± ?"
-    return f"{units.mebibytes(told.value)} {reach}"
+    return f"{units.mebibytes(told.value)} {units.half_width(told.low, told.high)}" if told.passes else "—"
 
 
 def _without_empty(lines: pd.DataFrame, last: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse.run.crossovers import AXES, crossovers
+from bench.plan.units import rounded
 from bench.report import page
 
 from .rows import contender_names
@@ -85,8 +86,7 @@ def _changes(rows: pd.DataFrame, timings: pd.DataFrame, baseline: str) -> list[t
 
 
 def _place(row: Any, several: bool) -> str:
-    size, low, high = (f"{getattr(row, name):.3g}" for name in ("size", "size_low", "size_high"))
-    size, low, high = (f"{float(text):,.0f}" for text in (size, low, high))
+    size, low, high = (rounded(getattr(row, name)) for name in ("size", "size_low", "size_high"))
     return f"{size} [{low}, {high}]" + (f" ({row.fixed})" if several else "")
 
 

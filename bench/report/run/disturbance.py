@@ -9,6 +9,7 @@ from bench.analyse.run.disturbance import UNSTEADY, Disturbance, of_run, says_un
 from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import without_variant
+from bench.plan.units import percent
 
 
 def lines(records: Sequence[Record]) -> list[str]:
@@ -32,8 +33,8 @@ def mark(reason: object) -> str:
 
 
 def _took(taken: Disturbance) -> str:
-    steal = "" if taken.stolen is None else f" (and the hypervisor {taken.stolen * 100:.0f} %: steal)"
-    return f"other processes took {taken.others * 100:.0f} % of the processors{steal}"
+    steal = "" if taken.stolen is None else f" (and the hypervisor {percent(taken.stolen)}: steal)"
+    return f"other processes took {percent(taken.others)} of the processors{steal}"
 
 
 def _suffered(unsteady: int, timed: int) -> str:

@@ -12,10 +12,10 @@ from bench.analyse.run import resolution, tables
 from bench.analyse.run.suspicion import SUSPECT
 from bench.measure.plans import plan_of
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
+from bench.plan import units
 from bench.plan.plan import Plan
-from bench.report import page, units
+from bench.report import page
 from bench.report.change import paired
-from bench.report.machine.calibration import percent
 
 from . import ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
@@ -113,7 +113,7 @@ def _step_times(timings: pd.DataFrame) -> str:
         return ""
     text = chosen.assign(
         text=[
-            units.with_interval(row.seconds, row.seconds_low, row.seconds_high)
+            units.duration_with_half_width(row.seconds, row.seconds_low, row.seconds_high)
             + f"{disturbance.mark(row.reason)}, {units.significant(row.gflops)} GFLOP/s"
             + (", suspect" if row.verdict == SUSPECT else "")
             for row in chosen.itertuples()
@@ -130,7 +130,8 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
         return ""
     parts = [
         f"## Speed-up over {plan.baseline}",
-        f"With its interval; ▲ faster, ▼ slower by more than {percent(plan.min_effect)}, = same within it, ? unclear.",
+        f"With its interval; ▲ faster, ▼ slower by more than {units.short_percent(plan.min_effect)}, "
+        "= same within it, ? unclear.",
     ]
     marks = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
     for shape, rows in shapes(known):
@@ -231,7 +232,7 @@ def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
     machine, two_sided = tables.started(records).machine, bool(plan_of(tables.started(records)).sides)
     facts: dict[str, Any] = {
         "processor": f"{machine.get('cpu')}, {machine.get('usable_processors')} of {machine.get('processors')} usable",
-        "memory": f"{machine.get('memory_bytes', 0) / 2**30:.1f} GiB",
+        "memory": units.gibibytes(machine.get("memory_bytes", 0)),
         "system": machine.get("system"),
         "accelerators": ", ".join(sorted(set(_accelerator_names(timings)))) or "none",
         "relubench": f"{machine.get('relubench')} {machine.get('source', '')}".strip(),
@@ -266,10 +267,13 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
         "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
         "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
-        f"{percent(plan.min_effect)} and survives false-discovery control.",
+        f"{units.short_percent(plan.min_effect)} and survives false-discovery control.",
     ]
     if blocks and wall:
-        rows = [{"what": what, "seconds": f"{spent[what]:.1f}", "share": f"{spent[what] / wall:.0%}"} for what in spent]
+        rows = [
+            {"what": what, "seconds": f"{spent[what]:.1f}", "share": units.percent(spent[what] / wall)}
+            for what in spent
+        ]
         lines.append(page.table(pd.DataFrame(rows)))
     return "\n\n".join(lines)
 

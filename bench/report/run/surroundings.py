@@ -11,6 +11,7 @@ from bench.measure.plans import plan_of
 from bench.measure.records import Record, WorkerStarted
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
+from bench.plan.units import kibibytes_or_mebibytes
 from bench.report import page
 
 Started = tuple[str, str, Mapping[str, Any]]
@@ -107,6 +108,6 @@ def of_machine(machine: Mapping[str, Any]) -> dict[str, str]:
         else "",
         "governor": machine.get("governor") or "",
         "turbo": "" if turbo is None else "on" if turbo else "off",
-        "swap in use": f"{swap / 2**20:.0f} MiB" if swap >= 2**20 else "",
+        "swap in use": kibibytes_or_mebibytes(swap) if swap >= 2**20 else "",
     }
     return {name: value for name, value in told.items() if value}

@@ -11,7 +11,7 @@ from bench.analyse.run import tables
 from bench.analyse.run.suspicion import SUSPECT
 from bench.measure.plans import plan_of
 from bench.measure.records import Record
-from bench.report import units
+from bench.plan import units
 from bench.report.change import paired, unpaired
 
 from . import costs, crossovers, disturbance, integrity, surroundings, trust
@@ -79,7 +79,7 @@ def _line(name: str, row: pd.Series) -> list[str]:
     verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
     if disagree(row):
         verdict += f" (floor: {row['verdict_floor']})"
-    time = units.with_interval(row["seconds"], row["seconds_low"], row["seconds_high"]) + disturbance.mark(
+    time = units.duration_with_half_width(row["seconds"], row["seconds_low"], row["seconds_high"]) + disturbance.mark(
         row["reason"]
     )
     rank = "" if pd.isna(row["rank"]) else rank_range(row["rank"], row["rank_worst"])
@@ -90,7 +90,7 @@ def _limit(row: pd.Series) -> str:
     """`62 % compute`: the share of its time that its limit takes, and what binds it."""
     if pd.isna(row["ceiling_fraction"]):
         return "—"
-    return f"{row['ceiling_fraction'] * 100:.0f} % {row['bound']}"
+    return f"{units.percent(row['ceiling_fraction'])} {row['bound']}"
 
 
 def _cells(count: int) -> str:

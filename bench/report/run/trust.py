@@ -13,7 +13,8 @@ from bench.measure.plans import plan_of
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.plan import looks
 from bench.plan.plan import Plan
-from bench.report.machine.calibration import percent, sentence
+from bench.plan.units import short_percent
+from bench.report.machine.calibration import sentence
 
 UNCALIBRATED = "not calibrated: `python -m bench calibrate` finds out how small a change this machine can tell"
 
@@ -81,4 +82,4 @@ def _ending(records: Sequence[Record]) -> list[str]:
     reason = ended[-1] if ended else "the run was cut off"
     still = f"; {open_still} of {len(plan.cells)} cells are still undecided" if open_still else ""
     few = "; fewer than five passes decide nothing" if most < 5 else ""
-    return [f"{told}, then {reason}{still}{few} (± {percent(plan.precision)} would be precise enough)"]
+    return [f"{told}, then {reason}{still}{few} (± {short_percent(plan.precision)} would be precise enough)"]

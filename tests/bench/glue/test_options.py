@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ from bench.glue import options
 from bench.measure import machine
 from bench.measure.client import ROOT
 from bench.plan.cells import PHASES, Shape
-from bench.plan.grid import PlanError
+from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine
 
 PYTEST = (
@@ -71,6 +72,19 @@ BAD = [
     (["--precision", "1"], "--precision", "'1' is not a percentage like 2%, or a fraction below 1 like 0.02"),
     (["--min-effect", "two"], "--min-effect", "'two' is not a percentage like 2%"),
     (["--ceilings", "maybe"], "--ceilings", "'maybe' is not true or false, nor 'yes' or 'no'"),
+    (["--rounds", "0"], "--rounds", "0 is not a whole number of at least 1"),
+    (["--rounds", "9" * 12], "--rounds", "is not a whole number of at most 100000"),
+    (["--rounds", "auto"], "--rounds", "'auto' is not a whole number"),
+    (["--samples", "0"], "--samples", "0 is not a whole number of at least 1"),
+    (["--samples", "100001"], "--samples", "100001 is not a whole number of at most 100000"),
+    (["--samples", "1.5"], "--samples", "'1.5' is not a whole number"),
+    (["--combine", "turns"], "--combine", "'turns' is not one of product, in_turn"),
+    (["--min-effect-of", "5%"], "--min-effect-of", "'5%' is not a list of patterns, like update*=5%,train*=3%"),
+    (["--min-effect-of", ""], "--min-effect-of", "'' is not a list of patterns"),
+    (["--min-effect-of", "=5%"], "--min-effect-of", "'' is no pattern of a cell's key"),
+    (["--min-effect-of", "step*=5%,step*=3%"], "--min-effect-of", "'step*' stands there twice"),
+    (["--min-effect-of", "step*=lots"], "--min-effect-of", "'step*': 'lots' is not a percentage like 2%"),
+    (["--min-effect-of", "stpe*=5%"], "--min-effect-of", "no cell's key is like 'stpe*'"),
     (["--steps", "x"], "--steps", "'x' is not a whole number"),
     (["--cell-timeout", "0"], "--cell-timeout", "is not a whole number"),
     (["--seed", "x"], "--seed", "'x' is not a whole number of at least 0"),
@@ -222,6 +236,31 @@ def test_every_option_overrides_the_grid(tmp_path, here):
     assert {cell.contender.threads for cell in plan.cells} == {1, "all"}
     assert (plan.passes, plan.baseline, plan.steps, plan.timeout, plan.seed) == (9, "torch", 8, 7, 42)
     assert len(plan.cells) == 2 * 2 * 2 * 2
+
+
+def test_every_key_of_a_grid_has_an_option():
+    assert {key for _, key, _ in (*options.AXES, *options.SCALARS)} == {field.name for field in fields(Grid)} - {"name"}
+
+
+def test_how_a_pass_is_sampled_overrides_the_grid(tmp_path, here):
+    plan = asked(tmp_path, "--grid", "smoke", "--rounds", "7", "--samples", "100000").plan
+    assert (plan.rounds, plan.samples) == (7, 100_000)
+    assert asked(tmp_path, "--rounds", "1", "--samples", "1").plan.samples == 1
+
+
+def test_sizes_are_combined_as_asked(tmp_path, here):
+    sizes = ["--N", "1,2", "--D-in", "3,4", "--H", "5", "--D-out", "6", "--combine"]
+    shapes = [
+        {cell.shape for cell in asked(tmp_path, *sizes, combine).plan.cells} for combine in ("product", "in_turn")
+    ]
+    assert [len(some) for some in shapes] == [4, 3]
+    assert shapes[0] - shapes[1] == {Shape(2, 4, 5, 6)}
+
+
+def test_effects_of_some_cells_override_the_grid_s_table(tmp_path, here):
+    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"step*" = "5%"\n')
+    plan = asked(tmp_path, "--grid", "mine.toml", "--min-effect-of", "update*=5%,train*torch*=0.1").plan
+    assert plan.min_effects == (("update*", 0.05), ("train*torch*", 0.1))
 
 
 def test_as_many_passes_as_it_takes_within_a_budget(tmp_path, here):

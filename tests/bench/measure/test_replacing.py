@@ -81,3 +81,46 @@ def test_a_named_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
         replacing.write_text(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_texts_are_written_as_they_are_and_folders_made(tmp_path):
+    texts = {tmp_path / "a" / "b.json": "1\n", tmp_path / "c.csv": "ü\r\n"}
+    replacing.write_texts(texts)
+    assert [path.read_bytes() for path in texts] == [b"1\n", "ü\r\n".encode()]
+    assert names(tmp_path) == ["a/b.json", "c.csv"]
+
+
+def test_a_file_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"Not a directory|File exists") as raised:
+        replacing.write_texts({tmp_path / "old.json": "new", tmp_path / "file" / "new.json": "x"})
+    assert raised.value.filename == str(tmp_path / "file")
+    assert (tmp_path / "old.json").read_text() == "old"
+    assert names(tmp_path) == ["file", "old.json"]
+
+
+def test_a_folder_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        replacing.write_texts({tmp_path / "a": "x", folder: "x", tmp_path / "b": "x"})
+    assert raised.value.filename == str(folder)
+    assert names(tmp_path) == []
+
+
+def test_the_text_that_does_not_fit_is_named(tmp_path, monkeypatch):
+    def full(path, text, encoding):
+        path.touch()
+        if text == "too long":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(replacing.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        replacing.write_texts({tmp_path / "a": "x", tmp_path / "b": "too long", tmp_path / "c": "x"})
+    assert raised.value.filename == str(tmp_path / "b")
+    assert names(tmp_path) == []

@@ -127,3 +127,11 @@ def test_a_run_without_samples_is_no_pytest_benchmark(results, tmp_path, capsys)
     alone.write_bytes((folder / "timings.csv").read_bytes())
     told = complaint(capsys, alone, "--format", "pytest-benchmark")
     assert "has no samples" in told
+
+
+def test_an_output_that_is_a_link_stays_one(results, tmp_path, capsys):
+    target, link = tmp_path / "target", tmp_path / "link"
+    link.symlink_to(target)
+    assert main(["export", str(results), "--format", "csv", "--output", str(link)]) == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("run,")

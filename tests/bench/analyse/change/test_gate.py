@@ -6,7 +6,7 @@ import pytest
 
 from bench.analyse.change import gate
 from bench.analyse.change.changes import Change, Held
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate
+from bench.analyse.estimates.statistics import Estimate
 from bench.plan.cells import Cell
 from tests.bench.made import NUMPY, SMALL
 
@@ -73,19 +73,3 @@ def test_a_word_that_is_nothing_to_fail_on_is_named(text):
         ValueError, match=r"^--fail-on: '.*' is nothing to fail on; list some of slower, unclear, wrong"
     ):
         gate.fail_on("--fail-on", text)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "text"),
-    [
-        (Estimate(1.071, 1.052, 1.09, 5), "+7.1 % [5.2, 9.0]"),
-        (Estimate(0.9, 0.8, 1.01, 5), "−10.0 % [−20.0, 1.0]"),
-        (Estimate(1.0, 0.9999, 1.0001, 5), "+0.0 % [0.0, 0.0]"),
-        (Estimate(0.9999, 0.9998, 1.0, 5), "0.0 % [0.0, 0.0]"),
-        (Estimate(3.5, 2.4, 4.6, 5), "+250 % [140, 360]"),
-        (Estimate(1.1, float("nan"), float("nan"), 1), "+10.0 % [?]"),
-        (UNKNOWN, "—"),
-    ],
-)
-def test_a_ratio_is_shown_as_a_change_in_percent(ratio, text):
-    assert gate.percent(ratio) == text

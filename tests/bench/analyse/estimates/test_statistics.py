@@ -25,7 +25,7 @@ from bench.analyse.estimates.statistics import (
     verdicts,
 )
 from bench.plan import looks
-from tests.bench.made import steady
+from tests.bench.made import p_beyond, steady
 
 TRIALS = 2000
 few = st.lists(st.floats(1e-9, 1e3), min_size=2, max_size=9)
@@ -345,7 +345,7 @@ def test_unpaired_passes_are_compared_by_yuen_s_test_of_welch_s_degrees(bases, o
         reach = stats.t.ppf(0.975, expected.df) * math.log(told.value) / expected.statistic
         assert math.log(told.high) == pytest.approx(math.log(told.value) + reach)
         # Against a bound of 1 the one-sided p-value is half of the test's.
-        assert told.p_beyond(1.0) == pytest.approx(expected.pvalue / 2)
+        assert p_beyond(told, 1.0) == pytest.approx(expected.pvalue / 2)
     assert told.low < told.value < told.high
 
 
@@ -361,14 +361,14 @@ def test_unpaired_passes_too_few_to_tell_have_no_interval():
     told = unpaired([4.0], [1.0, 2.0, 4.0])
     assert told.value == pytest.approx(2.0)
     assert math.isnan(told.low)
-    assert told.p_beyond(1.02) == 1.0
+    assert p_beyond(told, 1.02) == 1.0
     assert unpaired([4.0, 4.0], [2.0, 2.0, 2.0]).high == pytest.approx(2.0)
 
 
 def test_the_inverse_of_an_estimate_is_of_the_ratio_the_other_way_round():
     told = Estimate(2.0, 1.6, 2.5, 6, 0.99, 3.5)
     assert told.inverse == Estimate(0.5, 0.4, 0.625, 6, 0.99, 3.5)
-    assert told.inverse.p_beyond(1 / 1.02) == pytest.approx(told.p_beyond(1.02))
+    assert p_beyond(told.inverse, 1 / 1.02) == pytest.approx(p_beyond(told, 1.02))
 
 
 def test_a_ratio_that_is_looked_at_more_than_once_has_less_to_spend_each_time():
@@ -473,9 +473,9 @@ def test_differences_that_are_there_are_found():
 def test_the_p_value_of_lying_beyond_a_bound_is_student_s():
     logs = np.log([1.10, 1.20, 1.15, 1.12])
     expected = stats.ttest_1samp(logs, math.log(1.02), alternative="greater").pvalue
-    assert estimate(np.exp(logs)).p_beyond(1.02) == pytest.approx(expected)
+    assert p_beyond(estimate(np.exp(logs)), 1.02) == pytest.approx(expected)
     below = stats.ttest_1samp(-logs, math.log(1 / 1.02), alternative="less").pvalue
-    assert estimate(np.exp(-logs)).p_beyond(1 / 1.02) == pytest.approx(below)
+    assert p_beyond(estimate(np.exp(-logs)), 1 / 1.02) == pytest.approx(below)
 
 
 @pytest.mark.parametrize("confidence", [0.975, 0.99])
@@ -483,8 +483,8 @@ def test_a_p_value_is_over_the_share_of_its_look(confidence):
     values = [1.06, 1.10, 1.05, 1.12, 1.08]
     once, often = estimate(values), estimate(values, confidence=confidence)
     share = (1 - confidence) / (1 - CONFIDENCE)
-    assert often.p_beyond(1.02) == pytest.approx(once.p_beyond(1.02) / share)
-    assert often.p_beyond(1 / 1.02) == 1.0
+    assert p_beyond(often, 1.02) == pytest.approx(p_beyond(once, 1.02) / share)
+    assert p_beyond(often, 1 / 1.02) == 1.0
 
 
 def test_without_a_minimum_effect_any_sure_difference_is_one():
@@ -492,10 +492,10 @@ def test_without_a_minimum_effect_any_sure_difference_is_one():
 
 
 def test_the_p_value_without_spread_or_without_evidence():
-    assert estimate([2.0] * 3).p_beyond(1.02) == 0.0
-    assert estimate([1.0] * 3).p_beyond(1.02) == 1.0
-    assert estimate([2.0]).p_beyond(1.02) == 1.0
-    assert UNKNOWN.p_beyond(1.02) == 1.0
+    assert p_beyond(estimate([2.0] * 3), 1.02) == 0.0
+    assert p_beyond(estimate([1.0] * 3), 1.02) == 1.0
+    assert p_beyond(estimate([2.0]), 1.02) == 1.0
+    assert p_beyond(UNKNOWN, 1.02) == 1.0
 
 
 def test_typical_floor_and_high_are_quantiles_of_a_pass():

@@ -17,7 +17,7 @@ from bench.measure.worker import main
 from bench.measure.worker.session import Failure
 from bench.plan.cells import PHASES, Contender
 
-CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "seed": 0, "slowdown": None}
+CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "slowdown": None}
 THREADS_HELD = 1.15
 """Processor seconds per second, of one thread, with a margin for the clocks."""
 

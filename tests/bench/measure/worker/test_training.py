@@ -21,7 +21,7 @@ def training(dtype="float32", steps=STEPS):
 
 def told(losses, weights, dtype="float32", steps=STEPS):
     fresh = numpy_.Net(Problem.random(16, 40, 12, 5), "cpu", dtype)
-    return [*reasons(Training.of(losses, weights), fresh, steps, 1.0, FakeClock(), 0)]
+    return [*reasons(Training.of(losses, weights), fresh, steps, 1.0, FakeClock())]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 25, 500])
@@ -94,4 +94,4 @@ def test_a_training_is_held_against_one_of_the_same_moment_rather_than_of_the_bl
     problem = Problem.random(16, 40, 12, 5)
     trained = kind(problem)
     returned = Training.of(trained.train(STEPS), trained.weights())
-    assert len([*reasons(returned, kind(problem), STEPS, STEPS * 1e-3, kind.clock, 0)]) == count
+    assert len([*reasons(returned, kind(problem), STEPS, STEPS * 1e-3, kind.clock)]) == count

@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from bench.analyse.run import loading
@@ -63,12 +62,6 @@ def test_a_run_without_any_time_is_not_exported_as_an_empty_one():
     told = Story(plan_of_cells([NUMPY]), passes=0, complete=False)
     with pytest.raises(ValueError, match=r"none of its 1 cells has a time"):
         cells.of(loaded(told)).timed()
-
-
-def test_plain_values_are_those_of_json():
-    whole = pd.Series([3], dtype="Int64").iloc[0]
-    assert [cells.plain(value) for value in (pd.NA, float("nan"), whole, "x", 0.5)] == [None, None, 3, "x", 0.5]
-    assert type(cells.plain(whole)) is int
 
 
 def test_the_source_is_the_machine_s_or_the_rows():

@@ -1,3 +1,4 @@
+import doctest
 import math
 import re
 
@@ -6,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report import units
+from bench.plan import units
 from tests.bench.made import steady
 
 positive = st.floats(1e-12, 1e12)
+
+
+def test_the_examples_are_true():
+    assert doctest.testmod(units).failed == 0
 
 
 def digits(text: str) -> str:
@@ -90,18 +95,18 @@ def test_three_significant_digits_and_never_an_exponent(value):
     ("value", "expected"),
     [
         (0, "0.0 %"),
-        (0.84, "0.8 %"),
-        (9.94, "9.9 %"),
-        (9.96, "10 %"),
-        (12.4, "12 %"),
-        (999.4, "999 %"),
-        (1000, "> 1000 %"),
+        (0.0084, "0.8 %"),
+        (0.0994, "9.9 %"),
+        (0.0996, "10 %"),
+        (0.124, "12 %"),
+        (9.994, "999 %"),
+        (10, "> 1000 %"),
         (1e300, "> 1000 %"),
         (math.inf, "> 1000 %"),
     ],
 )
-def test_percent(value, expected):
-    assert units.percent(value) == expected
+def test_two_digit_percent(value, expected):
+    assert units.two_digit_percent(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,8 +148,8 @@ def test_a_ratio_has_no_exponent_and_one_precision(value, spread):
         ((pd.NA, pd.NA, pd.NA), "—"),
     ],
 )
-def test_with_interval(interval, expected):
-    assert units.with_interval(*interval) == expected
+def test_duration_with_half_width(interval, expected):
+    assert units.duration_with_half_width(*interval) == expected
 
 
 @pytest.mark.parametrize(
@@ -153,3 +158,40 @@ def test_with_interval(interval, expected):
 )
 def test_mebibytes(count, expected):
     assert units.mebibytes(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        ((1.071, 1.052, 1.09), "+7.1 % [5.2, 9.0]"),
+        ((0.9, 0.8, 1.01), "−10.0 % [−20.0, 1.0]"),
+        ((1.0, 0.9999, 1.0001), "+0.0 % [0.0, 0.0]"),
+        ((0.9999, 0.9998, 1.0), "0.0 % [0.0, 0.0]"),
+        ((3.5, 2.4, 4.6), "+250 % [140, 360]"),
+        ((1.1, math.nan, math.nan), "+10.0 % [?]"),
+        ((math.nan, math.nan, math.nan), "—"),
+    ],
+)
+def test_a_ratio_is_shown_as_a_change_in_percent(ratio, expected):
+    assert units.change_with_interval(*ratio) == expected
+    assert units.change(ratio[0]) == expected.partition(" [")[0]
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"), [(0.03, "3 %"), (0.025, "2.5 %"), (0.0, "0 %"), (0.1, "10 %"), (1 / 3, "33.3 %")]
+)
+def test_short_percent(fraction, expected):
+    assert units.short_percent(fraction) == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        ((0.62, 0.6, 0.64), "62 % [60, 64]"),
+        ((-0.05, -0.12, 0.0001), "−5.0 % [−12, 0.0]"),
+        ((-0.0001, math.nan, math.nan), "0.0 % [?]"),
+        ((math.nan, math.nan, math.nan), "—"),
+    ],
+)
+def test_percent_with_interval(share, expected):
+    assert units.percent_with_interval(*share) == expected

@@ -1,0 +1,65 @@
+"""The class in README's "Add a backend", saved into the folder as it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHOWN = re.search(r"^## Add a backend\n\n```python\n(.*?)^```", README, re.M | re.S)
+LOADED = """
+import json, sys
+sys.path.append(sys.argv[1])
+import implementations
+from bench.measure.worker import contract
+from bench.measure.worker.verify import verify
+
+try:
+    kinds = implementations.device_kinds("mine")
+    net_class = implementations.load("mine")
+    problem = implementations.Problem.random(64, 100, 10, 3)
+    checks = verify(lambda: net_class(problem, "cpu", "float32"))
+    failed = [str(check) for check in checks if not check.passed]
+    print(json.dumps([kinds, contract.complaint("mine", net_class), len(checks) > 0, failed]))
+except LookupError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """What comes of a file `mine.py` in a copy of the folder."""
+
+    def loaded(source):
+        folder = tmp_path / "implementations"
+        shutil.copytree(ROOT / "implementations", folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "mine.py").write_text(source, encoding="utf-8")
+        done = subprocess.run([sys.executable, "-c", LOADED, ROOT], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return loaded
+
+
+def test_the_class_works_as_it_stands(mine):
+    assert SHOWN, "the class comes first in the section"
+    assert mine(SHOWN[1]) == [["cpu"], "", True, []]
+
+
+def test_a_file_that_calls_its_class_otherwise_is_told_what_to_do(mine):
+    assert SHOWN
+    assert mine(SHOWN[1].replace("class Net(", "class MyNet(")) == (
+        "mine: implementations.mine has no class 'Net'; rename the class of its network to Net"
+    )
+
+
+def test_a_class_that_only_loading_finds_missing_is_named_as_well(mine):
+    assert SHOWN
+    assert mine(f"{SHOWN[1]}\n\ndel Net\n").startswith("mine: implementations.mine has no class 'Net'; rename")
