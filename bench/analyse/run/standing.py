@@ -53,6 +53,7 @@ def rank(rows: Sequence[Row], plan: Plan) -> None:
 
 
 def _timed(rows: Sequence[Row], plan: Plan) -> list[ranking.Timed]:
+    """Cells that may be ranked: on the host, those whose thread limit did not hold are like no other."""
     return [
         ranking.Timed(
             cell.key,
@@ -62,7 +63,7 @@ def _timed(rows: Sequence[Row], plan: Plan) -> list[ranking.Timed]:
             plan.min_effect_of(cell),
         )
         for row, cell in zip(rows, plan.cells, strict=True)
-        if row["status"] == "ok"
+        if row["status"] == "ok" and (cell.contender.device != "cpu" or row["threads"] == plan.threads(cell.contender))
     ]
 
 
