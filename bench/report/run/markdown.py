@@ -28,21 +28,18 @@ def report(records: Sequence[Record]) -> str:
     plan = plan_of(tables.started(records))
     timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
     timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
-    if plan.sides:  # who is faster than whom is not what was asked, and each would be there twice
-        rest = [_step_times(timings), _trust(records), _threads(records, plan), _failures(timings)]
-        sections = [_title(records, timings), paired.section(records), *rest]
-        sections += [_asked(records, plan), _machine(records, timings), _method(records, plan)]
-        return "\n\n".join(section for section in sections if section) + "\n"
+    ranked = not plan.sides  # of two sides, who is faster than whom is not what was asked
     sections = [
         _title(records, timings),
-        _fastest(timings),
+        paired.section(records),
+        _fastest(timings) if ranked else "",
         _step_times(timings),
-        _speedups(timings, plan),
-        _changed(timings),
+        _speedups(timings, plan) if ranked else "",
+        _changed(timings) if ranked else "",
         _trust(records),
-        crossovers.section(timings, tables.samples(records), plan.baseline, plan.adaptive),
-        ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION),
-        costs.section(records),
+        crossovers.section(timings, tables.samples(records), plan.baseline, plan.adaptive) if ranked else "",
+        ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION) if ranked else "",
+        costs.section(records) if ranked else "",
         _threads(records, plan),
         _failures(timings),
         _asked(records, plan),
