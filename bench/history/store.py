@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pandas as pd
 
 from bench.analyse.run import loading, tables
 from bench.measure import journal, lock, unexpected
-from bench.measure.replacing import replaced
+from bench.measure.replacing import remove_temporary, replaced
 from bench.plan import reading as files
 
 from .entries import Entry, entry_of
@@ -95,12 +95,13 @@ class Rebuilt:
 def add(results: Path, entry: Entry, say: Say = lambda line: None) -> None:
     """Keep a run, instead of what was kept of it before. Raises ValueError or OSError, naming the file."""
     path = results / FILE
-    with (
-        _locked(results, say),
-        nullcontext(path) if path.exists() else _made_anew(path) as file,
-        _opened(file, results) as connection,
-    ):
-        _insert(connection, entry)
+    with _locked(results, say):
+        remove_temporary(path)
+        if not path.exists():
+            with _made_anew(path) as beside, _opened(beside, results):
+                pass  # without the run: what is killed meanwhile leaves a file behind
+        with _opened(path, results) as connection:
+            _insert(connection, entry)
 
 
 def rebuild(results: Path, say: Say = lambda line: None) -> Rebuilt:

@@ -539,3 +539,12 @@ def test_many_runs_of_many_cells_are_kept(tmp_path):
     with store.reading(tmp_path) as kept:
         assert len(kept.cells()) == 200
         assert len(kept.series(200).timings) == 30
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_run_that_is_added(tmp_path):
+    add(tmp_path, many.run(0))
+    no_process = 2**22 + 1
+    for ending in ("", "-wal", "-shm"):
+        (tmp_path / f".{store.FILE}.{no_process}{ending}").write_text("half")
+    add(tmp_path, many.run(1))
+    assert [file.name for file in tmp_path.glob(f".{store.FILE}.*")] == []
