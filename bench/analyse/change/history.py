@@ -1,4 +1,8 @@
-"""How a cell's floor went from run to run: its levels, where they change, and whether the newest run is on the last."""
+"""How a cell's floor went from run to run: its levels, where they change, and whether the newest run is on the last.
+
+`shifts` finds the changes of one series, `real` keeps those that chance does not explain among all series, and
+`levels` are the stretches between these. `newest` holds the last run against the runs on the last level.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.analyse.estimates.changepoints import FACTOR, FINEST, MIN_SIZE, REACH, noise_of, segment
+from bench.analyse.estimates.changepoints import FACTOR, FINEST, MIN_SIZE, REACH, Noise, noise_of, segment
 from bench.analyse.estimates.statistics import CONFIDENCE, MIN_EFFECT, Estimate, estimate, kept_of
 
 from . import unpaired
@@ -20,8 +24,9 @@ from .changes import Change, judge, pool
 from .sides import CellSide, RunSide
 
 WINDOW, BESIDE = 128, 20
-"""A longer series is cut into windows of so many values, in which changes are looked for; those that end in a window's
-last values are left to the next one, which has as many before them. As whole, ten thousand values would take hours."""
+"""A longer series is cut into windows of `WINDOW` values, in which changes are looked for; a change among a window's
+last `BESIDE` values is left to the next window, which begins as many values before these, or at a later change. As a
+whole, ten thousand values would take hours."""
 MOST_BASE = WINDOW
 """Runs that a newest one is held against, at most."""
 OUTLIERS, WEIGHT = 0.05, 10
@@ -110,38 +115,66 @@ class Newest:
     min_effect: float = MIN_EFFECT
 
 
+@dataclass(frozen=True)
+class _Change:
+    """In a series of logs (n,), from the segment [begin, at) to the segment [at, end)."""
+
+    begin: int
+    at: int
+    end: int
+    size: float
+    """The median of the later segment less that of the earlier one."""
+    noise: Noise
+    """Of the values near `at`."""
+    degrees: int
+    """Of freedom, with which the noise is known."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Values of the two segments."""
+        return self.at - self.begin, self.end - self.at
+
+    @property
+    def error(self) -> float:
+        """Standard error of `size`.
+
+        The variance of the median of m values with the standard deviation s is π/2 · s² / m (Laplace 1818), times the
+        long-run variance of the values' signs, where they are correlated; `long_run` is s times the latter. The
+        variances of the two medians add.
+        """
+        per_value = math.pi / 2 * self.noise.scale * self.noise.long_run
+        return math.sqrt(per_value * sum(1 / count for count in self.counts))
+
+    @property
+    def ratio(self) -> Estimate:
+        """The interval is `size` ± t · `error`, in logs."""
+        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.degrees)) * self.error
+        low, high = math.exp(self.size - reach), math.exp(self.size + reach)
+        return Estimate(math.exp(self.size), low, high, min(self.counts), degrees=self.degrees)
+
+
 def shifts(seconds: pd.Series | np.ndarray, min_effect: float = MIN_EFFECT) -> list[Shift]:
     """Where a series (n,) of positive values changes its level, each with what speaks against chance.
 
-    Chance is noise: the medians' difference over its standard error, √(π/2) that of means (Laplace 1818) with signs
-    correlated as the noise's are, is held against Student's t. Or it is outliers: most values of the shorter side are
-    some. Both times the number of places that a change could have been found at (Bonferroni). Raises ValueError for
-    values that are not positive and finite.
+    Segmentation proposes the changes, and each is tested twice: noise may have moved the medians apart (`_p_of_noise`),
+    or most values of the shorter segment may be outliers (`_p_of_outliers`). The sum of the two bounds the probability
+    that either did, and times the number of places at which a change can be found, that it did at any of them
+    (Bonferroni). Raises ValueError for values that are not positive and finite.
+
+    >>> [(shift.at, round(shift.ratio.value, 3)) for shift in shifts([1.0] * 5 + [1.1] * 5)]
+    [(5, 1.1)]
     """
     values = np.asarray(seconds, float)
     begins = _begins(values, min_effect)
     logs = np.log(values)
-    middles = _medians(logs, begins)
+    about_medians = logs - _medians(logs, begins)
     places = max(1, len(values) - 2 * MIN_SIZE + 1)
+    edges = [0, *begins, len(values)]
     found = []
-    for place, at in enumerate(begins, 1):
-        around = begins[place - 2] if place > 1 else 0, begins[place] if place < len(begins) else len(values)
-        near = logs[max(0, at - WINDOW // 2) : at + WINDOW // 2]
-        noise = noise_of(near)
-        noise = replace(noise, scale=max(noise.scale, FINEST * math.log1p(min_effect)))
-        sizes = at - around[0], around[1] - at
-        error = math.sqrt(math.pi / 2 * noise.scale * noise.long_run * sum(1 / size for size in sizes))
-        degrees = max(1, len(near) - 2)
-        change = float(middles[at] - middles[at - 1])
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
-        low, high = math.exp(change - reach), math.exp(change + reach)
-        by_noise = 2 * float(stats.t.sf(abs(change) / error, degrees))
-        short = slice(around[0], at) if sizes[0] < sizes[1] else slice(at, around[1])
-        upward = change if sizes[0] >= sizes[1] else -change
-        others = np.delete(logs - middles, short)
-        by_outliers = _most_are_outliers(min(sizes), upward, others, REACH * noise.scale)
-        ratio = Estimate(math.exp(change), low, high, min(sizes), degrees=degrees)
-        found.append(Shift(at, ratio, min(1.0, places * (by_noise + by_outliers))))
+    for begin, at, end in zip(edges, edges[1:], edges[2:], strict=False):
+        change = _change(logs, begin, at, end, min_effect)
+        p_here = _p_of_noise(change) + _p_of_outliers(change, about_medians)
+        found.append(Shift(at, change.ratio, min(1.0, places * p_here)))
     return found
 
 
@@ -172,15 +205,17 @@ def differences(
     versions: Sequence[int], told: Mapping[int, Mapping[str, str]], at: int, reach: int = LOCATED
 ) -> list[Difference]:
     """What changed between a series' runs `at` - 1 and `at`; if nothing did, between the nearest two at most `reach`
-    from there."""
-    for away in range(reach + 1):
+    from there. `versions` has a number for each run, `told` what each number stands for.
+
+    >>> differences([1, 1, 1, 2], {1: {"numpy": "2.1"}, 2: {"numpy": "2.2"}}, at=2)
+    [Difference(name='numpy', before='2.1', after='2.2', runs_later=1)]
+    """
+    for distance in range(reach + 1):
+        places = [place for place in dict.fromkeys((at - distance, at + distance)) if 0 < place < len(versions)]
         found = [
-            Difference(name, before.get(name, ""), after.get(name, ""), where - at)
-            for where in dict.fromkeys((at - away, at + away))
-            if 0 < where < len(versions)
-            for before, after in [(told[versions[where - 1]], told[versions[where]])]
-            for name in dict.fromkeys([*before, *after])
-            if before.get(name, "") != after.get(name, "")
+            replace(difference, runs_later=place - at)
+            for place in places
+            for difference in begun(told[versions[place - 1]], told[versions[place]])
         ]
         if found:
             return found
@@ -190,8 +225,8 @@ def differences(
 def begun(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
     """What differs between the conditions of two series."""
     names = dict.fromkeys([*before, *after])
-    told = [Difference(name, str(before.get(name, "")), str(after.get(name, ""))) for name in names]
-    return [one for one in told if one.before != one.after]
+    compared = [Difference(name, str(before.get(name, "")), str(after.get(name, ""))) for name in names]
+    return [difference for difference in compared if difference.before != difference.after]
 
 
 def newest(cells: Sequence[Newest], adaptive: bool) -> list[Change]:
@@ -201,17 +236,47 @@ def newest(cells: Sequence[Newest], adaptive: bool) -> list[Change]:
     against, an interval is no narrower than that in which one more run like them would lie: two runs of the same code
     differ by more than their processes tell.
     """
-    head = RunSide("newest", [one.side for one in cells], adaptive=adaptive)
-    base = RunSide("last level", [_pooled(one) for one in cells if one.floors])
-    known = {one.side.cell: one for one in cells}
+    head = RunSide("newest", [cell.side for cell in cells], adaptive=adaptive)
+    base = RunSide("last level", [_pooled(cell) for cell in cells if cell.floors])
+    by_cell = {cell.side.cell: cell for cell in cells}
     widened = []
     for change in pool(unpaired.changes(base, head)):
-        one = known[change.cell]
-        confidence = head.confidence(len(one.side.floors))
-        ratio = _widened(change.ratio, one.floors, confidence)
-        typical = _widened(change.typical, one.typicals, confidence)
+        cell = by_cell[change.cell]
+        confidence = head.confidence(len(cell.side.floors))
+        ratio = _widened(change.ratio, cell.floors, confidence)
+        typical = _widened(change.typical, cell.typicals, confidence)
         widened.append(replace(change, ratio=ratio, typical=typical))
-    return judge(widened, lambda cell: known[cell].min_effect)
+    return judge(widened, lambda cell: by_cell[cell].min_effect)
+
+
+def _change(logs: np.ndarray, begin: int, at: int, end: int, min_effect: float) -> _Change:
+    """With the noise of at most `WINDOW` values about `at`; two degrees of freedom go to the two medians."""
+    size = float(np.median(logs[at:end]) - np.median(logs[begin:at]))
+    near = logs[max(0, at - WINDOW // 2) : at + WINDOW // 2]
+    noise = noise_of(near)
+    noise = replace(noise, scale=max(noise.scale, FINEST * math.log1p(min_effect)))
+    return _Change(begin, at, end, size, noise, max(1, len(near) - 2))
+
+
+def _p_of_noise(change: _Change) -> float:
+    """That noise alone moves two medians so far apart: Student's t test, two-sided."""
+    return 2 * float(stats.t.sf(abs(change.size) / change.error, change.degrees))
+
+
+def _p_of_outliers(change: _Change, about_medians: np.ndarray) -> float:
+    """That more than half of the shorter segment's values are outliers, which would move its median: a binomial test.
+
+    How often a value is one, all others tell by their distances from their segments' medians (n,): it lies on the side
+    to which the shorter segment differs, beyond the noise and at least half as far as that differs.
+    """
+    before, after = change.counts
+    shorter = slice(change.begin, change.at) if before < after else slice(change.at, change.end)
+    side = np.sign(change.size) if shorter.start == change.at else -np.sign(change.size)
+    others = np.delete(about_medians, shorter)
+    beyond = side * others >= max(REACH * change.noise.scale, abs(change.size) / 2)
+    rate = (beyond.sum() + OUTLIERS * WEIGHT) / (len(others) + WEIGHT)
+    count = min(before, after)
+    return float(stats.binom.sf(count // 2, count, rate))
 
 
 def _medians(logs: np.ndarray, begins: Sequence[int]) -> np.ndarray:
@@ -220,43 +285,37 @@ def _medians(logs: np.ndarray, begins: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.full(len(part), np.median(part)) if len(part) else part for part in parts])
 
 
-def _most_are_outliers(count: int, change: float, others: np.ndarray, reach: float) -> float:
-    """How likely more than half of `count` values are, where the logs of all others about their levels tell how often
-    one lies at least `reach`, and half as far as the change, to its side."""
-    far = np.sign(change) * others >= max(reach, abs(change) / 2)
-    rate = (far.sum() + OUTLIERS * WEIGHT) / (len(others) + WEIGHT)
-    return float(stats.binom.sf(count // 2, count, rate))
-
-
 def _begins(values: np.ndarray, min_effect: float) -> list[int]:
-    """Where segments begin; the same penalty in every window, that of the whole series."""
+    """Where segments begin but the first, looked for in windows where the series is long."""
     if len(values) <= WINDOW:
         return segment(values, min_effect=min_effect)
+    # A window's penalty grows with the log of its own length: this makes a full one's that of the whole series.
     factor = FACTOR * math.log(len(values)) / math.log(WINDOW)
-    found: list[int] = []
-    start = settled = 0
-    while True:
+    begins: list[int] = []
+    start = settled = stop = 0
+    while stop < len(values):
         stop = min(start + WINDOW, len(values))
         until = stop if stop == len(values) else stop - BESIDE
-        here = [start + begin for begin in segment(values[start:stop], factor=factor, min_effect=min_effect)]
-        found += [begin for begin in here if settled < begin <= until]
-        if stop == len(values):
-            return found
-        start, settled = max(found[-1] if found else 0, stop - 2 * BESIDE), until
+        in_window = [start + begin for begin in segment(values[start:stop], factor=factor, min_effect=min_effect)]
+        begins += [begin for begin in in_window if settled < begin <= until]
+        # The next window begins at the last change, unless that is too far back.
+        start, settled = max(begins[-1] if begins else 0, stop - 2 * BESIDE), until
+    return begins
 
 
-def _pooled(one: Newest) -> CellSide:
+def _pooled(cell: Newest) -> CellSide:
     """The processes of the runs that a cell is held against."""
-    floors, typicals = (dict(enumerate(np.concatenate(runs).tolist(), 1)) for runs in (one.floors, one.typicals))
-    return CellSide(one.side.cell, "ok", floors=floors, typicals=typicals)
+    floors, typicals = (dict(enumerate(np.concatenate(runs).tolist(), 1)) for runs in (cell.floors, cell.typicals))
+    return CellSide(cell.side.cell, "ok", floors=floors, typicals=typicals)
 
 
 def _widened(ratio: Estimate, runs: Sequence[np.ndarray], confidence: float) -> Estimate:
-    """With an interval no narrower than a prediction interval of one more run's log: t·s·√(1 + 1/n)."""
+    """With an interval no narrower than a prediction interval of one more run's log, which reaches t·s·√(1 + 1/n) from
+    the mean of n runs: √(n + 1) times as far as that mean's own interval, t·s/√n."""
     if len(runs) < MIN_SIZE or not math.isfinite(ratio.low):
         return ratio
-    spread = estimate([estimate(run).value for run in runs], confidence=confidence)
-    reach = math.log(spread.high / spread.low) / 2 * math.sqrt(len(runs) + 1)
+    mean = estimate([estimate(run).value for run in runs], confidence=confidence)
+    reach = math.log(mean.high / mean.low) / 2 * math.sqrt(len(runs) + 1)
     if reach <= math.log(ratio.high / ratio.low) / 2:
         return ratio
     low, high = ratio.value * math.exp(-reach), ratio.value * math.exp(reach)
