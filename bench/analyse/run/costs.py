@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,16 @@ from .tables import CellRecords
 
 SHORTEST = 1e-9
 """Seconds below which a clock shows nothing."""
+ANSWERS = {
+    # Whether a start is dearer (1) or cheaper (-1), and a step faster (1) or slower (-1), than the baseline's.
+    (1, 1): "after",
+    (1, -1): "never",
+    (0, 1): "at once",
+    (0, -1): "never",
+    (-1, 1): "at once",
+    (-1, -1): "until",
+}
+"""The `BreakEven.answer` that follows."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,8 @@ class _Visit:
     """A process prepared a shape; `fresh` if that was the first it did."""
 
     shape: Shape
-    number: int
-    passage: int
+    process: int
+    pass_number: int
     fresh: bool
     setup_seconds: float
     first_step_seconds: float | None
@@ -100,85 +110,157 @@ def costs(records: Sequence[Record]) -> list[Costs]:
     timed = {key: rows[key] for key in steps}
     visits = _visits(records, held.values())
     starts = {key: _starts(step, visits[step.cell.contender]) for key, step in steps.items()}
-    told = []
+    found = []
     for (contender, shape), group in groups.items():
-        step, cells = group.get("step"), [*group.values()]
-        base = _baseline(step.cell.key, timed, plan.baseline) if step else None
-        told.append(
-            Costs(
-                contender,
-                shape,
-                import_seconds=_estimate(_later_imports(cells[0])),
-                first_import_seconds=_first_import(cells[0]),
-                setup_seconds=_estimate(_setups(visits[contender], shape)),
-                first_step_seconds=_estimate(_first_steps(visits[contender], shape)),
-                start_seconds=_estimate({p: s.start_up for p, s in starts[step.cell.key].items()}) if step else UNKNOWN,
-                step_seconds=_time(step, plan.adaptive),
-                train_seconds=_time(group.get("train"), plan.adaptive),
-                peak_bytes=_estimate(_peaks(cells, visits[contender])),
-                break_even=break_even(starts[step.cell.key], starts[base], plan.adaptive) if step and base else None,
-            )
-        )
-    return told
+        cost = _of_processes(contender, shape, group, visits[contender], plan.adaptive)
+        if step := group.get("step"):
+            base = _baseline(step.cell.key, timed, plan.baseline)
+            cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, plan.adaptive)
+        found.append(cost)
+    return found
 
 
 def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
-    """From each one's passes, by number, that both have: n with start-up + n · step alike, n = D / G, where D is by how
-    much more a start costs, G by how much less a step; its interval by Fieller's theorem (Fieller 1954) on the pairs'
-    differences, and from six passes on of trimmed means and winsorised covariances (Tukey & McLaughlin 1963)."""
-    shared = [passage for passage in mine if passage in baseline]
-    dearer = np.array([mine[passage].start_up - baseline[passage].start_up for passage in shared])
-    gained = np.array([baseline[passage].step - mine[passage].step for passage in shared])
+    """From each one's passes, by number, that both have.
+
+    n steps take start-up + n · step, alike for both at n = D / G, where D is by how much more a start costs, G by how
+    much less a step. The interval is by Fieller's theorem (`fieller`) from the passes' differences, and from five
+    passes on from their trimmed means and winsorised covariances (Tukey & McLaughlin 1963).
+
+    >>> baseline = {1: Start(1.0, 2e-3), 2: Start(1.1, 2e-3), 3: Start(0.9, 2e-3)}
+    >>> found = break_even({1: Start(2.0, 1e-3), 2: Start(2.2, 1e-3), 3: Start(1.8, 1e-3)}, baseline)
+    >>> found.answer, round(found.steps), round(found.low), round(found.high)
+    ('after', 1000, 752, 1248)
+    """
+    shared = [pass_number for pass_number in mine if pass_number in baseline]
     kept = kept_of(len(shared))
     if kept < 2:
         return BreakEven("unclear")
+    pairs = [(mine[pass_number], baseline[pass_number]) for pass_number in shared]
+    dearer = [own.start_up - base.start_up for own, base in pairs]
+    gained = [base.step - own.step for own, base in pairs]
     (more, less), covariance = trimmed(np.array([dearer, gained]))
-    errors = [math.hypot(mine[passage].step_error, baseline[passage].step_error) for passage in shared]
+    # Steps may agree by chance over a few passes, better than the blocks of any pass tell them.
+    errors = [math.hypot(own.step_error, base.step_error) for own, base in pairs]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
     quantile = float(stats.t.ppf((1 + confidence_after(len(shared), adaptive)) / 2, kept - 1))
     return _answer(float(more), float(less), covariance * quantile**2)
 
 
-def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Of D and G and their covariance (2, 2) times the squared quantile."""
-    dearer, faster = _sign(more, reach[0, 0]), _sign(less, reach[1, 1])
-    low, high = fieller(more, less, reach)
-    point = more / less if less and more / less > 0 else 0.0
-    if faster == 0:
-        if dearer == 0:
-            return BreakEven("unclear")
-        if math.isinf(low):
-            return BreakEven("never" if dearer > 0 else "at once")
-        if (less > 0) == (dearer > 0) and less:
-            return BreakEven("after" if dearer > 0 else "until", point, low, high)
-        return BreakEven("unclear", math.nan, low, high, cheaper=dearer < 0)
-    if (dearer or math.copysign(1, more)) == faster and more:
-        return BreakEven("after" if faster > 0 else "until", point, low, high)
-    bounds = (0.0, 0.0, high) if dearer == 0 else (0.0, 0.0, 0.0)
-    return BreakEven("at once", *bounds) if faster > 0 else BreakEven("never", *bounds)
-
-
 def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
-    """The n >= 0 with (D - n·G)² <= reach of D - n·G; infinite where they have no end, (inf, inf) for none."""
-    square = less**2 - float(reach[1, 1])
-    linear = -2 * (more * less - float(reach[0, 1]))
-    constant = more**2 - float(reach[0, 0])
-    if square == 0:
-        root = -constant / linear if linear else math.inf
-        roots = [root, root]
-    else:
-        apart = math.sqrt(max(linear**2 - 4 * square * constant, 0.0))
-        roots = sorted([(-linear - apart) / (2 * square), (-linear + apart) / (2 * square)])
-    if constant <= 0:  # no step at all is among them
-        return 0.0, max(roots[1], 0.0) if square > 0 else math.inf
-    if square > 0:
-        return (max(roots[0], 0.0), roots[1]) if roots[1] > 0 else (math.inf, math.inf)
-    return (roots[1], math.inf) if roots[1] > 0 else (math.inf, math.inf)
+    """The least and the largest n >= 0 at which D - n·G may be 0, for D = `more` and G = `less`; infinite where they
+    have no end, (inf, inf) where there is none.
+
+    D - n·G has the variance V_DD - 2n·V_DG + n²·V_GG, and is not told from 0 where its square is at most t² times that
+    (Fieller 1954). With `reach` (2, 2) = t²·V this is a·n² + b·n + c <= 0, where a = G² - reach_GG,
+    b = -2·(D·G - reach_DG) and c = D² - reach_DD.
+
+    >>> low, high = fieller(10.0, 0.01, np.diag([1.0, 0.0]))  # a start 10 ± 1 s dearer, a step 10 ms faster
+    >>> round(low), round(high)
+    (900, 1100)
+    """
+    a = less**2 - float(reach[1, 1])
+    b = -2 * (more * less - float(reach[0, 1]))
+    c = more**2 - float(reach[0, 0])
+    first, last = _roots(a, b, c)
+    if c <= 0:  # no step at all is among them
+        return 0.0, max(last, 0.0) if a > 0 else math.inf
+    if last <= 0:
+        return math.inf, math.inf
+    # The parabola opens upward and is below 0 between its roots, or downward and is below 0 beyond them.
+    return (max(first, 0.0), last) if a > 0 else (last, math.inf)
 
 
-def _sign(value: float, reach: float) -> int:
+def _of_processes(
+    contender: Contender, shape: Shape, group: Mapping[str, CellRecords], visits: Sequence[_Visit], adaptive: bool
+) -> Costs:
+    """What the processes of a contender tell, from its cells at a shape by phase and from what its processes did."""
+    cells = [*group.values()]
+    return Costs(
+        contender,
+        shape,
+        import_seconds=_estimate(_later_imports(cells[0])),
+        first_import_seconds=_first_import(cells[0]),
+        setup_seconds=_estimate(_setups(visits, shape)),
+        first_step_seconds=_estimate(_first_steps(visits, shape)),
+        step_seconds=_time(group.get("step"), adaptive),
+        train_seconds=_time(group.get("train"), adaptive),
+        peak_bytes=_estimate(_peaks(cells, visits)),
+    )
+
+
+def _with_starts(
+    cost: Costs, starts: Mapping[int, Start], baseline: Mapping[int, Start] | None, adaptive: bool
+) -> Costs:
+    """With what its passes cost before their second step, compared with its baseline's where it has one."""
+    return replace(
+        cost,
+        start_seconds=_estimate({pass_number: start.start_up for pass_number, start in starts.items()}),
+        break_even=None if baseline is None else break_even(starts, baseline, adaptive),
+    )
+
+
+def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
+    """Of D = `more` and G = `less`, and of their covariance (2, 2) times the squared quantile.
+
+    | a start, a step | faster           | not told apart            | slower         |
+    | --------------- | ---------------- | ------------------------- | -------------- |
+    | dearer          | after            | never, after or unclear   | never          |
+    | not told apart  | after or at once | unclear                   | never or until |
+    | cheaper         | at once          | at once, until or unclear | until          |
+
+    Where starts alone are not told apart, the sign of D as estimated decides (`_by_steps`). Where steps alone are not,
+    it is the order of the starts if no n can be even; `after` or `until` if the G that is estimated leads to it;
+    else `unclear` (`_by_starts`).
+    """
+    start, step = _told_sign(more, reach[0, 0]), _told_sign(less, reach[1, 1])
+    if step:
+        return _by_steps(start, step, more, less, reach)
+    return _by_starts(start, more, less, reach) if start else BreakEven("unclear")
+
+
+def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
+    """Where steps are told apart, and starts perhaps not: `at once` and `never` may then be off by as many steps as
+    the interval reaches."""
+    answer = ANSWERS[start or _sign(more), step]
+    low, high = fieller(more, less, reach)
+    if answer in ("after", "until"):
+        return BreakEven(answer, _even_at(more, less), low, high)
+    return BreakEven(answer, 0.0, 0.0, 0.0 if start else high)
+
+
+def _by_starts(start: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
+    """Where starts are told apart, and steps are not."""
+    low, high = fieller(more, less, reach)
+    if math.isinf(low):
+        return BreakEven(ANSWERS[start, -start])
+    if _sign(less) == start:
+        return BreakEven(ANSWERS[start, start], _even_at(more, less), low, high)
+    return BreakEven("unclear", math.nan, low, high, cheaper=start < 0)
+
+
+def _even_at(more: float, less: float) -> float:
+    """D / G, the n at which both are even; 0 where that is not above 0."""
+    return more / less if less and more / less > 0 else 0.0
+
+
+def _roots(a: float, b: float, c: float) -> tuple[float, float]:
+    """Of a·n² + b·n + c, the smaller one first; infinite where there is none."""
+    if a == 0:
+        root = -c / b if b else math.inf
+        return root, root
+    apart = math.sqrt(max(b**2 - 4 * a * c, 0.0))
+    first, last = sorted([(-b - apart) / (2 * a), (-b + apart) / (2 * a)])
+    return first, last
+
+
+def _told_sign(value: float, reach: float) -> int:
     """1 or -1 where the interval of a value leaves out 0."""
-    return int(math.copysign(1, value)) if value**2 > reach else 0
+    return _sign(value) if value**2 > reach else 0
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
 
 
 def _baseline(key: str, timed: Mapping[str, dict[Any, Any]], implementation: str) -> str | None:
@@ -196,10 +278,11 @@ def _baseline(key: str, timed: Mapping[str, dict[Any, Any]], implementation: str
 
 
 def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Contender, list[_Visit]]:
-    fresh: dict[int, Prepared] = {}
+    """What the processes of each contender prepared, each shape of a process once."""
+    first: dict[int, Prepared] = {}
     for record in records:
         if isinstance(record, Prepared):
-            fresh.setdefault(record.number, record)
+            first.setdefault(record.number, record)
     found: dict[Contender, dict[tuple[int, Shape], _Visit]] = defaultdict(dict)
     for cell in (each for each in held if each.prepared):
         contender, shape = cell.cell.contender, cell.cell.shape
@@ -209,7 +292,7 @@ def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Cont
                 shape,
                 prepared.number,
                 prepared.passage,
-                prepared is fresh[prepared.number],
+                prepared is first[prepared.number],
                 prepared.setup_seconds,
                 prepared.cells.get(step),
             )
@@ -221,9 +304,10 @@ def _imports(cell: CellRecords) -> dict[int, float]:
 
 
 def _later_imports(cell: CellRecords) -> dict[int, float]:
+    """Of the passes after the first one, or of that one alone."""
     imports = _imports(cell)
     first = min(imports, default=None)
-    return {passage: seconds for passage, seconds in imports.items() if passage != first or len(imports) == 1}
+    return {number: seconds for number, seconds in imports.items() if number != first or len(imports) == 1}
 
 
 def _first_import(cell: CellRecords) -> float:
@@ -241,42 +325,49 @@ def _first_steps(visits: Sequence[_Visit], shape: Shape) -> dict[int, float]:
 
 
 def _cold(seconds: Sequence[tuple[_Visit, float]], shape: Shape) -> dict[int, float]:
-    """By pass, as if the shape had been the first of its process."""
-    later = [(visit, cost) for visit, cost in seconds if not visit.fresh]
-    once = {}
-    for first, cost in ((visit, cost) for visit, cost in seconds if visit.fresh):
-        usual = [other for visit, other in later if visit.shape == first.shape]
-        usual = usual or [other for visit, other in later if visit.number == first.number]
-        once[first.number] = max(cost - float(np.median(usual)), 0.0) if usual else 0.0
+    """By pass, of visits and their seconds, what the shape costs as the first of its process. Where it came later, that
+    is its own seconds and what the first shape of the same process cost beyond its usual ones."""
+    beyond = {visit.process: _beyond_usual(visit, cost, seconds) for visit, cost in seconds if visit.fresh}
     return _by_pass(
-        (visit.passage, cost + (0.0 if visit.fresh else once.get(visit.number, 0.0)))
+        (visit.pass_number, cost if visit.fresh else cost + beyond.get(visit.process, 0.0))
         for visit, cost in seconds
         if visit.shape == shape
     )
 
 
+def _beyond_usual(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, float]]) -> float:
+    """By how much the first shape of a process cost more than it does in processes that had another one before it; if
+    there are none, than the later shapes of its process; 0 if there are none either."""
+    later = [(visit, usual) for visit, usual in seconds if not visit.fresh]
+    usual = [other for visit, other in later if visit.shape == first.shape]
+    usual = usual or [other for visit, other in later if visit.process == first.process]
+    return max(cost - float(np.median(usual)), 0.0) if usual else 0.0
+
+
 def _peaks(cells: Sequence[CellRecords], visits: Sequence[_Visit]) -> dict[int, float]:
-    """The device's on an accelerator, the process's resident set on the host: of processes that had no other shape
-    before, whose memory they might still hold, if there are two; else of all."""
+    """By pass, the device's on an accelerator, the process's resident set on the host: of processes that had no other
+    shape before, whose memory they might still hold, if there are two; else of all."""
     on_host = cells[0].cell.contender.device == "cpu"
     peaks: dict[int, float] = {}
-    for left in (left for cell in cells for left in cell.left):
-        peak = left.host_bytes if on_host else left.device_bytes
-        if peak is not None:
-            peaks[left.passage] = max(peak, peaks.get(left.passage, 0))
-    first = {visit.passage for visit in visits if visit.fresh and visit.shape == cells[0].cell.shape} & set(peaks)
-    return {passage: peak for passage, peak in peaks.items() if len(first) < 2 or passage in first}
+    for cell in cells:
+        for left in cell.left:
+            peak = left.host_bytes if on_host else left.device_bytes
+            if peak is not None:
+                peaks[left.passage] = max(peak, peaks.get(left.passage, 0))
+    alone = {visit.pass_number for visit in visits if visit.fresh and visit.shape == cells[0].cell.shape} & set(peaks)
+    return {pass_number: peak for pass_number, peak in peaks.items() if len(alone) < 2 or pass_number in alone}
 
 
 def _starts(step: CellRecords, visits: Sequence[_Visit]) -> dict[int, Start]:
     """By pass, where all of it is known."""
-    shape, within = step.cell.shape, step.within()
+    shape, errors = step.cell.shape, step.within()
     parts = (_imports(step), _setups(visits, shape), _first_steps(visits, shape))
     starts = {}
-    for passage, seconds in step.per_pass().items():
-        if all(passage in part for part in parts):
+    for pass_number, seconds in step.per_pass().items():
+        if all(pass_number in part for part in parts):
+            start_up = math.fsum(part[pass_number] for part in parts)
             middle = typical(seconds)
-            starts[passage] = Start(math.fsum(part[passage] for part in parts), middle, within[passage] * middle)
+            starts[pass_number] = Start(start_up, middle, errors[pass_number] * middle)
     return starts
 
 
@@ -289,10 +380,10 @@ def _time(cell: CellRecords | None, adaptive: bool) -> Estimate:
 
 def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:
     """A process that died has another after it in its pass: the median of these."""
-    found: dict[int, list[float]] = defaultdict(list)
-    for passage, value in values:
-        found[passage].append(value)
-    return {passage: float(np.median(here)) for passage, here in found.items()}
+    by_pass: dict[int, list[float]] = defaultdict(list)
+    for pass_number, value in values:
+        by_pass[pass_number].append(value)
+    return {pass_number: float(np.median(several)) for pass_number, several in by_pass.items()}
 
 
 def _estimate(per_pass: Mapping[int, float]) -> Estimate:
