@@ -256,7 +256,7 @@ def _tied(
             return not paired(theirs, mine).low > 1
     reach = hypot(*(log(one[high] / one[low]) / 2 for one in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
-        reach *= scale.ratio / scale.one
+        reach *= scale.ratio / scale.single
     return not log(row[value] / best[value]) > reach
 
 
