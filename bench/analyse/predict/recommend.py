@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import exp, hypot, log, sqrt
 from typing import Any
@@ -63,6 +63,30 @@ class Answer:
     """The command that makes it sure; None where it is."""
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """What other cells tell of the contenders that have no time at the very cell."""
+
+    predictions: Mapping[Who, costmodel.Prediction]
+    too_far: Mapping[Who, str]
+    """Contenders that the cell lies too far beyond, and how."""
+    scale: costmodel.Scale | None = None
+    validation: Validation | None = None
+    """Both None where nothing was predicted."""
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a run knows of a cell."""
+
+    steps: int
+    """In one `train`."""
+    timed: Mapping[Who, pd.Series]
+    """The rows of contenders that have a time at the very cell."""
+    predicted: _Predicted
+    left_out: list[str]
+
+
 def starts(records: Sequence[Record]) -> Starts:
     """Of each contender at each shape whose step a run timed."""
     plan = plan_of(tables.started(records))
@@ -81,50 +105,27 @@ def recommend(run: Run, question: Question, started: Starts | None = None) -> An
     start is the sum of the table's medians, which are of processes that had other sizes before.
 
     Raises ValueError, in a line, for what the run has nothing of, and for sizes too far beyond what it measured.
+
+        recommend(run, Question(Shape(128, 2000, 200))).table.iloc[0]["implementation"]
     """
-    _check(question)
-    if run.info.get("plan", {}).get("sides"):
-        raise ValueError(f"{run.name} compares two sides, not who is fastest; name another run with --results")
+    _check(run, question)
     timings = _selected(run.timings, question)
-    cells = costmodel.measured(timings)
-    phase = [one for one in cells if one.phase == question.phase]
-    if not phase:
-        raise ValueError(f"{run.name} has no time of such a cell: every one failed or was not run")
-    names = list(dict.fromkeys(one.who[0] for one in phase))
-    steps = phase[0].steps
-    here = _at(timings, question)
-    timed = {one.who for one in phase}
-    failed = {who: why for who, why in _failed_at(timings, question).items() if who in timed}
-    missing = [one for one in phase if one.who not in here and one.who not in failed]
-    able = [one for one in missing if len(one.shapes) >= costmodel.MIN_SHAPES]
-    predicted: dict[Who, costmodel.Prediction] = {}
-    validation, scale = None, None
-    if missing:
-        costmodel.refuse_beyond(phase, question.shape, question.phase, _command(question, names, timings, steps))
-    beyond = {one.who: told for one in able if (told := costmodel.beyond([one], question.shape, question.phase))}
-    able = [one for one in able if one.who not in beyond]
-    if able:
-        fitted, validation = costmodel.model(cells), costmodel.validate(cells)
-        predicted = {one.who: fitted.predict(one.who, one.phase, question.shape) for one in able}
-        scale = fitted.scale
-    if not here and not predicted:
-        raise ValueError(
-            f"{run.name} timed {question.phase} at too few sizes to predict others "
-            f"(it takes {costmodel.MIN_SHAPES}); measure it: {_command(question, names, timings, steps)}"
-        )
-    rows = [_measured_row(who, row) for who, row in here.items()]
-    rows += [_predicted_row(who, one) for who, one in predicted.items()]
-    table = _ranked(
-        pd.DataFrame([_with_total(row, timings, question, started or {}) for row in rows]), run, question, scale
+    evidence = _evidence(run, question, timings)
+    rows = [_with_total(row, timings, question, started or {}) for row in _rows(evidence)]
+    table = _ranked(pd.DataFrame(rows), run, question, evidence.predicted.scale)
+    return Answer(
+        question,
+        iteration=question.phase if question.phase != "train" else f"train of {evidence.steps} steps",
+        run=run,
+        table=table,
+        validation=evidence.predicted.validation,
+        left_out=evidence.left_out,
+        measure=_measure(table, evidence, timings, question),
     )
-    unsure = _unsure(table)
-    again = [int(row["passes"]) for row in here.values() if row["implementation"] in unsure]
-    measure = _command(question, unsure, timings, steps, 2 * max(again, default=0)) if unsure else None
-    iteration = question.phase if question.phase != "train" else f"train of {steps} steps"
-    return Answer(question, iteration, run, table, validation, _left_out(missing, {**beyond, **failed}), measure)
 
 
-def _check(question: Question) -> None:
+def _check(run: Run, question: Question) -> None:
+    """Raises ValueError for what is no question, and for a run that answers none."""
     for axis in AXES:
         if getattr(question.shape, axis) < 1:
             raise ValueError(f"{_option(axis)} {getattr(question.shape, axis)}: a size is a whole number above 0")
@@ -135,6 +136,8 @@ def _check(question: Question) -> None:
         raise ValueError(f"--steps {question.steps}: a training takes one step or more")
     if question.steps is not None and question.phase != "step":
         raise ValueError(f"--steps counts steps: it goes with --phase step, not {question.phase}")
+    if run.info.get("plan", {}).get("sides"):
+        raise ValueError(f"{run.name} compares two sides, not who is fastest; name another run with --results")
 
 
 def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
@@ -158,34 +161,85 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
     return timings
 
 
-def _at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
-    """The rows of the very cell, by contender."""
-    there = timings[trusted(timings) & (timings["phase"] == question.phase)]
-    for axis in AXES:
-        there = there[there[axis] == getattr(question.shape, axis)]
-    return {_who(row): row for _, row in there.drop_duplicates(KEY).iterrows()}
+def _evidence(run: Run, question: Question, timings: pd.DataFrame) -> _Evidence:
+    """Each contender of the phase is timed at the very cell, failed there, or is missing, and then predicted if it can
+    be. Raises ValueError where none has an answer."""
+    cells = costmodel.measured(timings)
+    contenders = [each for each in cells if each.phase == question.phase]
+    if not contenders:
+        raise ValueError(f"{run.name} has no time of such a cell: every one failed or was not run")
+    steps = contenders[0].steps
+    names = list(dict.fromkeys(each.who[0] for each in contenders))
+    measure_all = _command(question, names, timings, steps)
+    timed = _timed_at(timings, question)
+    failed = _failed_at(timings, question, {each.who for each in contenders})
+    missing = [each for each in contenders if each.who not in timed and each.who not in failed]
+    if missing:
+        costmodel.refuse_beyond(contenders, question.shape, question.phase, measure_all)
+    predicted = _predicted(missing, cells, question)
+    if not timed and not predicted.predictions:
+        raise ValueError(
+            f"{run.name} timed {question.phase} at too few sizes to predict others "
+            f"(it takes {costmodel.MIN_SHAPES}); measure it: {measure_all}"
+        )
+    return _Evidence(steps, timed, predicted, _left_out(missing, {**predicted.too_far, **failed}))
 
 
-def _failed_at(timings: pd.DataFrame, question: Question) -> dict[Who, str]:
-    """Contenders that were tried at the very cell and have no time there, and why."""
-    lacking = ~trusted(timings) & (timings["status"] != "not_run")
-    there = timings[lacking & (timings["phase"] == question.phase)]
+def _at(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
+    """The rows of the very cell."""
+    rows = timings[timings["phase"] == question.phase]
     for axis in AXES:
-        there = there[there[axis] == getattr(question.shape, axis)]
-    return {_who(row): f"{_outcome(row)} at this very cell, {row['reason']}" for _, row in there.iterrows()}
+        rows = rows[rows[axis] == getattr(question.shape, axis)]
+    return rows
+
+
+def _timed_at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
+    """The rows of contenders that have a time at the very cell."""
+    rows = _at(timings[trusted(timings)], question)
+    return {_who(row): row for _, row in rows.drop_duplicates(KEY).iterrows()}
+
+
+def _failed_at(timings: pd.DataFrame, question: Question, known: Set[Who]) -> dict[Who, str]:
+    """The known contenders that were tried at the very cell and have no time there, and why."""
+    rows = _at(timings[~trusted(timings) & (timings["status"] != "not_run")], question)
+    reasons = {_who(row): f"{_outcome(row)} at this very cell, {row['reason']}" for _, row in rows.iterrows()}
+    return {who: reason for who, reason in reasons.items() if who in known}
+
+
+def _predicted(
+    missing: Sequence[costmodel.Measured], cells: Sequence[costmodel.Measured], question: Question
+) -> _Predicted:
+    """Of the missing contenders those with shapes enough, and not too far from the cell, by a model of all cells."""
+    enough = [each for each in missing if len(each.shapes) >= costmodel.MIN_SHAPES]
+    distances = {each.who: costmodel.beyond([each], question.shape, question.phase) for each in enough}
+    too_far = {who: distance for who, distance in distances.items() if distance}
+    near = [each.who for each in enough if each.who not in too_far]
+    if not near:
+        return _Predicted({}, too_far)
+    model = costmodel.model(cells)
+    predictions = {who: model.predict(who, question.phase, question.shape) for who in near}
+    return _Predicted(predictions, too_far, model.scale, costmodel.validate(cells))
 
 
 def _outcome(row: pd.Series) -> str:
     return SUSPECT if row["status"] == "ok" else str(row["status"])
 
 
-def _left_out(missing: Sequence[costmodel.Measured], failed: dict[Who, str]) -> list[str]:
+def _left_out(missing: Sequence[costmodel.Measured], reasons: Mapping[Who, str]) -> list[str]:
     few = [
-        f"{one.who[0]}: timed at {len(one.shapes)} of the {costmodel.MIN_SHAPES} sizes that predicting takes"
-        for one in missing
-        if len(one.shapes) < costmodel.MIN_SHAPES
+        f"{each.who[0]}: timed at {len(each.shapes)} of the {costmodel.MIN_SHAPES} sizes that predicting takes"
+        for each in missing
+        if len(each.shapes) < costmodel.MIN_SHAPES
     ]
-    return few + [f"{who[0]}: {why}" for who, why in failed.items()]
+    return few + [f"{who[0]}: {reason}" for who, reason in reasons.items()]
+
+
+def _rows(evidence: _Evidence) -> list[dict[str, Any]]:
+    """One for each contender with a time, measured or predicted, as `Answer.table` has them."""
+    return [
+        *(_measured_row(who, row) for who, row in evidence.timed.items()),
+        *(_predicted_row(who, prediction) for who, prediction in evidence.predicted.predictions.items()),
+    ]
 
 
 def _measured_row(who: Who, row: pd.Series) -> dict[str, Any]:
@@ -197,45 +251,60 @@ def _measured_row(who: Who, row: pd.Series) -> dict[str, Any]:
     return {**dict(zip(KEY, who, strict=True)), "seconds": seconds, "low": low, "high": high, "measured": True}
 
 
-def _predicted_row(who: Who, one: costmodel.Prediction) -> dict[str, Any]:
+def _predicted_row(who: Who, prediction: costmodel.Prediction) -> dict[str, Any]:
     return {
         **dict(zip(KEY, who, strict=True)),
-        "seconds": one.seconds,
-        "low": one.low,
-        "high": one.high,
+        "seconds": prediction.seconds,
+        "low": prediction.low,
+        "high": prediction.high,
         "measured": False,
     }
 
 
 def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question, started: Starts) -> dict[str, Any]:
-    """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work."""
+    """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work.
+
+    The first step is in the start: the total is start + (steps - 1) · seconds, and its interval reaches from both
+    lower ends to both upper ends. A start that is known from one pass has no interval.
+    """
     if question.steps is None:
         return row
-    mine = timings[trusted(timings) & (timings["phase"] == question.phase)]
-    for name in KEY:
-        mine = mine[mine[name] == row[name]]
-    work = [log(flops(Shape(*(int(size) for size in sizes)), question.phase)) for sizes in mine[AXES].to_numpy()]
-    asked = log(flops(question.shape, question.phase))
-    nearest = mine.iloc[min(range(len(work)), key=lambda index: abs(work[index] - asked))]
-    usual = float(nearest["import_seconds"] + nearest["setup_seconds"] + nearest["first_call_seconds"])
-    shape = Shape(*(int(nearest[axis]) for axis in AXES))
-    start = started.get((_who(nearest), shape), Estimate(usual, usual, usual, 1))
-    ends = (start.value, *np.nan_to_num([start.low, start.high], nan=start.value).tolist())
-    # The first step is in the start.
-    totals = {
-        f"total_{name}": begun + (question.steps - 1) * row[name]
-        for name, begun in zip(("seconds", "low", "high"), ends, strict=True)
+    start = _start(_of_nearest_work(row, timings, question), started)
+    low, high = np.nan_to_num([start.low, start.high], nan=start.value).tolist()
+    further = question.steps - 1
+    return {
+        **row,
+        "start_seconds": start.value,
+        "total_seconds": start.value + further * row["seconds"],
+        "total_low": low + further * row["low"],
+        "total_high": high + further * row["high"],
     }
-    return {**row, "start_seconds": start.value, **totals}
+
+
+def _of_nearest_work(row: dict[str, Any], timings: pd.DataFrame, question: Question) -> pd.Series:
+    """Of the contender's measured sizes the one whose flops are nearest, in logs, to those of the cell."""
+    own = timings[trusted(timings) & (timings["phase"] == question.phase)]
+    for name in KEY:
+        own = own[own[name] == row[name]]
+    work = [log(flops(Shape(*(int(size) for size in sizes)), question.phase)) for sizes in own[AXES].to_numpy()]
+    asked = log(flops(question.shape, question.phase))
+    return own.iloc[min(range(len(work)), key=lambda index: abs(work[index] - asked))]
+
+
+def _start(row: pd.Series, started: Starts) -> Estimate:
+    """Of a measured cell, as its journal tells, or else the sum of the table's medians."""
+    shape = Shape(*(int(row[axis]) for axis in AXES))
+    usual = float(row["import_seconds"] + row["setup_seconds"] + row["first_call_seconds"])
+    return started.get((_who(row), shape), Estimate(usual, usual, usual, 1))
 
 
 def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
+    """The best first, with a column of which are `tied` with it."""
     table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
     blocks = crossovers.blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
-    table["tied"] = [
-        False,
-        *(_tied(table.iloc[0], row, blocks, question, scale) for _, row in table.iloc[1:].iterrows()),
-    ]
+    best = table.iloc[0]
+    others = [_tied(best, row, blocks, question, scale) for _, row in table.iloc[1:].iterrows()]
+    table["tied"] = [False, *others]
     return table
 
 
@@ -248,16 +317,29 @@ def _tied(
 ) -> bool:
     """Whether a contender may be as fast as the best: by the ratio of two measured ones, paired within rounds; else
     by how far ratios of two predictions missed; else as if their intervals were independent."""
-    value, low, high = _deciding(row.to_frame().T)
     if best["measured"] and row["measured"] and question.steps is None:
-        sizes = tuple(getattr(question.shape, axis) for axis in AXES)
-        mine, theirs = (blocks.get((*(one[name] for name in KEY), *sizes, question.phase)) for one in (best, row))
-        if mine and theirs:
-            return not paired(theirs, mine).low > 1
-    reach = hypot(*(log(one[high] / one[low]) / 2 for one in (best, row)))
+        best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
+        if best_blocks and row_blocks:
+            return not paired(row_blocks, best_blocks).low > 1
+    value, low, high = _deciding(row.to_frame().T)
+    reach = hypot(*(log(each[high] / each[low]) / 2 for each in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
+        # Intervals reach `single` spreads: so far a ratio's would, that reaches `ratio` of them.
         reach *= scale.ratio / scale.single
     return not log(row[value] / best[value]) > reach
+
+
+def _block_key(row: pd.Series, question: Question) -> tuple[object, ...]:
+    return (*(row[name] for name in KEY), *(getattr(question.shape, axis) for axis in AXES), question.phase)
+
+
+def _measure(table: pd.DataFrame, evidence: _Evidence, timings: pd.DataFrame, question: Question) -> str | None:
+    """The command that makes the answer sure, with twice the passes that were not enough; None where it is sure."""
+    unsure = _unsure(table)
+    if not unsure:
+        return None
+    passes = [int(row["passes"]) for row in evidence.timed.values() if row["implementation"] in unsure]
+    return _command(question, unsure, timings, evidence.steps, 2 * max(passes, default=0))
 
 
 def _unsure(table: pd.DataFrame) -> list[str]:
@@ -265,10 +347,11 @@ def _unsure(table: pd.DataFrame) -> list[str]:
     _, low, high = _deciding(table)
     best = table.iloc[0]
     candidates = table[table["tied"] | (table.index == 0)]
-    if len(candidates) > 1 or not sqrt(best[high] / best[low]) <= 1 + UNSURE:
-        candidates = candidates if len(candidates) > 1 else table.iloc[:2]
-        return list(dict.fromkeys(str(name) for name in candidates["implementation"]))
-    return []
+    # The best one's interval may be unknown, NaN.
+    if len(candidates) == 1 and sqrt(best[high] / best[low]) <= 1 + UNSURE:
+        return []
+    worth_measuring = candidates if len(candidates) > 1 else table.iloc[:2]
+    return list(dict.fromkeys(str(name) for name in worth_measuring["implementation"]))
 
 
 def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
@@ -279,26 +362,36 @@ def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
 def _command(
     question: Question, implementations: Sequence[str], timings: pd.DataFrame, steps: int | None, passes: int = 0
 ) -> str:
-    """The line that measures the cell, with a number of passes of its own where that is not 0."""
-    shape = question.shape
-    parts = ["pytest bench/ --benchmark-only", f"--N {shape.N} --D-in {shape.D_in} --H {shape.H}"]
-    if shape.D_out != DEFAULT_D_OUT:
-        parts.append(f"--D-out {shape.D_out}")
-    parts += [f"--phases {question.phase}", f"--implementations {','.join(implementations)}"]
-    devices = list(dict.fromkeys(map(str, timings.loc[timings["implementation"].isin([*implementations]), "device"])))
-    if devices != ["cpu"]:
-        parts.append(f"--devices {','.join(devices)}")
-    if timings["dtype"].iloc[0] != DTYPES[0]:
-        parts.append(f"--dtypes {timings['dtype'].iloc[0]}")
-    mine = timings[timings["implementation"].isin([*implementations]) & (timings["device"] == "cpu")]
-    limits = [question.threads] if question.threads is not None else [*dict.fromkeys(mine["threads"].dropna())]
-    if limits:
-        parts.append(f"--threads {','.join(map(str, limits))}")
-    if question.phase == "train" and steps:
-        parts.append(f"--steps {steps}")
-    if passes:
-        parts.append(f"--passes {passes}")
-    return " ".join(parts)
+    """The line that measures the cell, with a number of passes of its own where that is not 0.
+
+    An option is left out where it would say its default: `pytest bench/ --benchmark-only --N 128 --D-in 2000 --H 200
+    --phases step --implementations numpy,torch --threads 2 --passes 10`.
+    """
+    shape, dtype = question.shape, timings["dtype"].iloc[0]
+    rows = timings[timings["implementation"].isin([*implementations])]
+    devices = ",".join(dict.fromkeys(map(str, rows["device"])))
+    options = {
+        "--N": shape.N,
+        "--D-in": shape.D_in,
+        "--H": shape.H,
+        "--D-out": shape.D_out if shape.D_out != DEFAULT_D_OUT else None,
+        "--phases": question.phase,
+        "--implementations": ",".join(implementations),
+        "--devices": devices if devices != "cpu" else None,
+        "--dtypes": dtype if dtype != DTYPES[0] else None,
+        "--threads": ",".join(map(str, _threads(rows, question))),
+        "--steps": steps if question.phase == "train" else None,
+        "--passes": passes,
+    }
+    said = [f"{option} {value}" for option, value in options.items() if value]
+    return " ".join(["pytest bench/ --benchmark-only", *said])
+
+
+def _threads(rows: pd.DataFrame, question: Question) -> list[int]:
+    """The limits to measure under: the one that is asked for, else those that the rows have on the host."""
+    if question.threads is not None:
+        return [question.threads]
+    return [*dict.fromkeys(rows.loc[rows["device"] == "cpu", "threads"].dropna())]
 
 
 def _who(row: pd.Series) -> Who:
