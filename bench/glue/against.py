@@ -87,8 +87,8 @@ def write(comparison: Comparison, folder: Path) -> None:
 def _outcome(change: Change, samples: tuple[float, ...], fail_on: Sequence[str]) -> Outcome:
     facts: dict[str, Any] = {"verdict": change.verdict, "change": change_with_interval(*change.ratio.with_bounds)}
     if change.verdict in fail_on:
-        told = (facts["change"] if change.ratio.passes else "", change.reason)
-        return Outcome(change.verdict, ", ".join(part for part in told if part), samples, facts)
+        parts = (facts["change"] if change.ratio.passes else "", change.reason)
+        return Outcome(change.verdict, ", ".join(part for part in parts if part), samples, facts)
     if change.head.status == "absent":
         return Outcome("unavailable", change.reason, (), facts)
     return Outcome(change.head.status, change.head.reason, samples, facts)

@@ -202,10 +202,10 @@ def last_level(seconds: pd.Series | np.ndarray, min_effect: float = MIN_EFFECT) 
 
 
 def differences(
-    versions: Sequence[int], told: Mapping[int, Mapping[str, str]], at: int, reach: int = LOCATED
+    versions: Sequence[int], contents: Mapping[int, Mapping[str, str]], at: int, reach: int = LOCATED
 ) -> list[Difference]:
     """What changed between a series' runs `at` - 1 and `at`; if nothing did, between the nearest two at most `reach`
-    from there. `versions` has a number for each run, `told` what each number stands for.
+    from there. `versions` has a number for each run, `contents` what each number stands for.
 
     >>> differences([1, 1, 1, 2], {1: {"numpy": "2.1"}, 2: {"numpy": "2.2"}}, at=2)
     [Difference(name='numpy', before='2.1', after='2.2', runs_later=1)]
@@ -215,7 +215,7 @@ def differences(
         found = [
             replace(difference, runs_later=place - at)
             for place in places
-            for difference in begun(told[versions[place - 1]], told[versions[place]])
+            for difference in begun(contents[versions[place - 1]], contents[versions[place]])
         ]
         if found:
             return found

@@ -66,10 +66,10 @@ def _confirmed(change: Change, again: Change | None) -> Change:
         return change
     passes = again.ratio.passes
     ratio = change_with_interval(*again.ratio.with_bounds)
-    told = f"{again.verdict}, {ratio}, in {passes} fresh pass{'' if passes == 1 else 'es'}"
+    outcome = f"{again.verdict}, {ratio}, in {passes} fresh pass{'' if passes == 1 else 'es'}"
     if again.verdict == "slower":
-        return replace(change, reason=f"again {told}")
-    return replace(change, verdict="unclear", reason=f"slower at first, but {told}")
+        return replace(change, reason=f"again {outcome}")
+    return replace(change, verdict="unclear", reason=f"slower at first, but {outcome}")
 
 
 def _changes(records: Sequence[Record], plan: Plan, counted: Callable[[int], bool]) -> list[Change]:

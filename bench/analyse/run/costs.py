@@ -151,7 +151,7 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
     """The least and the largest n >= 0 at which D - n·G may be 0, for D = `more` and G = `less`; infinite where they
     have no end, (inf, inf) where there is none.
 
-    D - n·G has the variance V_DD - 2n·V_DG + n²·V_GG, and is not told from 0 where its square is at most t² times that
+    D - n·G has the variance V_DD - 2n·V_DG + n²·V_GG, and may be 0 where its square is at most t² times that
     (Fieller 1954). With `reach` (2, 2) = t²·V this is a·n² + b·n + c <= 0, where a = G² - reach_GG,
     b = -2·(D·G - reach_DG) and c = D² - reach_DD.
 
@@ -203,25 +203,25 @@ def _with_starts(
 def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
     """Of D = `more` and G = `less`, and of their covariance (2, 2) times the squared quantile.
 
-    | a start, a step | faster           | not told apart            | slower         |
+    | a start, a step | faster           | not known                 | slower         |
     | --------------- | ---------------- | ------------------------- | -------------- |
     | dearer          | after            | never, after or unclear   | never          |
-    | not told apart  | after or at once | unclear                   | never or until |
+    | not known       | after or at once | unclear                   | never or until |
     | cheaper         | at once          | at once, until or unclear | until          |
 
-    Where starts alone are not told apart, the sign of D as estimated decides (`_by_steps`). Where steps alone are not,
-    it is the order of the starts if no n can be even; `after` or `until` if the G that is estimated leads to it;
-    else `unclear` (`_by_starts`).
+    Where only the order of the starts is not known, the sign of D as estimated decides (`_by_steps`). Where only that
+    of the steps is not, the order of the starts decides if no n can be even; `after` or `until` if the G that is
+    estimated leads to it; else `unclear` (`_by_starts`).
     """
-    start, step = _told_sign(more, reach[0, 0]), _told_sign(less, reach[1, 1])
+    start, step = _known_sign(more, reach[0, 0]), _known_sign(less, reach[1, 1])
     if step:
         return _by_steps(start, step, more, less, reach)
     return _by_starts(start, more, less, reach) if start else BreakEven("unclear")
 
 
 def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Where steps are told apart, and starts perhaps not: `at once` and `never` may then be off by as many steps as
-    the interval reaches."""
+    """Where the order of the steps is known, and perhaps not that of the starts: `at once` and `never` may then be off
+    by as many steps as the interval reaches."""
     answer = ANSWERS[start or _sign(more), step]
     low, high = fieller(more, less, reach)
     if answer in ("after", "until"):
@@ -230,7 +230,7 @@ def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray
 
 
 def _by_starts(start: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Where starts are told apart, and steps are not."""
+    """Where the order of the starts is known, and not that of the steps."""
     low, high = fieller(more, less, reach)
     if math.isinf(low):
         return BreakEven(ANSWERS[start, -start])
@@ -254,7 +254,7 @@ def _roots(a: float, b: float, c: float) -> tuple[float, float]:
     return first, last
 
 
-def _told_sign(value: float, reach: float) -> int:
+def _known_sign(value: float, reach: float) -> int:
     """1 or -1 where the interval of a value leaves out 0."""
     return _sign(value) if value**2 > reach else 0
 

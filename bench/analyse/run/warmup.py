@@ -56,7 +56,7 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
     if not values:
         return "flat"
     if not all((np.isfinite(block) & (block > 0)).all() for block in values):
-        raise ValueError("blocks: a warm-up is told from positive, finite samples")
+        raise ValueError("blocks: a warm-up is classified by positive, finite samples")
     logs = [np.log(block) for block in values]
     kinds = {_kind(levels) for levels in (_levels_across(logs), _levels_within(logs))} - {"flat"}
     return "no steady state" if len(kinds) > 1 else kinds.pop() if kinds else "flat"
