@@ -142,16 +142,17 @@ class BenchSession:
         from bench.report.run import terminal
 
         records = journal.read(folder)
+        # Before the files, which say that a run is whole: one that is killed meanwhile can be resumed, and added again.
+        remembered = _remember(folder, records, say) if is_complete(records) and not self.asked.sides else []
         files.write(folder, self.asked.results, records)
         if self.asked.sides:
             self.failed, told = against.finish(folder, self.asked.fail_on)
             changes = f"changes   {_short(folder / 'comparison.md')}"
             self._summary = ["", *told, "", changes, *_pointers(folder, self.asked.results)]
             return
-        told = terminal.page(records)
-        cut_off = [f"cut off   go on with it by --resume {folder.name}"]
-        after = _remember(folder, records, say) if is_complete(records) else cut_off
-        self._summary = ["", *told.splitlines(), "", *_pointers(folder, self.asked.results), *after]
+        after = remembered if is_complete(records) else [f"cut off   go on with it by --resume {folder.name}"]
+        page = terminal.page(records).splitlines()
+        self._summary = ["", *page, "", *_pointers(folder, self.asked.results), *after]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""

@@ -7,6 +7,7 @@ import pytest
 from bench.glue.options import Asked
 from bench.glue.session import BenchSession
 from bench.history import store
+from bench.report import files
 from tests.bench import many
 from tests.bench.made import plan_of_cells
 
@@ -47,6 +48,14 @@ def test_not_even_a_mistake_in_it_costs_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "add", lambda *asked: 1 / 0)
     session = finished(tmp_path, many.run(0))
     assert "division by zero" in session.summary()[-1]
+
+
+def test_a_run_is_added_before_its_files_say_that_it_is_whole(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(store, "add", lambda *asked: calls.append("history"))
+    monkeypatch.setattr(files, "write", lambda *asked: calls.append("files"))
+    finished(tmp_path, many.run(0))
+    assert calls == ["history", "files"]
 
 
 def test_a_history_that_another_process_has_is_waited_for_with_a_word(tmp_path):
