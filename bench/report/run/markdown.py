@@ -259,8 +259,8 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's "
         "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
         "from host arrays to host arrays.",
-        "A time is the median of a pass's samples, averaged over the passes (geometrically; from six passes on "
-        "of their middle half). Intervals are 95 %"
+        "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
+        "trimmed at both ends). Intervals are 95 %"
         f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
         "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
         "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
