@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def heard() -> None:

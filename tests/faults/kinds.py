@@ -223,7 +223,7 @@ def ends_by_a_timer() -> None:
 
 
 @kind(CRASHED)
-def dumps_core_with_a_large_limit() -> None:
+def ends_by_sigquit_without_a_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.kill(os.getpid(), signal.SIGQUIT)
     time.sleep(SECONDS)

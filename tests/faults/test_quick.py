@@ -104,6 +104,10 @@ def test_a_pack_has_cases_of_one_moment():
     assert all(len({case.moment for case in pack}) == 1 and len(pack) <= 30 for pack in grouped)
 
 
+def test_a_pack_has_cases_that_hang_or_cases_that_do_not():
+    assert {len({packs.hanging(case) for case in pack}) for pack in packs.packed(packs.cases(), 30)} == {1}
+
+
 def test_an_interval_is_held_against_the_span_of_others():
     assert times.overlaps((1.0, 1.1), [(0.9, 1.0), (1.2, 1.3)])
     assert not times.overlaps((1.4, 1.5), [(0.9, 1.0), (1.2, 1.3)])
