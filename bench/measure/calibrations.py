@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
@@ -13,6 +14,7 @@ from typing_extensions import TypedDict
 from bench.plan import reading
 
 from . import checked, machine
+from .records import RunStarted
 from .replacing import replaced
 
 FOLDER = "calibrations"
@@ -87,6 +89,17 @@ def stored(results: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
         why = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"{FOLDER}/{path.name} is no calibration: {why.removeprefix(f'{path}: ')}") from error
     return dict(found)
+
+
+def with_sound_calibration(head: RunStarted) -> RunStarted:
+    """A run's first record, without a calibration that is none, which would fail only where a report reads it."""
+    if head.calibration is None:
+        return head
+    try:
+        checked.record(Calibration, head.calibration)
+    except ValueError as error:
+        return replace(head, calibration=None, calibration_damaged=f"the journal has no sound calibration: {error}")
+    return head
 
 
 def _file(results: Path, facts: dict[str, Any]) -> Path:

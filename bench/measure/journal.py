@@ -19,6 +19,7 @@ from typing import Any, get_args
 from bench.plan import reading
 
 from . import checked, lock
+from .calibrations import with_sound_calibration
 from .foreign import harmless
 from .plans import plan_of
 from .records import Record, RunStarted, Unread
@@ -104,6 +105,7 @@ def read(folder: Path) -> list[Record]:
         plan = plan_of(first)
     except ValueError as error:
         raise ValueError(f"{path}:1: {error}") from error
+    records[1] = with_sound_calibration(first)
     keys = {cell.key for cell in plan.cells}
     labels = {contender.label for contender in (*plan.ceilings, *(cell.contender for cell in plan.cells))}
     for number in sorted(records)[1:]:

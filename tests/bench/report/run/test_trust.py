@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 
+from bench.measure import journal
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.records import PassChosen, Record, RunEnded, RunStarted
 from bench.plan.cells import Contender
-from bench.report.run import trust
-from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records
+from bench.report.run import markdown, trust
+from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records, write_journal
 from tests.bench.sides import compared
 
 WILD = (1.0, 1.3, 0.8, 1.1, 0.9, 1.05, 0.95)
@@ -183,3 +184,16 @@ def test_a_run_that_was_resumed_ended_for_its_last_reason():
 def test_a_run_that_chose_no_pass_has_nothing_to_say_of_its_end():
     plan = plan_of_cells((NUMPY,), time_budget=60.0)
     assert trust.lines(Story(plan, passes=0, complete=False).records()) == [trust.UNCALIBRATED]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "field"),
+    [({"settings": []}, "started"), ({"started": "x", "settings": [None]}, "settings.0"), ({}, "started")],
+)
+def test_a_calibration_in_a_journal_that_is_none_costs_a_word_and_not_the_report(calibration, field, tmp_path):
+    write_journal(tmp_path, calibrated(records(), calibration))
+    read = journal.read(tmp_path)
+    [line] = trust.lines(read)
+    assert line.startswith(f"the journal has no sound calibration: {field}: ")
+    assert "not calibrated" in line
+    assert "## How far to trust it" in markdown.report(read)
