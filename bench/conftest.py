@@ -11,7 +11,7 @@ import pytest
 from bench.glue import plugins, progress, replay
 from bench.glue.options import add_options, plan_from
 from bench.glue.session import BenchSession
-from bench.measure import git, interrupts
+from bench.measure import git, interrupts, unexpected
 from bench.measure.worker.one_line import one_line
 from bench.plan.cells import PHASES, Cell
 from bench.plan.grid import PlanError
@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
         asked = plan_from(config)
     except PlanError as error:
         raise pytest.UsageError(encodable(one_line(str(error), 5000), output_encoding())) from error
+    except Exception as error:
+        raise pytest.UsageError(encodable(unexpected.in_one_line(error), output_encoding())) from error
     config.stash[SESSION] = BenchSession(asked, plugins.is_timed(config.getoption))
     for mark in dict.fromkeys(mark for cell in asked.plan.cells for mark in replay.marks_of(cell)):
         config.addinivalue_line("markers", f"{mark}: benchmarks of {mark}.")
