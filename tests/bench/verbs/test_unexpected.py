@@ -1,0 +1,34 @@
+"""What no one has foreseen, in any verb."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench import __main__ as verbs
+
+ASKED = {
+    "ab": ["--base", ".", "--head", "."],
+    "calibrate": [],
+    "compare": ["a", "b"],
+    "doctor": [],
+    "export": ["a", "--format", "bencher"],
+    "history": [],
+    "recommend": ["--N", "1", "--D-in", "1", "--H", "1"],
+    "report": ["a"],
+}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("no\nway"), KeyError("x"), RecursionError(), MemoryError()])
+@pytest.mark.parametrize("verb", verbs.VERBS)
+def test_a_verb_ends_with_2_and_a_file_that_has_the_traceback(verb, error, monkeypatch, capsys):
+    def run(asked):
+        raise error
+
+    monkeypatch.setattr(verbs.VERBS[verb], "run", run)
+    assert verbs.main([verb, *ASKED[verb]]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"python -m bench {verb}: something unexpected happened: {type(error).__name__}")
+    file = Path(re.search(r"report it with (.+)$", line)[1])
+    assert "in run" in file.read_text(encoding="utf-8")
+    file.unlink()
