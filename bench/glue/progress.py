@@ -52,7 +52,7 @@ def line(progress: Progress) -> str:
     left = units.minutes(progress.seconds_left) + (" left" if progress.passes else " left at most")
     passes = f"/{progress.passes}" if progress.passes else ""
     return (
-        f"pass {progress.passage}{passes} · {units.percent(progress.done)} · {left} · "
+        f"pass {progress.pass_number}{passes} · {units.percent(progress.done)} · {left} · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 

@@ -41,7 +41,7 @@ Schedule = Callable[[Any, int], Plan | None]
 
 def fixed(plan: Plan) -> Schedule:
     """As many passes of all cells as the plan has."""
-    return lambda going, passage: plan if passage <= plan.passes else None
+    return lambda going, pass_number: plan if pass_number <= plan.passes else None
 
 
 class Confirming:
@@ -56,9 +56,9 @@ class Confirming:
         self.plan, self.first, self.suspects = plan, first, suspects
         self.afresh: Plan | None = None
 
-    def __call__(self, going: Going, passage: int) -> Plan | None:
+    def __call__(self, going: Going, pass_number: int) -> Plan | None:
         if self.afresh is None:
-            plan = self.first(going, passage)
+            plan = self.first(going, pass_number)
             if plan is not None:
                 return plan
             keys = set(self.suspects())
@@ -66,11 +66,11 @@ class Confirming:
             # Where the time was short, as many rounds as there was time for at first.
             at_first = going.chosen.get(looks.FIRST)
             rounds = at_first.rounds if at_first else self.plan.rounds
-            self.afresh = replace(some, rounds=rounds, passes=passage - 1 + self.plan.passes)
-        if not self.afresh.cells or passage > self.afresh.passes:
+            self.afresh = replace(some, rounds=rounds, passes=pass_number - 1 + self.plan.passes)
+        if not self.afresh.cells or pass_number > self.afresh.passes:
             return None
         keys_now = [cell.key for cell in self.afresh.cells]
-        going.record(PassChosen(passage, keys_now, self.afresh.rounds, confirming=True))
+        going.record(PassChosen(pass_number, keys_now, self.afresh.rounds, confirming=True))
         return self.afresh
 
 
@@ -99,48 +99,48 @@ class Adaptive:
     def seconds_left(self) -> float:
         return max(0.0, self.end - self.now())
 
-    def __call__(self, going: Going, passage: int) -> Plan | None:
+    def __call__(self, going: Going, pass_number: int) -> Plan | None:
         """The plan of this pass, or None when no more are to be made."""
         if all(cell.key in going.failed for cell in self.plan.cells):
             self.reason = ALL_FAILED
             return None
-        if passage in going.chosen:
-            return self._plan(going.chosen[passage], passage)
-        keys = [cell.key for cell in self._cells(going, passage).cells]
+        if pass_number in going.chosen:
+            return self._plan(going.chosen[pass_number], pass_number)
+        keys = [cell.key for cell in self._cells(going, pass_number).cells]
         if not keys:
             self.reason = DECIDED
             return None
         chosen = PassChosen(
-            passage, keys, self._affordable(going, passage) if passage <= looks.FIRST else self.plan.rounds
+            pass_number, keys, self._affordable(going, pass_number) if pass_number <= looks.FIRST else self.plan.rounds
         )
-        plan = self._plan(chosen, passage)
-        if passage > 1 and going.cost(plan) > self.seconds_left():
-            self.reason = OUT_OF_TIME + (self._too_little(going, passage) if passage <= looks.FIRST else "")
+        plan = self._plan(chosen, pass_number)
+        if pass_number > 1 and going.cost(plan) > self.seconds_left():
+            self.reason = OUT_OF_TIME + (self._too_little(going, pass_number) if pass_number <= looks.FIRST else "")
             return None
         going.record(chosen)
         return plan
 
-    def _cells(self, going: Going, passage: int) -> Plan:
-        if passage <= looks.FIRST:
+    def _cells(self, going: Going, pass_number: int) -> Plan:
+        if pass_number <= looks.FIRST:
             return self.plan
-        keys = set(self.undecided() if looks.is_look(passage - 1) else going.chosen[passage - 1].cells)
+        keys = set(self.undecided() if looks.is_look(pass_number - 1) else going.chosen[pass_number - 1].cells)
         return self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
 
-    def _affordable(self, going: Going, passage: int) -> int:
+    def _affordable(self, going: Going, pass_number: int) -> int:
         """Rounds in this pass, if it and the others up to the first look are to have as many."""
-        passes = looks.FIRST - passage + 1
+        passes = looks.FIRST - pass_number + 1
         one, two = (going.cost(replace(self.plan, rounds=rounds), passes) for rounds in (1, 2))
         more = math.floor((self.seconds_left() - one) / (two - one)) if two > one else self.plan.rounds
         return max(1, min(self.plan.rounds, 1 + more))
 
-    def _too_little(self, going: Going, passage: int) -> str:
+    def _too_little(self, going: Going, pass_number: int) -> str:
         """What it would take to get to the first look."""
         so_far = self.now() - self.begun
-        rest = going.cost(replace(self.plan, rounds=1), looks.FIRST - passage + 1)
+        rest = going.cost(replace(self.plan, rounds=1), looks.FIRST - pass_number + 1)
         enough = math.ceil(1.1 * (so_far + rest) / 10) * 10
         return f" before {looks.FIRST} passes: here they need about --time-budget {enough}s"
 
-    def _plan(self, chosen: PassChosen, passage: int) -> Plan:
+    def _plan(self, chosen: PassChosen, pass_number: int) -> Plan:
         keys = set(chosen.cells)
         some = self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
-        return replace(some, rounds=chosen.rounds, passes=max(self.plan.passes, passage))
+        return replace(some, rounds=chosen.rounds, passes=max(self.plan.passes, pass_number))

@@ -108,10 +108,10 @@ def _passes(
 ) -> None:
     """Of a plan until the end, and at least so many; none after a failure, of which nothing can be told."""
 
-    def schedule(run: Run, passage: int) -> Plan | None:
+    def schedule(run: Run, pass_number: int) -> Plan | None:
         if run.state.failed:
             return None
-        return plan if passage <= least or now() + run.cost(plan) <= end else None
+        return plan if pass_number <= least or now() + run.cost(plan) <= end else None
 
     started, begun = datetime.now(UTC).isoformat(timespec="seconds"), now()
     with journal.Journal(folder) as book:
@@ -125,7 +125,7 @@ def _passes(
 
 
 def _slowed(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
-    def open_worker(contender: Contender, passage: int) -> ProcessWorker:
+    def open_worker(contender: Contender, pass_number: int) -> ProcessWorker:
         log = logs / file_name(contender.label)
         slowdown = VARIANTS[contender.variant]
         return ProcessWorker(

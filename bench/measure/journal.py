@@ -27,6 +27,8 @@ from .records import Record, RunStarted, Unread
 FILE = "journal.jsonl"
 MOST_BYTES = 1 << 30
 """Of a journal that is read: a hundred thousand cells in five passes of five rounds."""
+RENAMED = {"passage": "pass_number"}
+"""Fields of records by what earlier versions called them."""
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
@@ -131,6 +133,8 @@ def _decode(line: bytes) -> tuple[int | None, Record]:
         values = harmless(json.loads(line), line.decode())
         kind = _KINDS[values.pop("record")]
         number = values.pop("line") if checksum else None
+        for earlier in RENAMED.keys() & values:
+            values[RENAMED[earlier]] = values.pop(earlier)
         return number, checked.record(kind, values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is no record: {error!r}") from error

@@ -34,7 +34,7 @@ is a kind of its own: its samples are as long as the training is."""
 class Progress:
     """A moment between two blocks."""
 
-    passage: int
+    pass_number: int
     passes: int | None
     """None where they are as many as it takes."""
     phase: str
@@ -56,10 +56,10 @@ class Tally:
         self.spent = dict.fromkeys(GUESS, 0.0)
         self.begin(1)
 
-    def begin(self, passage: int) -> None:
+    def begin(self, pass_number: int) -> None:
         """A pass begins: count anew what it and the later ones will ask for."""
-        self.passage = passage
-        self.here = self._asked(self.plan, passage)
+        self.pass_number = pass_number
+        self.here = self._asked(self.plan, pass_number)
         self._count_later()
 
     @property
@@ -75,7 +75,7 @@ class Tally:
 
     def drop(self) -> None:
         """Cells have failed, as the state tells, and will not be visited again."""
-        again = self._asked(self.plan, self.passage)
+        again = self._asked(self.plan, self.pass_number)
         self.here = {kind: min(self.here[kind], again[kind]) for kind in GUESS}
         self._count_later()
 
@@ -84,23 +84,23 @@ class Tally:
         one = self._asked(plan, None)
         return self._seconds(one) + (passes - 1) * self._seconds(_again(one))
 
-    def progress(self, passage: int, phase: str, shape: str, contender: str) -> Progress:
+    def progress(self, pass_number: int, phase: str, shape: str, contender: str) -> Progress:
         seconds_left, spent = self._seconds(self.left), self.now() - self.begun
         total = seconds_left + spent
         done = 1 - seconds_left / total if total else 0.0
-        return Progress(passage, self.plan.passes, phase, shape, contender, done, seconds_left)
+        return Progress(pass_number, self.plan.passes, phase, shape, contender, done, seconds_left)
 
     def _count_later(self) -> None:
         self.later = dict.fromkeys(GUESS, 0)
-        for passage in range(self.passage + 1, self.plan.passes + 1):
-            for kind, count in _again(self._asked(self.plan, passage)).items():
+        for pass_number in range(self.pass_number + 1, self.plan.passes + 1):
+            for kind, count in _again(self._asked(self.plan, pass_number)).items():
                 self.later[kind] += count
 
-    def _asked(self, plan: Plan, passage: int | None) -> dict[str, int]:
+    def _asked(self, plan: Plan, pass_number: int | None) -> dict[str, int]:
         """The requests of a pass that are not yet answered; of one without a number, all."""
         state = self.state
         rounds_left = {
-            cell: plan.rounds - (state.blocks.get((passage, cell.key), 0) if passage else 0)
+            cell: plan.rounds - (state.blocks.get((pass_number, cell.key), 0) if pass_number else 0)
             for cell in plan.cells
             if cell.key not in state.failed
         }
@@ -111,7 +111,7 @@ class Tally:
         unverified = {(cell.contender, cell.shape) for cell in pending if cell.key not in state.verified}
         uncalibrated = {without_variant(cell.key) for cell in pending} - state.calibrated.keys()
         places = {contender.place for contender in contenders}
-        measured = state.without_ceilings | {label for number, label in state.ceilings if number == passage}
+        measured = state.without_ceilings | {label for number, label in state.ceilings if number == pass_number}
         return {
             "first start": len(contenders - known),
             "start": len(contenders & known),

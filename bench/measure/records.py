@@ -63,7 +63,7 @@ class RunResumed:
 class PassChosen:
     """In a run whose passes are not all alike: what the next one visits."""
 
-    passage: Number
+    pass_number: Number
     cells: list[str]
     rounds: Number
     confirming: bool = False
@@ -76,7 +76,7 @@ class WorkerStarted:
 
     number: Number
     """Counts the run's processes."""
-    passage: Number
+    pass_number: Number
     """The pass, from 1."""
     contender: str
     backend: str
@@ -100,7 +100,7 @@ class Prepared:
     """A contender has a shape's problem: set up, called once, and verified if it had not been before."""
 
     number: Number
-    passage: Number
+    pass_number: Number
     cells: dict[str, Amount]
     """First call of each cell, in seconds, by cell key."""
     setup_seconds: Amount
@@ -117,7 +117,7 @@ class Entered:
     """A contender is warm in a cell."""
 
     number: Number
-    passage: Number
+    pass_number: Number
     cell: str
     inner: Number
     samples: Number
@@ -130,7 +130,7 @@ class Block:
     """One block: a re-warm and then samples."""
 
     number: Number
-    passage: Number
+    pass_number: Number
     round: Number
     position: Number
     """Within the round, from 1."""
@@ -161,7 +161,7 @@ class Left:
     """A contender is done with a cell."""
 
     number: Number
-    passage: Number
+    pass_number: Number
     cell: str
     host_bytes: Count | None
     device_bytes: Count | None
@@ -175,7 +175,7 @@ class Ceiling:
 
     number: Count
     """Of the process; 0 where none could be started."""
-    passage: Number
+    pass_number: Number
     contender: str
     products: dict[str, Positive] = field(default_factory=dict)
     """Floating-point operations a second of large products x·w1, by `NxD_inxH`."""
@@ -194,7 +194,7 @@ class Ceiling:
 class Failed:
     """Some cells have an outcome other than `ok`, and will not be visited again."""
 
-    passage: Number
+    pass_number: Number
     cells: list[str]
     status: str
     reason: str

@@ -66,15 +66,15 @@ class Run:
     def measure(self, schedule: Schedule | None = None) -> None:
         """Every pass to its end: those of the plan, or those that a schedule gives."""
         schedule = schedule or fixed(self.plan)
-        for passage in count(1):
-            plan = schedule(self, passage)
+        for pass_number in count(1):
+            plan = schedule(self, pass_number)
             if plan is None:
                 return
             self.plan = self.tally.plan = plan
-            self.tally.begin(passage)
-            for group in self._shuffled(_groups(self.plan.cells), passage):
-                awaited = [cell for cell in group if self._rounds_left(cell, passage)]
-                self._visit(awaited, passage, self._time, partial(self._ceilings, group))
+            self.tally.begin(pass_number)
+            for group in self._shuffled(_groups(self.plan.cells), pass_number):
+                awaited = [cell for cell in group if self._rounds_left(cell, pass_number)]
+                self._visit(awaited, pass_number, self._time, partial(self._ceilings, group))
 
     @property
     def chosen(self) -> dict[int, PassChosen]:
@@ -94,66 +94,66 @@ class Run:
         """Each cell that is not verified yet is called once and verified, and nothing is timed."""
         for group in _groups(self.plan.cells):
             unverified = {cell.key for cell in group} - self.state.verified - self.state.failed.keys()
-            self._visit([cell for cell in group if cell.key in unverified], 1, lambda cells, passage: None)
+            self._visit([cell for cell in group if cell.key in unverified], 1, lambda cells, pass_number: None)
 
     def _visit(
         self,
         pending: list[Cell],
-        passage: int,
+        pass_number: int,
         use: Callable[[list[Cell], int], None],
-        afterwards: Callable[[int], None] = lambda passage: None,
+        afterwards: Callable[[int], None] = lambda pass_number: None,
     ) -> None:
         """A fresh process for each contender, and then shape by shape."""
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
         try:
-            for contender in self._shuffled(contenders, passage, "start"):
-                self._start(contender, passage)
+            for contender in self._shuffled(contenders, pass_number, "start"):
+                self._start(contender, pass_number)
             shapes = list(dict.fromkeys(cell.shape for cell in pending))
-            for shape in self._shuffled(shapes, passage, contenders[0].group if contenders else ""):
+            for shape in self._shuffled(shapes, pass_number, contenders[0].group if contenders else ""):
                 here = [cell for cell in pending if cell.shape == shape]
-                for contender in self._shuffled(contenders, passage, shape, "prepare"):
-                    self._prepare(contender, shape, here, passage)
-                use(here, passage)
-            afterwards(passage)
+                for contender in self._shuffled(contenders, pass_number, shape, "prepare"):
+                    self._prepare(contender, shape, here, pass_number)
+                use(here, pass_number)
+            afterwards(pass_number)
         finally:
             for contender in list(self.live):
                 self._close(contender)
 
-    def _time(self, cells: list[Cell], passage: int) -> None:
+    def _time(self, cells: list[Cell], pass_number: int) -> None:
         """One shape's phases, each in rounds."""
         scope = (cells[0].contender.group, cells[0].shape)
-        for phase in self._shuffled(list(dict.fromkeys(cell.phase for cell in cells)), passage, *scope):
+        for phase in self._shuffled(list(dict.fromkeys(cell.phase for cell in cells)), pass_number, *scope):
             here = [cell for cell in cells if cell.phase == phase]
-            for cell in self._shuffled(here, passage, *scope, phase, "enter"):
-                self._enter(cell, cells, passage)
-            for cell, turn, position in self._turns(here, passage, *scope, phase):
-                self._block(cell, cells, passage, turn, position)
+            for cell in self._shuffled(here, pass_number, *scope, phase, "enter"):
+                self._enter(cell, cells, pass_number)
+            for cell, round_number, position in self._turns(here, pass_number, *scope, phase):
+                self._block(cell, cells, pass_number, round_number, position)
             for cell in here:
-                self._leave(cell, passage)
+                self._leave(cell, pass_number)
 
-    def _turns(self, cells: list[Cell], passage: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
+    def _turns(self, cells: list[Cell], pass_number: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
         """Each cell with its round and its position in it, in the order they are timed."""
-        for turn in range(1, self.plan.rounds + 1):
-            awaited = [cell for cell in cells if self._rounds_left(cell, passage) > self.plan.rounds - turn]
-            for position, cell in enumerate(self._in_turn(awaited, passage, turn, *where), 1):
-                yield cell, turn, position
+        for round_number in range(1, self.plan.rounds + 1):
+            awaited = [cell for cell in cells if self._rounds_left(cell, pass_number) > self.plan.rounds - round_number]
+            for position, cell in enumerate(self._in_turn(awaited, pass_number, round_number, *where), 1):
+                yield cell, round_number, position
 
-    def _in_turn(self, cells: list[Cell], passage: int, turn: int, *where: object) -> list[Cell]:
+    def _in_turn(self, cells: list[Cell], pass_number: int, round_number: int, *where: object) -> list[Cell]:
         """A round's cells in a random order. Both sides of one stand next to each other, in the one round base
         first and in the next head."""
         if not self.plan.sides:
-            return self._shuffled(cells, passage, *where, turn)
+            return self._shuffled(cells, pass_number, *where, round_number)
         pairs: dict[str, list[Cell]] = {}
         for cell in cells:
             pairs.setdefault(without_variant(cell.key), []).append(cell)
         order: list[Cell] = []
-        for key in self._shuffled([*pairs], passage, *where, turn):
+        for key in self._shuffled([*pairs], pass_number, *where, round_number):
             # From pass to pass as well: of an odd number of rounds, one side is first in one more.
-            swapped = (turn + passage + self._random(key, "first").getrandbits(1)) % 2
+            swapped = (round_number + pass_number + self._random(key, "first").getrandbits(1)) % 2
             order += pairs[key][::-1] if swapped else pairs[key]
         return order
 
-    def _ceilings(self, group: list[Cell], passage: int) -> None:
+    def _ceilings(self, group: list[Cell], pass_number: int) -> None:
         """What a group's devices can do, by every backend. Last in its pass: the memory that this takes
         would be the peak of the cells after it."""
         reached = {cell.contender.place for cell in group if cell.key not in self.state.failed}
@@ -163,49 +163,49 @@ class Run:
             if contender.place in reached
             and not self._is_missing(contender)
             and contender.label not in self.state.without_ceilings
-            and (passage, contender.label) not in self.state.ceilings
+            and (pass_number, contender.label) not in self.state.ceilings
         ]
-        for contender in self._shuffled(here, passage, "ceilings"):
-            self.notify(self.tally.progress(passage, "ceiling", contender.device, str(contender)))
+        for contender in self._shuffled(here, pass_number, "ceilings"):
+            self.notify(self.tally.progress(pass_number, "ceiling", contender.device, str(contender)))
             started, alone = self.now(), contender not in self.live
-            self._ceiling(contender, passage)
+            self._ceiling(contender, pass_number)
             self.tally.did("ceiling", self.now() - started)
             if alone and contender in self.live:
                 self._close(contender)
 
-    def _ceiling(self, contender: Contender, passage: int) -> None:
+    def _ceiling(self, contender: Contender, pass_number: int) -> None:
         """In the contender's process of this pass, or in one of its own."""
         number, started = 0, self.now()
         try:
             if contender not in self.live:
-                self._open(contender, passage)
+                self._open(contender, pass_number)
             live = self.live[contender]
             number, started = live.number, self.now()
             with self._awake(live):
                 answer = live.worker.ask("ceiling")
             wall = self.now() - started
-            own = {"number": number, "passage": passage, "contender": contender.label, "wall_seconds": wall}
+            own = {"number": number, "pass_number": pass_number, "contender": contender.label, "wall_seconds": wall}
             self.record(_answered(Ceiling, answer, **own))
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
-            self.record(Ceiling(number, passage, contender.label, reason=reason, wall_seconds=wall))
+            self.record(Ceiling(number, pass_number, contender.label, reason=reason, wall_seconds=wall))
 
-    def _start(self, contender: Contender, passage: int) -> None:
+    def _start(self, contender: Contender, pass_number: int) -> None:
         cells = self._of(contender)
         if not cells:
             return
         started = self.now()
-        with self._failing(cells, contender, passage, started):
-            self._open(contender, passage)
+        with self._failing(cells, contender, pass_number, started):
+            self._open(contender, pass_number)
             known = any(cell.key in self.state.verified for cell in cells)
             self.tally.did("start" if known else "first start", self.now() - started)
 
-    def _open(self, contender: Contender, passage: int) -> None:
+    def _open(self, contender: Contender, pass_number: int) -> None:
         """A process that has its backend. Raises WorkerFailed."""
         started = self.now()
         self.state.processes += 1
-        live = _Live(self.state.processes, self.open_worker(contender, passage))
+        live = _Live(self.state.processes, self.open_worker(contender, pass_number))
         self.live[contender] = live
         with self._awake(live):
             answer = live.worker.ask("start")
@@ -214,33 +214,33 @@ class Run:
                     WorkerStarted,
                     answer,
                     number=live.number,
-                    passage=passage,
+                    pass_number=pass_number,
                     contender=contender.label,
                     threads=self.plan.threads(contender),
                     wall_seconds=self.now() - started,
                 )
             )
 
-    def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], passage: int) -> None:
+    def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int) -> None:
         mine = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
         if not mine:
             return
         if contender not in self.live:
-            self._start(contender, passage)
+            self._start(contender, pass_number)
         live = self.live.get(contender)
         if live is None:
             return
         started = self.now()
         try:
             with self._awake(live):
-                self._prepare_all(live, contender, shape, mine, passage)
+                self._prepare_all(live, contender, shape, mine, pass_number)
         except WorkerFailed as failure:
             if failure.alive or len(mine) == 1:
-                self._fail(mine, contender, failure, passage, started)
+                self._fail(mine, contender, failure, pass_number, started)
                 return
             self._put_aside(contender, failure)
             for cell in mine:  # each by itself: one phase's failure is not the others'
-                self._prepare(contender, shape, [cell], passage)
+                self._prepare(contender, shape, [cell], pass_number)
 
     def _prepare_all(
         self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
@@ -260,63 +260,63 @@ class Run:
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
-        own = {"number": live.number, "passage": pass_number, "cells": calls, "wall_seconds": wall}
+        own = {"number": live.number, "pass_number": pass_number, "cells": calls, "wall_seconds": wall}
         self.record(_answered(Prepared, answer, **own))
         self.tally.did("first prepare" if check else "prepare", wall)
         live.shape = shape
 
-    def _enter(self, cell: Cell, cells: list[Cell], passage: int) -> None:
+    def _enter(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
         if cell.key in self.state.failed:
             return
-        self._recover(cell, cells, passage)
+        self._recover(cell, cells, pass_number)
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
-        inner, samples = self.state.chosen_for(cell.key, passage) or (None, self.plan.samples)
+        inner, samples = self.state.chosen_for(cell.key, pass_number) or (None, self.plan.samples)
         started = self.now()
-        with self._failing([cell], cell.contender, passage, started), self._awake(live):
+        with self._failing([cell], cell.contender, pass_number, started), self._awake(live):
             # Variants of one contender get the same places in memory, so that these cancel in their ratio.
-            seed = self._random(passage, without_variant(cell.key), "layout").getrandbits(32)
+            seed = self._random(pass_number, without_variant(cell.key), "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             wall = self.now() - started
             self.tally.did("enter" if inner else "first enter", wall)
-            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
+            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
             entered = _answered(Entered, answer, **own)
             if inner and (entered.inner, entered.samples) != (inner, samples):
                 raise _misfit(f"it chose {entered.inner} iterations and {entered.samples} samples of its own")
             self.record(entered)
 
-    def _block(self, cell: Cell, cells: list[Cell], passage: int, turn: int, position: int) -> None:
+    def _block(self, cell: Cell, cells: list[Cell], pass_number: int, round_number: int, position: int) -> None:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
-        self.notify(self.tally.progress(passage, cell.phase, str(cell.shape), str(cell.contender)))
+        self.notify(self.tally.progress(pass_number, cell.phase, str(cell.shape), str(cell.contender)))
         started = self.now()
-        with self._failing([cell], cell.contender, passage, started), self._awake(live):
+        with self._failing([cell], cell.contender, pass_number, started), self._awake(live):
             answer = live.worker.ask("block")
             inner, samples = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)
-            own = {"number": live.number, "passage": passage, "cell": cell.key, "wall_seconds": wall}
-            block = _answered(Block, answer, round=turn, position=position, inner=inner, **own)
+            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
+            block = _answered(Block, answer, round=round_number, position=position, inner=inner, **own)
             if len(block.seconds) != samples:
                 raise _misfit(f"it took {len(block.seconds)} samples where {samples} were due")
             self.record(block)
             self.in_a_row[cell.contender] = 0
 
-    def _leave(self, cell: Cell, passage: int) -> None:
+    def _leave(self, cell: Cell, pass_number: int) -> None:
         live = self.live.get(cell.contender)
         if live is None or cell.key in self.state.failed:
             return
-        with self._failing([cell], cell.contender, passage, self.now()), self._awake(live):
-            own = {"number": live.number, "passage": passage, "cell": cell.key}
+        with self._failing([cell], cell.contender, pass_number, self.now()), self._awake(live):
+            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key}
             self.record(_answered(Left, live.worker.ask("leave"), **own))
 
-    def _recover(self, cell: Cell, cells: list[Cell], passage: int) -> None:
+    def _recover(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
         """After a cell took its process with it, the contender's other cells get a new one."""
         live = self.live.get(cell.contender)
         if live is None or live.shape != cell.shape:
-            self._prepare(cell.contender, cell.shape, cells, passage)
+            self._prepare(cell.contender, cell.shape, cells, pass_number)
 
     def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool) -> None:
         """Raises WorkerFailed where a shape cannot fit: the system would end a process for it, and maybe this one."""
@@ -335,12 +335,12 @@ class Run:
         live.worker.suspend()
 
     @contextmanager
-    def _failing(self, cells: list[Cell], contender: Contender, passage: int, started: float) -> Iterator[None]:
+    def _failing(self, cells: list[Cell], contender: Contender, pass_number: int, started: float) -> Iterator[None]:
         """A failed request is its cells' outcome, and no one else's."""
         try:
             yield
         except WorkerFailed as failure:
-            self._fail(cells, contender, failure, passage, started)
+            self._fail(cells, contender, failure, pass_number, started)
 
     def _fail(
         self, cells: list[Cell], contender: Contender, failure: WorkerFailed, pass_number: int, started: float
@@ -389,10 +389,10 @@ class Run:
         failed = (self.state.failed.get(cell.key) for cell in self.plan.cells if cell.contender == contender)
         return any(failure is not None and failure.status in ("unavailable", "unsupported") for failure in failed)
 
-    def _rounds_left(self, cell: Cell, passage: int) -> int:
+    def _rounds_left(self, cell: Cell, pass_number: int) -> int:
         if cell.key in self.state.failed:
             return 0
-        return self.plan.rounds - self.state.blocks[passage, cell.key]
+        return self.plan.rounds - self.state.blocks[pass_number, cell.key]
 
     def _shuffled(self, things: list[T], *where: object) -> list[T]:
         """In an order that depends on the seed and the place in the run alone, so that a resumed run keeps it."""
@@ -408,10 +408,10 @@ class BackToBack(Run):
     """One contender after the other, each timed from its first block to its last: how many other tools
     do it, and what taking turns is calibrated against."""
 
-    def _turns(self, cells: list[Cell], passage: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
-        for position, cell in enumerate(self._shuffled(cells, passage, *where), 1):
-            for turn in range(1, self.plan.rounds + 1):
-                yield cell, turn, position
+    def _turns(self, cells: list[Cell], pass_number: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
+        for position, cell in enumerate(self._shuffled(cells, pass_number, *where), 1):
+            for round_number in range(1, self.plan.rounds + 1):
+                yield cell, round_number, position
 
 
 def _gigabytes(count: int) -> str:

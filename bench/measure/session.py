@@ -146,7 +146,7 @@ def verify(plan: Plan, folder: Path, path: Sequence[str] = ()) -> dict[str, Fail
 def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     """Starts real worker processes, whose output goes to a log for each contender."""
 
-    def open_worker(contender: Contender, passage: int) -> ProcessWorker:
+    def open_worker(contender: Contender, pass_number: int) -> ProcessWorker:
         log = logs / file_name(contender.label)
         setting = Setting(contender, plan.threads(contender), plan.timeout, log, path=path, memory=plan.memory_limit)
         for side in plan.sides:

@@ -49,12 +49,12 @@ class State:
             state.take(record)
         return state
 
-    def chosen_for(self, key: str, passage: int) -> tuple[int, int] | None:
+    def chosen_for(self, key: str, pass_number: int) -> tuple[int, int] | None:
         """(inner, samples) of a cell in a pass; None where they are to be chosen, for the first time or again: what was
         chosen while other processes had the processors makes samples far too short for all passes after it."""
         name = without_variant(key)
-        earlier = [seconds for number, seconds in self.quickest[name].items() if number < passage]
-        begun = name in self.entered[passage] or passage in self.quickest[name]
+        earlier = [seconds for number, seconds in self.quickest[name].items() if number < pass_number]
+        begun = name in self.entered[pass_number] or pass_number in self.quickest[name]
         if earlier and not begun and earlier[-1] < TOO_SHORT * SAMPLE_SECONDS:
             return None
         return self.calibrated.get(name)
@@ -69,20 +69,20 @@ class State:
                 self.processes = max(self.processes, record.number)
             case Entered():
                 self.calibrated[without_variant(record.cell)] = (record.inner, record.samples)
-                self.entered[record.passage].add(without_variant(record.cell))
+                self.entered[record.pass_number].add(without_variant(record.cell))
             case Block():
-                self.blocks[record.passage, record.cell] += 1
+                self.blocks[record.pass_number, record.cell] += 1
                 by_pass, shortest = (
                     self.quickest[without_variant(record.cell)],
                     min(record.seconds, default=math.inf) * record.inner,
                 )
-                by_pass[record.passage] = min(shortest, by_pass.get(record.passage, shortest))
+                by_pass[record.pass_number] = min(shortest, by_pass.get(record.pass_number, shortest))
             case Prepared():
                 self.verified.update(record.cells)
             case PassChosen():
-                self.chosen[record.passage] = record
+                self.chosen[record.pass_number] = record
             case Ceiling(reason=""):
-                self.ceilings.add((record.passage, record.contender))
+                self.ceilings.add((record.pass_number, record.contender))
             case Ceiling():
                 self.without_ceilings.add(record.contender)
             case Failed():

@@ -165,7 +165,7 @@ class Ask:
     """One request to a scripted worker. `where` is a shape for prepare, a phase from enter on."""
 
     number: int
-    passage: int
+    pass_number: int
     contender: Contender
     verb: str
     where: str
@@ -187,8 +187,8 @@ class Office:
     opened: list[Scripted] = field(default_factory=list)
     blocks_answered: int = 0
 
-    def open(self, contender: Contender, passage: int) -> Scripted:
-        worker = Scripted(self, contender, passage, len(self.opened) + 1)
+    def open(self, contender: Contender, pass_number: int) -> Scripted:
+        worker = Scripted(self, contender, pass_number, len(self.opened) + 1)
         self.opened.append(worker)
         return worker
 
@@ -199,8 +199,8 @@ class Office:
 class Scripted:
     """A contender's process that is none. Complains of being asked while it should not be."""
 
-    def __init__(self, office: Office, contender: Contender, passage: int, number: int) -> None:
-        self.office, self.contender, self.passage, self.number = office, contender, passage, number
+    def __init__(self, office: Office, contender: Contender, pass_number: int, number: int) -> None:
+        self.office, self.contender, self.pass_number, self.number = office, contender, pass_number, number
         self.state = "awake"  # as any process that was just started
         self.phase = ""
         self.inner = self.samples = 0
@@ -222,7 +222,7 @@ class Scripted:
         assert awake == [self], "exactly the one that is asked is awake"
         self.phase = request.get("phase", self.phase)
         where = {"start": "", "prepare": str(Shape(*request.get("shape", (1, 1, 1))))}.get(verb, self.phase)
-        ask = Ask(self.number, self.passage, self.contender, verb, where, request)
+        ask = Ask(self.number, self.pass_number, self.contender, verb, where, request)
         self.office.asked.append(ask)
         self.office.clock.spend(1024 * MICRO)
         if self.office.interrupt_at == len(self.office.asked) - 1:
@@ -317,4 +317,4 @@ def records_of(folder: Path, kind: type[Any]) -> list[Any]:
 
 def places(blocks: Sequence[Block]) -> list[tuple[int, int, str]]:
     """(pass, round, cell) of each."""
-    return [(block.passage, block.round, block.cell) for block in blocks]
+    return [(block.pass_number, block.round, block.cell) for block in blocks]

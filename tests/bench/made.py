@@ -59,11 +59,11 @@ def plan_of_cells(
     return Plan(**{"grid": "made", "cells": cells, "seed": 1, **settings, **others})
 
 
-def settled(cell: Cell, passage: int) -> float:
+def settled(cell: Cell, pass_number: int) -> float:
     """Seconds of the middle sample: torch is twice as fast as numpy, and every pass drifts a little."""
     per_flop = {"numpy": 16e-12, "torch": 8e-12}.get(cell.contender.implementation, 4e-12)
     work = cell.shape.N * cell.shape.D_in * cell.shape.H * {"step": 4, "train": 4 * STEPS}.get(cell.phase, 2)
-    return work * per_flop * DRIFT[(passage - 1) % len(DRIFT)]
+    return work * per_flop * DRIFT[(pass_number - 1) % len(DRIFT)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Outcome:
 
     status: str
     reason: str
-    passage: int = 1
+    pass_number: int = 1
     error: float | None = None
     tolerance: float | None = None
 
@@ -102,36 +102,38 @@ class Story:
             )
         ]
         contenders = list(dict.fromkeys(cell.contender for cell in self.plan.cells))
-        for passage in range(1, (self.plan.passes if self.passes is None else self.passes) + 1):
+        for pass_number in range(1, (self.plan.passes if self.passes is None else self.passes) + 1):
             for place, contender in enumerate(contenders, 1):
-                number = (passage - 1) * len(contenders) + place
-                told += self._visit(contender, number, passage)
+                number = (pass_number - 1) * len(contenders) + place
+                told += self._visit(contender, number, pass_number)
         return [*told, RunEnded(True, 60.0)] if self.complete else told
 
-    def _visit(self, contender: Contender, number: int, passage: int) -> list[Record]:
+    def _visit(self, contender: Contender, number: int, pass_number: int) -> list[Record]:
         mine = [cell for cell in self.plan.cells if cell.contender == contender]
-        lost = {cell: outcome for cell, outcome in self.outcomes.items() if outcome.passage <= passage}
+        lost = {cell: outcome for cell, outcome in self.outcomes.items() if outcome.pass_number <= pass_number}
         fresh: dict[Outcome, list[str]] = {}
         for cell in mine:
-            if cell in lost and lost[cell].passage == passage:
+            if cell in lost and lost[cell].pass_number == pass_number:
                 fresh.setdefault(lost[cell], []).append(cell.key)
         told: list[Record] = []
         if any(cell not in lost or lost[cell].status == "wrong" for cell in mine):
-            told.append(self._worker(contender, number, passage))
+            told.append(self._worker(contender, number, pass_number))
         told += [
-            Failed(passage, keys, outcome.status, outcome.reason, outcome.error, outcome.tolerance, 0.125)
+            Failed(pass_number, keys, outcome.status, outcome.reason, outcome.error, outcome.tolerance, 0.125)
             for outcome, keys in fresh.items()
         ]
         left = [cell for cell in mine if cell not in lost]
         for shape in dict.fromkeys(cell.shape for cell in left):
             calls = {cell.key: 0.002 for cell in left if cell.shape == shape}
             tensor = "w1 after update"
-            told.append(Prepared(number, passage, calls, 0.001, 2.0**-20 * passage, 2.0**-12, tensor, 0.05, 0.0625))
+            told.append(
+                Prepared(number, pass_number, calls, 0.001, 2.0**-20 * pass_number, 2.0**-12, tensor, 0.05, 0.0625)
+            )
         for cell in left:
-            told += self._blocks(cell, number, passage)
+            told += self._blocks(cell, number, pass_number)
         return told
 
-    def _worker(self, contender: Contender, number: int, passage: int) -> WorkerStarted:
+    def _worker(self, contender: Contender, number: int, pass_number: int) -> WorkerStarted:
         usual = {
             "backend": contender.implementation.partition("_")[0],
             "backend_version": "1.2.3",
@@ -143,18 +145,18 @@ class Story:
             "wall_seconds": 0.5,
             "details": {"numpy": "2.0.0", "blas": "model-blas 1.0"},
         }
-        return WorkerStarted(number, passage, contender.label, **{**usual, **self.workers.get(contender, {})})
+        return WorkerStarted(number, pass_number, contender.label, **{**usual, **self.workers.get(contender, {})})
 
-    def _blocks(self, cell: Cell, number: int, passage: int) -> list[Record]:
-        middle = self.seconds(cell, passage)
+    def _blocks(self, cell: Cell, number: int, pass_number: int) -> list[Record]:
+        middle = self.seconds(cell, pass_number)
         busy = self.busy.get(cell.contender, 1.0)
         host, device = (200 * 2**20, None) if cell.contender.device == "cpu" else (None, 50 * 2**20)
         blocks = [
-            Block(number, passage, turn, 1, cell.key, INNER, [middle * one for one in SPREAD], busy, 0.01, 0.125)
+            Block(number, pass_number, turn, 1, cell.key, INNER, [middle * one for one in SPREAD], busy, 0.01, 0.125)
             for turn in range(1, self.plan.rounds + 1)
         ]
-        entered = Entered(number, passage, cell.key, INNER, len(SPREAD), 0.03125)
-        return [entered, *blocks, Left(number, passage, cell.key, host, device)]
+        entered = Entered(number, pass_number, cell.key, INNER, len(SPREAD), 0.03125)
+        return [entered, *blocks, Left(number, pass_number, cell.key, host, device)]
 
 
 def story(**others: Any) -> Story:

@@ -38,7 +38,7 @@ def run(
     told = Story(
         **{
             "plan": plan_of_cells(passes=PASSES),
-            "seconds": lambda cell, passage: settled(cell, passage) * wobble * factor(cell),
+            "seconds": lambda cell, pass_number: settled(cell, pass_number) * wobble * factor(cell),
             "name": name(number),
             "machine": {**MACHINE, **(machine or {})},
             **others,

@@ -28,7 +28,7 @@ SIDES = side(BASE), side(HEAD)
 
 
 def compared(
-    factor: Callable[[Cell, int], float] = lambda cell, passage: 1.0,
+    factor: Callable[[Cell, int], float] = lambda cell, pass_number: 1.0,
     sides: Sequence[Side] = SIDES,
     outcomes: dict[tuple[str, str], Outcome] | None = None,
     confirmed: int = 0,
@@ -45,10 +45,10 @@ def compared(
     told = doubled(asked, tuple(sides), [cell for cell in asked.cells if gone(cell)])
     least = told.passes
 
-    def seconds(cell: Cell, passage: int) -> float:
-        once = settled(cell, passage)
+    def seconds(cell: Cell, pass_number: int) -> float:
+        once = settled(cell, pass_number)
         mine = cell.contender.variant == HEAD
-        return once * (factor(cell, passage) * JITTER[(passage - 1) % len(JITTER)] if mine else 1.0)
+        return once * (factor(cell, pass_number) * JITTER[(pass_number - 1) % len(JITTER)] if mine else 1.0)
 
     found = {
         cell: outcome
@@ -59,15 +59,17 @@ def compared(
     story = Story(told, seconds, found, passes=passes or least + confirmed)
     first, *rest = story.records()
     keys = [cell.key for cell in told.cells]
-    afresh = [PassChosen(passage, keys, told.rounds, True) for passage in range(least + 1, least + confirmed + 1)]
+    afresh = [
+        PassChosen(pass_number, keys, told.rounds, True) for pass_number in range(least + 1, least + confirmed + 1)
+    ]
     return [first, *afresh, *rest]
 
 
 def slower(implementation: str, by: float) -> Callable[[Cell, int], float]:
     """Head's, in every pass."""
-    return lambda cell, passage: 1 + by * (cell.contender.implementation == implementation)
+    return lambda cell, pass_number: 1 + by * (cell.contender.implementation == implementation)
 
 
 def at_first(implementation: str, by: float) -> Callable[[Cell, int], float]:
     """Only in the passes that were planned."""
-    return lambda cell, passage: 1 + by * (cell.contender.implementation == implementation and passage <= FIRST)
+    return lambda cell, pass_number: 1 + by * (cell.contender.implementation == implementation and pass_number <= FIRST)

@@ -118,7 +118,7 @@ def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
         assert (folder.path / "results" / name).read_bytes() == (made / name).read_bytes()
     starts = records_of(made, WorkerStarted)
     assert [start.number for start in starts] == [1, 2, 3, 4]
-    assert [start.passage for start in starts] == [1, 1, 2, 2]
+    assert [start.pass_number for start in starts] == [1, 1, 2, 2]
     blocks = records_of(made, Block)
     assert len(blocks) == len(set(places(blocks))) == 20
 
@@ -205,8 +205,8 @@ def test_as_many_passes_as_it_takes_are_five_where_there_is_nothing_to_tell_apar
     result.stdout.fnmatch_lines("relubench: grid tiny, *, 5 passes or more within 60 s, seed 1")
     result.stdout.fnmatch_lines("5 passes, then all cells are decided or precise enough (*")
     [made] = (folder.path / "results" / "runs").iterdir()
-    assert {block.passage for block in records_of(made, Block)} == {1, 2, 3, 4, 5}
-    assert [record.passage for record in records_of(made, PassChosen)] == [1, 2, 3, 4, 5]
+    assert {block.pass_number for block in records_of(made, Block)} == {1, 2, 3, 4, 5}
+    assert [record.pass_number for record in records_of(made, PassChosen)] == [1, 2, 3, 4, 5]
     assert records_of(made, RunEnded)[0].reason
     assert "wholly beyond (or within) 3 %" in (made / "report.md").read_text()
 

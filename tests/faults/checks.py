@@ -73,7 +73,7 @@ def of_rows(place: Place, implementations: Iterable[str], where: str) -> list[Pr
 def of_blocks(place: Place, where: str, expected: dict[tuple[str, str], int]) -> list[Problem]:
     """Each cell has the blocks that it should, and none twice."""
     blocks = place.blocks()
-    places = Counter((block["cell"], block["passage"], block["round"]) for block in blocks)
+    places = Counter((block["cell"], block["pass_number"], block["round"]) for block in blocks)
     found = [Problem(OTHERS, where, f"a block is there twice: {one}") for one, times in places.items() if times > 1]
     seen = Counter(_cell(block["cell"]) for block in blocks)
     for cell, count in expected.items():

@@ -28,7 +28,7 @@ def place(tmp_path):
 
 
 def write_blocks(place, blocks):
-    cells = [{"record": "Block", "cell": f"{p}[numpy-cpu]", "passage": n, "round": r} for p, n, r in blocks]
+    cells = [{"record": "Block", "cell": f"{p}[numpy-cpu]", "pass_number": n, "round": r} for p, n, r in blocks]
     (place.newest() / "journal.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells))
 
 

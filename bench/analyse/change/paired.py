@@ -24,11 +24,11 @@ def changes(records: Sequence[Record]) -> list[Change]:
     were planned, and was then measured afresh to confirm it, is so only if the fresh passes alone say so too."""
     plan = plan_of(tables.started(records))
     afresh = confirming(records)
-    first = judge(pool(_changes(records, plan, lambda passage: passage not in afresh)), plan.min_effect_of)
+    first = judge(pool(_changes(records, plan, lambda pass_number: pass_number not in afresh)), plan.min_effect_of)
     suspected = {change.cell for change in first if change.verdict == "slower"}
     if not afresh or not suspected:
         return first
-    fresh = pool(_changes(records, plan, lambda passage: passage in afresh))
+    fresh = pool(_changes(records, plan, lambda pass_number: pass_number in afresh))
     again = judge([change for change in fresh if change.cell in suspected], plan.min_effect_of)
     found = {change.cell: change for change in again}
     return [_confirmed(change, found.get(change.cell)) for change in first]
@@ -52,7 +52,7 @@ def undecided(records: Sequence[Record]) -> set[str]:
 
 def confirming(records: Sequence[Record]) -> set[int]:
     """The passes that were made to confirm what earlier ones showed."""
-    return {record.passage for record in records if isinstance(record, PassChosen) and record.confirming}
+    return {record.pass_number for record in records if isinstance(record, PassChosen) and record.confirming}
 
 
 def _keys(records: Sequence[Record], some: Collection[Change]) -> set[str]:
@@ -81,7 +81,7 @@ def _changes(records: Sequence[Record], plan: Plan, counted: Callable[[int], boo
 
 
 def _only(held: CellRecords, counted: Callable[[int], bool]) -> CellRecords:
-    return replace(held, blocks=[block for block in held.blocks if counted(block.passage)])
+    return replace(held, blocks=[block for block in held.blocks if counted(block.pass_number)])
 
 
 def _change(
@@ -91,7 +91,7 @@ def _change(
     if not base or not head or change.base.status != "ok" or change.head.status != "ok":
         return change
     before, after = _floors(base), _floors(head)
-    shared = [after[passage] / before[passage] for passage in after if passage in before]
+    shared = [after[pass_number] / before[pass_number] for pass_number in after if pass_number in before]
     confidence = confidence_after(len(shared), plan.adaptive)
     ratio = estimate(shared, confidence=confidence) if shared else UNKNOWN
     typical = paired(head.per_block(), base.per_block(), plan.adaptive)
@@ -115,8 +115,8 @@ def _of(per_pass: dict[int, float], plan: Plan) -> Estimate:
 
 
 def _floors(held: CellRecords) -> dict[int, float]:
-    return {passage: floor(samples) for passage, samples in held.per_pass().items()}
+    return {pass_number: floor(samples) for pass_number, samples in held.per_pass().items()}
 
 
 def _typicals(held: CellRecords) -> dict[int, float]:
-    return {passage: tables.typical(samples) for passage, samples in held.per_pass().items()}
+    return {pass_number: tables.typical(samples) for pass_number, samples in held.per_pass().items()}

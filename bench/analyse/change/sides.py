@@ -94,9 +94,9 @@ def of_records(records: Sequence[Record]) -> RunSide:
         mine = held[cell.key]
         per_pass = mine.per_pass() if _status(row) == "ok" else {}
         limits = {
-            passage: max(most.compute_seconds(cell, plan.steps), most.bandwidth_seconds(cell, plan.steps))
-            for passage, most in found.get(cell.contender.place, {}).items()
-            if passage in per_pass
+            pass_number: max(most.compute_seconds(cell, plan.steps), most.bandwidth_seconds(cell, plan.steps))
+            for pass_number, most in found.get(cell.contender.place, {}).items()
+            if pass_number in per_pass
         }
         told = {
             "blas": {str(worker.details["blas"]) for worker in mine.workers if "blas" in worker.details},
@@ -135,9 +135,9 @@ def of_tables(run: loading.Run) -> RunSide:
     plan = run.info.get("plan", {})
     samples: dict[Hashable, dict[int, dict[int, np.ndarray]]] = {}
     for key, seconds in run.samples.groupby([*NAMES, "threads", "pass"], observed=True)["seconds"]:
-        *names, threads, passage = cast(tuple[Any, ...], key)
+        *names, threads, pass_number = cast(tuple[Any, ...], key)
         limits = samples.setdefault(tuple(names), {})
-        limits.setdefault(int(threads), {})[int(passage)] = seconds.to_numpy()
+        limits.setdefault(int(threads), {})[int(pass_number)] = seconds.to_numpy()
     cells = []
     for _, row in run.timings.iterrows():
         limit, per_pass = _samples_of(row, samples.get(tuple(row[NAMES]), {})) if row["status"] == "ok" else (None, {})
@@ -227,8 +227,8 @@ def _samples_of(
 
 def _by_pass(per_pass: Mapping[int, np.ndarray]) -> dict[str, dict[int, float]]:
     return {
-        "floors": {passage: floor(seconds) for passage, seconds in per_pass.items()},
-        "typicals": {passage: typical(seconds) for passage, seconds in per_pass.items()},
+        "floors": {pass_number: floor(seconds) for pass_number, seconds in per_pass.items()},
+        "typicals": {pass_number: typical(seconds) for pass_number, seconds in per_pass.items()},
     }
 
 

@@ -131,11 +131,11 @@ def paired(bases: Blocks, others: Blocks, adaptive: bool = False) -> Estimate:
     """How many times longer the first takes than the second, of passes that both have: of each, the
     median over the rounds that both have of their blocks' log ratio. What slows the machine for a
     few rounds slows both, and cancels."""
-    shared = [passage for passage in others if passage in bases]
+    shared = [pass_number for pass_number in others if pass_number in bases]
     ratios, within = [], []
-    for passage in shared:
-        rounds = [turn for turn in others[passage] if turn in bases[passage]]
-        logs = np.log([bases[passage][turn] / others[passage][turn] for turn in rounds])
+    for pass_number in shared:
+        rounds = [round_number for round_number in others[pass_number] if round_number in bases[pass_number]]
+        logs = np.log([bases[pass_number][round_number] / others[pass_number][round_number] for round_number in rounds])
         if len(logs):
             ratios.append(float(np.exp(np.median(logs))))
             within.append(median_error(logs))

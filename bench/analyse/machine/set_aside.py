@@ -73,7 +73,7 @@ def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
 def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> list[Pass]:
     """Of each whole pass, in the order of its rounds."""
     disturbed = disturbed_rounds(reference, slowed)
-    ours, theirs = ({(block.passage, block.round): block for block in blocks} for blocks in (reference, slowed))
+    ours, theirs = ({(block.pass_number, block.round): block for block in blocks} for blocks in (reference, slowed))
     passes: dict[int, list[tuple[int, int]]] = {}
     for place in sorted(ours.keys() & theirs.keys()):
         passes.setdefault(place[0], []).append(place)

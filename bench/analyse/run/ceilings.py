@@ -87,7 +87,7 @@ class Remainder:
 class Moved:
     """A pass whose ceilings were not those of the others."""
 
-    passage: int
+    pass_number: int
     place: Place
     what: str
     """`products` or `bandwidth`."""
@@ -100,15 +100,15 @@ def limits(records: Sequence[Record]) -> dict[Place, dict[int, Limits]]:
     products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
     streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
     for contender, record in _measured(records):
-        where = contender.place, record.passage
+        where = contender.place, record.pass_number
         products[where] += [Best(rate, contender.implementation) for rate in record.products.values()]
         for footprint, rate in (*record.copies.items(), *record.sums.items()):
             streams[where][int(footprint)].append(Best(rate, contender.implementation))
     found: dict[Place, dict[int, Limits]] = defaultdict(dict)
-    for place, passage in products:
-        by_footprint = {size: _best(all_of) for size, all_of in sorted(streams[place, passage].items())}
-        if products[place, passage] and by_footprint:
-            found[place][passage] = Limits(_best(products[place, passage]), by_footprint)
+    for place, pass_number in products:
+        by_footprint = {size: _best(all_of) for size, all_of in sorted(streams[place, pass_number].items())}
+        if products[place, pass_number] and by_footprint:
+            found[place][pass_number] = Limits(_best(products[place, pass_number]), by_footprint)
     return dict(found)
 
 
@@ -120,12 +120,16 @@ def closeness(
 
     A limit binds where it accounts for at least half of the time; where neither does, overhead is.
     """
-    passes = [passage for passage in seconds if passage in found]
+    passes = [pass_number for pass_number in seconds if pass_number in found]
     if not passes:
         return Closeness(UNKNOWN, None)
-    computing = np.array([found[passage].compute_seconds(cell, steps) / seconds[passage] for passage in passes])
-    moving = np.array([found[passage].bandwidth_seconds(cell, steps) / seconds[passage] for passage in passes])
-    fraction = estimate(np.maximum(computing, moving), [within.get(passage, 0.0) for passage in passes])
+    computing = np.array(
+        [found[pass_number].compute_seconds(cell, steps) / seconds[pass_number] for pass_number in passes]
+    )
+    moving = np.array(
+        [found[pass_number].bandwidth_seconds(cell, steps) / seconds[pass_number] for pass_number in passes]
+    )
+    fraction = estimate(np.maximum(computing, moving), [within.get(pass_number, 0.0) for pass_number in passes])
     binding = "compute" if np.median(computing) >= np.median(moving) else "bandwidth"
     return Closeness(fraction, binding if fraction.value >= BOUND_FROM else "overhead")
 
@@ -133,12 +137,12 @@ def closeness(
 def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) -> Remainder | None:
     """From the typical seconds by pass of a step and of its forward, backward and update, paired
     within passes; None where no pass has them all."""
-    passes = [passage for passage in step if all(passage in phase for phase in phases)]
+    passes = [pass_number for pass_number in step if all(pass_number in phase for phase in phases)]
     if not passes or not phases:
         return None
-    explained = estimate([sum(phase[passage] for phase in phases) / step[passage] for passage in passes])
+    explained = estimate([sum(phase[pass_number] for phase in phases) / step[pass_number] for pass_number in passes])
     share = 1 - explained.value
-    seconds = share * estimate([step[passage] for passage in passes]).value
+    seconds = share * estimate([step[pass_number] for pass_number in passes]).value
     return Remainder(share, 1 - explained.high, 1 - explained.low, seconds, explained.passes)
 
 
@@ -155,14 +159,14 @@ def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Mov
     for contender, record in _measured(records):
         for what, kind in (("products", "products"), ("bandwidth", "copies"), ("bandwidth", "sums")):
             for size, rate in getattr(record, kind).items():
-                series[contender.place, what][contender.label, kind, size][record.passage] = rate
+                series[contender.place, what][contender.label, kind, size][record.pass_number] = rate
     found = [
-        Moved(passage, place, what, change)
+        Moved(pass_number, place, what, change)
         for (place, what), rates in series.items()
-        for passage, change in _changes([*rates.values()]).items()
+        for pass_number, change in _changes([*rates.values()]).items()
         if abs(change) > resolution
     ]
-    return sorted(found, key=lambda moved: moved.passage)
+    return sorted(found, key=lambda moved: moved.pass_number)
 
 
 def unsteadiness(records: Sequence[Record], resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
@@ -170,7 +174,7 @@ def unsteadiness(records: Sequence[Record], resolution: float = RESOLUTION) -> d
     found: dict[Place, dict[int, float]] = defaultdict(dict)
     for moved in drift(records, resolution):
         size = abs(float(np.log1p(moved.change)))
-        found[moved.place][moved.passage] = max(size, found[moved.place].get(moved.passage, 0.0))
+        found[moved.place][moved.pass_number] = max(size, found[moved.place].get(moved.pass_number, 0.0))
     return dict(found)
 
 
@@ -194,6 +198,6 @@ def _changes(rates: Sequence[Mapping[int, float]]) -> dict[int, float]:
     for by_pass in rates:
         if len(by_pass) >= DRIFT_PASSES:
             middle = float(np.median([*by_pass.values()]))
-            for passage, rate in by_pass.items():
-                logs[passage].append(np.log(rate / middle))
-    return {passage: float(np.expm1(np.median(moved))) for passage, moved in logs.items()}
+            for pass_number, rate in by_pass.items():
+                logs[pass_number].append(np.log(rate / middle))
+    return {pass_number: float(np.expm1(np.median(moved))) for pass_number, moved in logs.items()}

@@ -291,7 +291,7 @@ def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Cont
             found[contender][prepared.number, shape] = _Visit(
                 shape,
                 prepared.number,
-                prepared.passage,
+                prepared.pass_number,
                 prepared is first[prepared.number],
                 prepared.setup_seconds,
                 prepared.cells.get(step),
@@ -300,7 +300,7 @@ def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Cont
 
 
 def _imports(cell: CellRecords) -> dict[int, float]:
-    return _by_pass((worker.passage, worker.import_seconds) for worker in cell.workers)
+    return _by_pass((worker.pass_number, worker.import_seconds) for worker in cell.workers)
 
 
 def _later_imports(cell: CellRecords) -> dict[int, float]:
@@ -353,7 +353,7 @@ def _peaks(cells: Sequence[CellRecords], visits: Sequence[_Visit]) -> dict[int, 
         for left in cell.left:
             peak = left.host_bytes if on_host else left.device_bytes
             if peak is not None:
-                peaks[left.passage] = max(peak, peaks.get(left.passage, 0))
+                peaks[left.pass_number] = max(peak, peaks.get(left.pass_number, 0))
     alone = {visit.pass_number for visit in visits if visit.fresh and visit.shape == cells[0].cell.shape} & set(peaks)
     return {pass_number: peak for pass_number, peak in peaks.items() if len(alone) < 2 or pass_number in alone}
 

@@ -77,8 +77,8 @@ def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
     """By implementation, device, dtype, thread limit, N, D_in, H, D_out and phase."""
     medians = samples.groupby([*KEY, *SIZES, "phase", "pass", "round"], observed=True)["seconds"].median()
     told: dict[tuple[object, ...], dict[int, dict[int, float]]] = {}
-    for (*cell, passage, turn), seconds in zip(medians.index.to_list(), medians, strict=True):
-        told.setdefault(tuple(cell), {}).setdefault(int(passage), {})[int(turn)] = float(seconds)
+    for (*cell, pass_number, round_number), seconds in zip(medians.index.to_list(), medians, strict=True):
+        told.setdefault(tuple(cell), {}).setdefault(int(pass_number), {})[int(round_number)] = float(seconds)
     return dict(told)
 
 

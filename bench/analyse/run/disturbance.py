@@ -106,7 +106,7 @@ def disturbed_rounds(*sides: Sequence[Block]) -> dict[tuple[int, int], float]:
     for blocks in sides:
         for block, share in zip(blocks, shares_of(blocks), strict=True):
             if share > DISTURBED:
-                place = block.passage, block.round
+                place = block.pass_number, block.round
                 most[place] = max(share, most.get(place, 0.0))
     return most
 

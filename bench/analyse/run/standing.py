@@ -86,7 +86,7 @@ def _speedup(base: Row, row: Row, adaptive: bool = False) -> Estimate:
 def _floor_speedup(base: Row, row: Row, adaptive: bool = False) -> Estimate:
     """The same of their floors, from the passes that have both."""
     theirs, mine = base["_floors"], row["_floors"]
-    shared = [theirs[passage] / mine[passage] for passage in mine if passage in theirs]
+    shared = [theirs[pass_number] / mine[pass_number] for pass_number in mine if pass_number in theirs]
     return estimate(shared, confidence=confidence_after(len(shared), adaptive))
 
 

@@ -140,26 +140,26 @@ class CellRecords:
         """The samples of each pass, in order of measurement."""
         samples: dict[int, list[float]] = defaultdict(list)
         for block in self.blocks:
-            samples[block.passage].extend(block.seconds)
-        return {passage: np.array(seconds) for passage, seconds in samples.items()}
+            samples[block.pass_number].extend(block.seconds)
+        return {pass_number: np.array(seconds) for pass_number, seconds in samples.items()}
 
     def by_round(self) -> dict[int, list[np.ndarray]]:
         """The samples of each pass's blocks."""
         samples: dict[int, list[np.ndarray]] = defaultdict(list)
         for block in self.blocks:
-            samples[block.passage].append(np.array(block.seconds))
+            samples[block.pass_number].append(np.array(block.seconds))
         return dict(samples)
 
     def per_block(self) -> Blocks:
         """The typical seconds of each block."""
         medians: dict[int, dict[int, float]] = defaultdict(dict)
         for block in self.blocks:
-            medians[block.passage][block.round] = typical(np.array(block.seconds))
+            medians[block.pass_number][block.round] = typical(np.array(block.seconds))
         return medians
 
     def within(self) -> dict[int, float]:
         """The standard error of each pass's log time, from the medians of its blocks."""
-        return {passage: standard_error([*rounds.values()]) for passage, rounds in self.per_block().items()}
+        return {pass_number: standard_error([*rounds.values()]) for pass_number, rounds in self.per_block().items()}
 
     @property
     def busy(self) -> float:
@@ -232,7 +232,7 @@ def samples(records: Sequence[Record]) -> pd.DataFrame:
     columns = [
         {
             "run": head.run,
-            "pass": block.passage,
+            "pass": block.pass_number,
             "process": block.number,
             "round": block.round,
             "position": block.position,
@@ -306,9 +306,11 @@ def _row(held: CellRecords, plan: Plan, head: RunStarted, moved: Mapping[int, fl
         row["tolerance"] = held.failed.tolerance if held.failed.tolerance is not None else row.get("tolerance")
     if row["status"] != "ok":
         return row
-    medians = {passage: typical(seconds) for passage, seconds in per_pass.items()}
-    floors = {passage: floor(seconds) for passage, seconds in per_pass.items()}
-    within = {passage: math.hypot(error, moved.get(passage, 0.0)) for passage, error in held.within().items()}
+    medians = {pass_number: typical(seconds) for pass_number, seconds in per_pass.items()}
+    floors = {pass_number: floor(seconds) for pass_number, seconds in per_pass.items()}
+    within = {
+        pass_number: math.hypot(error, moved.get(pass_number, 0.0)) for pass_number, error in held.within().items()
+    }
     centre = estimate([*medians.values()], [*within.values()], confidence_after(len(medians), plan.adaptive))
     row |= {
         "_per_pass": medians,

@@ -66,7 +66,7 @@ def of_processes(held: CellRecords) -> dict[int, str]:
     """The class of each of a cell's processes, by pass."""
     samples: dict[int, list[list[float]]] = {}
     for block in held.blocks:
-        samples.setdefault(block.passage, []).append(block.seconds)
+        samples.setdefault(block.pass_number, []).append(block.seconds)
     return {pass_number: classify(blocks) for pass_number, blocks in samples.items()}
 
 

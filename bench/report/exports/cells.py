@@ -51,8 +51,8 @@ class Measured:
     def per_block(self) -> Blocks:
         """The typical seconds of each block."""
         return {
-            passage: {turn: typical(np.asarray(block)) for turn, block in rounds.items()}
-            for passage, rounds in self.samples.items()
+            pass_number: {round_number: typical(np.asarray(block)) for round_number, block in rounds.items()}
+            for pass_number, rounds in self.samples.items()
         }
 
 
@@ -96,7 +96,7 @@ def of(run: Run, held: Mapping[str, CellRecords] | None = None) -> Exported:
     plan = _plan(run)
     if held is not None:
         cells = [one.cell for one in held.values()]
-        samples = [_of_blocks((b.passage, b.round, b.seconds) for b in one.blocks) for one in held.values()]
+        samples = [_of_blocks((b.pass_number, b.round, b.seconds) for b in one.blocks) for one in held.values()]
     else:
         planned = plan is not None and len(plan.cells) == len(rows)
         cells = [*plan.cells] if plan and planned else _cells_of(rows)
@@ -148,6 +148,6 @@ def _looked_up(samples: pd.DataFrame, names: Sequence[tuple[Any, ...]]) -> list[
 
 def _of_blocks(blocks: Iterable[tuple[int, int, Sequence[float]]]) -> Samples:
     found: dict[int, dict[int, Sequence[float]]] = defaultdict(dict)
-    for passage, turn, seconds in blocks:
-        found[passage][turn] = seconds
+    for pass_number, round_number, seconds in blocks:
+        found[pass_number][round_number] = seconds
     return dict(found)

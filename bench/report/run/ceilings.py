@@ -128,12 +128,12 @@ def _remainders(records: Sequence[Record], plan: Plan) -> str:
 
 
 def _seconds(held: tables.CellRecords) -> dict[int, float]:
-    return {passage: typical(samples) for passage, samples in held.per_pass().items()}
+    return {pass_number: typical(samples) for pass_number, samples in held.per_pass().items()}
 
 
 def _drift(moved: Sequence[Moved], found: dict[Place, dict[int, Limits]]) -> str:
     lines = [
-        f"* pass {each.passage}: {'products' if each.what == 'products' else 'bandwidth'}"
+        f"* pass {each.pass_number}: {'products' if each.what == 'products' else 'bandwidth'}"
         f"{f' ({each.place[0]}, {each.place[1]}, {each.place[2]} threads)' if len(found) > 1 else ''} "
         f"{units.two_digit_percent(abs(each.change))} {'higher' if each.change > 0 else 'lower'}"
         for each in moved

@@ -57,7 +57,7 @@ class Judge:
     folder: object = None
 
     def __call__(self) -> set[str]:
-        self.asked_after.append(max(block.passage for block in records_of(self.folder, Block)))
+        self.asked_after.append(max(block.pass_number for block in records_of(self.folder, Block)))
         return self.turns[min(len(self.asked_after), len(self.turns)) - 1]
 
 
@@ -78,14 +78,14 @@ def visited(folder) -> dict[int, dict[str, int]]:
     """By pass, the cells and the number of their blocks."""
     found = {}
     for block in records_of(folder, Block):
-        found.setdefault(block.passage, Counter())[block.cell] += 1
+        found.setdefault(block.pass_number, Counter())[block.cell] += 1
     return found
 
 
 def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_path):
     plan, judge = adaptive_plan(), Judge([set()])
     schedule, _ = adaptively(plan, tmp_path, judge)
-    assert visited(tmp_path) == {passage: {cell.key: 4 for cell in plan.cells} for passage in range(1, 6)}
+    assert visited(tmp_path) == {pass_number: {cell.key: 4 for cell in plan.cells} for pass_number in range(1, 6)}
     assert judge.asked_after == [5]
     assert schedule.reason == DECIDED
 
@@ -97,11 +97,11 @@ def test_later_passes_visit_the_undecided_alone_until_the_next_look(tmp_path):
     schedule, office = adaptively(plan, tmp_path, judge)
     found = visited(tmp_path)
     assert sorted(found) == list(range(1, 11))
-    assert all(found[passage] == dict.fromkeys(keys[:3], 4) for passage in (6, 7))
-    assert all(found[passage] == {keys[0]: 4, keys[5]: 4} for passage in (8, 9, 10))
+    assert all(found[pass_number] == dict.fromkeys(keys[:3], 4) for pass_number in (6, 7))
+    assert all(found[pass_number] == {keys[0]: 4, keys[5]: 4} for pass_number in (8, 9, 10))
     assert judge.asked_after == [5, 7, 10]
     assert schedule.reason == DECIDED
-    started = Counter(worker.passage for worker in office.opened)
+    started = Counter(worker.pass_number for worker in office.opened)
     assert (started[5], started[6], started[8]) == (3, 3, 2), "only those that are visited are started"
 
 
@@ -110,9 +110,11 @@ def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path
     keys = [cell.key for cell in plan.cells]
     adaptively(plan, tmp_path, Judge([{keys[2]}, set()]))
     chosen = records_of(tmp_path, PassChosen)
-    assert [(record.passage, record.rounds) for record in chosen] == [(passage, 4) for passage in range(1, 8)]
+    assert [(record.pass_number, record.rounds) for record in chosen] == [
+        (pass_number, 4) for pass_number in range(1, 8)
+    ]
     assert [record.cells for record in chosen] == [keys] * 5 + [[keys[2]]] * 2
-    passes = [record.passage for record in journal.read(tmp_path) if isinstance(record, PassChosen | Block)]
+    passes = [record.pass_number for record in journal.read(tmp_path) if isinstance(record, PassChosen | Block)]
     assert passes == sorted(passes)
 
 
@@ -150,11 +152,11 @@ def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(t
         adaptive_plan(budget, rounds=20), tmp_path, Judge([{cell.key for cell in plan.cells}])
     )
     found = visited(tmp_path)
-    assert all(found[passage].keys() == {cell.key for cell in plan.cells} for passage in range(1, 6))
+    assert all(found[pass_number].keys() == {cell.key for cell in plan.cells} for pass_number in range(1, 6))
     rounds = [record.rounds for record in records_of(tmp_path, PassChosen)][:5]
     assert all(1 < few < 20 for few in rounds)
-    assert {passage: set(cells.values()) for passage, cells in found.items()} == {
-        passage: {few} for passage, few in enumerate(rounds, 1)
+    assert {pass_number: set(cells.values()) for pass_number, cells in found.items()} == {
+        pass_number: {few} for pass_number, few in enumerate(rounds, 1)
     }
     assert 0.8 * budget <= office.clock() <= 1.1 * budget
     assert schedule.reason.startswith(OUT_OF_TIME)
@@ -179,7 +181,7 @@ def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp
 
 def test_there_is_always_one_pass(tmp_path):
     schedule, _ = adaptively(adaptive_plan(1e-3), tmp_path, Judge([set()]))
-    assert {passage: set(cells.values()) for passage, cells in visited(tmp_path).items()} == {1: {1}}
+    assert {pass_number: set(cells.values()) for pass_number, cells in visited(tmp_path).items()} == {1: {1}}
     assert schedule.reason.startswith(OUT_OF_TIME)
 
 
@@ -212,7 +214,7 @@ def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
         later = Judge(turns[len(first.asked_after) :] or [set()])
         schedule, _ = adaptively(plan, folder, later, resumed=True)
         assert visited(folder) == expected
-        chosen = [record.passage for record in records_of(folder, PassChosen)]
+        chosen = [record.pass_number for record in records_of(folder, PassChosen)]
         assert chosen == list(range(1, 11)), "each pass is chosen once"
         assert first.asked_after + later.asked_after == [5, 7, 10]
         assert schedule.reason == DECIDED
@@ -249,7 +251,7 @@ def test_cells_that_fail_are_not_waited_for(tmp_path):
     schedule, _ = adaptively(plan, tmp_path, judge, office)
     assert (schedule.reason, judge.asked_after) == (ALL_FAILED, [])
     assert len(office.opened) == 3
-    assert [record.passage for record in records_of(tmp_path, PassChosen)] == [1]
+    assert [record.pass_number for record in records_of(tmp_path, PassChosen)] == [1]
 
 
 def test_the_time_left_is_never_negative():

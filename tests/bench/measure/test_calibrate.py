@@ -73,8 +73,8 @@ def test_it_goes_on_taking_turns_and_then_back_to_back_until_its_time_is_up(tmp_
     calibrate.measure(plan, tmp_path, 20 * one, open_worker=office.open, now=office.clock)
     assert 16 * one <= office.clock() <= 20 * one
     turns, in_a_row = (records_of(tmp_path / name, Block) for name in ("in-turns", "back-to-back"))
-    assert 10 <= max(block.passage for block in turns) <= 20
-    assert 1 <= max(block.passage for block in in_a_row) <= 6
+    assert 10 <= max(block.pass_number for block in turns) <= 20
+    assert 1 <= max(block.pass_number for block in in_a_row) <= 6
     assert {block.position for block in in_a_row} == set(range(1, 8))
 
 
@@ -97,7 +97,7 @@ def test_after_a_failure_there_is_nothing_more_to_time(tmp_path):
     gone = WorkerFailed("unavailable", "it is not installed", alive=True)
     office = Office(fault=lambda ask: gone if ask.verb == "start" else None)
     calibrate.measure(small_plan(), tmp_path, 1e9, open_worker=office.open, now=office.clock)
-    assert {ask.passage for ask in office.asked} == {1}
+    assert {ask.pass_number for ask in office.asked} == {1}
     assert office.clock() < 60
 
 
@@ -106,14 +106,14 @@ def test_one_contender_after_the_other_is_timed_back_to_back(tmp_path):
     calibrate.measure(small_plan(), tmp_path, 1e-9, open_worker=office.open, now=office.clock)
     cells = [block.cell for block in records_of(tmp_path / "back-to-back", Block)]
     assert cells == [cell for cell in dict.fromkeys(cells) for _ in range(2)]
-    turns = [block.cell for block in records_of(tmp_path / "in-turns", Block) if block.passage == 1]
+    turns = [block.cell for block in records_of(tmp_path / "in-turns", Block) if block.pass_number == 1]
     assert len(set(turns[:7])) == 7
 
 
 def test_every_variant_s_net_lies_where_the_others_do(tmp_path):
     office = Office()
     calibrate.measure(small_plan(), tmp_path, 1e-9, open_worker=office.open, now=office.clock)
-    seeds = {ask.request["seed"] for ask in office.of("enter") if ask.passage == 1}
+    seeds = {ask.request["seed"] for ask in office.of("enter") if ask.pass_number == 1}
     assert len(seeds) == 1
 
 

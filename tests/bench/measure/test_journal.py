@@ -188,7 +188,7 @@ def block(**changed):
             for seconds in (None, "1.0", 1.0, [], ["1.0"], [None], [-1.0], [0.0, 0.0], [math.nan], [math.inf], [True])
         ),
         json.dumps(block(round=0)),
-        json.dumps(block(passage="1")),
+        json.dumps(block(pass_number="1")),
         json.dumps(block(cell="step[unheard-of]")),
         json.dumps(block(wall_seconds=-1)),
         '{"record":"RunEnded","complete":true,"wall_seconds":' + "9" * 5000 + "}",
@@ -313,6 +313,17 @@ def test_ceilings_survive_the_journal():
 )
 def test_what_a_run_of_as_many_passes_as_it_takes_adds_survives_the_journal(record):
     assert again(record) == record
+
+
+def test_a_journal_of_an_earlier_version_that_calls_the_pass_a_passage_is_read(tmp_path):
+    path = write_journal(tmp_path) / journal.FILE
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        del line["crc"], line["line"]  # which would tell that it was changed
+        if "pass_number" in line:
+            line["passage"] = line.pop("pass_number")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert journal.read(tmp_path) == records()
 
 
 def test_a_journal_from_before_there_were_reasons_and_calibrations_has_none():

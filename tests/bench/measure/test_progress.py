@@ -33,11 +33,11 @@ def had(*cells, blocks=(), ceilings=()) -> State:
 
 
 def whole(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
-    return {(passage, cell.key): plan.rounds for passage in passes for cell in plan.cells}
+    return {(pass_number, cell.key): plan.rounds for pass_number in passes for cell in plan.cells}
 
 
-def lose(tally: Tally, cells, passage=1) -> None:
-    tally.state.take(Failed(passage, [cell.key for cell in cells], "crashed", "why"))
+def lose(tally: Tally, cells, pass_number=1) -> None:
+    tally.state.take(Failed(pass_number, [cell.key for cell in cells], "crashed", "why"))
     tally.drop()
 
 
@@ -68,7 +68,7 @@ def test_the_guess_of_a_block_grows_with_its_samples_to_where_they_become_fewer(
 
 def test_a_moment_says_where_the_run_is():
     told = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
-    assert (told.passage, told.passes) == (2, 3)
+    assert (told.pass_number, told.passes) == (2, 3)
     assert (told.phase, told.shape, told.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
 
 
@@ -117,12 +117,12 @@ def test_what_stands_between_the_requests_is_expected_to_stand_there_again():
 def test_a_run_ends_with_nothing_left():
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
-    for passage in (1, 2, 3):
-        tally.begin(passage)
+    for pass_number in (1, 2, 3):
+        tally.begin(pass_number)
         for kind, count in tally.here.items():
             for _ in range(count):
                 did(tally, clock, kind, 0.5)
-        tally.state.blocks.update(whole(passage))
+        tally.state.blocks.update(whole(pass_number))
         tally.state.verified.update(cell.key for cell in PLAN.cells)
         tally.state.calibrated.update({cell.key: (1, 1) for cell in PLAN.cells})
     told = moment(tally)
@@ -130,7 +130,7 @@ def test_a_run_ends_with_nothing_left():
 
 
 def test_a_resumed_run_has_only_its_rest_before_it():
-    half = {(passage, cell.key): 4 for passage in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
+    half = {(pass_number, cell.key): 4 for pass_number in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
     rest = Tally(PLAN, had(*PLAN.cells[:4], blocks=half))
     assert left(rest) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
     assert left(Tally(PLAN, had(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}

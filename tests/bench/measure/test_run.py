@@ -24,11 +24,11 @@ def crash(ask):
     return WorkerFailed("crashed", f"crashed in {ask.verb}", alive=False)
 
 
-def failing_at(implementation, verb, where=None, passage=1, make=crash):
+def failing_at(implementation, verb, where=None, pass_number=1, make=crash):
     """A fault of one contender's, whenever it is asked this."""
 
     def fault(ask):
-        hit = ask.contender.implementation == implementation and ask.verb == verb and ask.passage == passage
+        hit = ask.contender.implementation == implementation and ask.verb == verb and ask.pass_number == pass_number
         return make(ask) if hit and where in (None, ask.where) else None
 
     return fault
@@ -38,18 +38,18 @@ def orders(folder):
     """The cells of each (pass, phase, round), in the order they were timed."""
     found = defaultdict(list)
     for block in records_of(folder, Block):
-        found[block.passage, block.cell.partition("[")[0], block.round].append(block.cell)
+        found[block.pass_number, block.cell.partition("[")[0], block.round].append(block.cell)
     return dict(found)
 
 
 def test_each_pass_starts_a_fresh_process_for_each_contender_and_ends_it(tmp_path):
     office = Office()
     measured(plan_of(shapes=(SMALL, LARGE), passes=3), tmp_path, office)
-    started = Counter((worker.contender.implementation, worker.passage) for worker in office.opened)
-    assert started == {(name, passage): 1 for name in "abc" for passage in (1, 2, 3)}
+    started = Counter((worker.contender.implementation, worker.pass_number) for worker in office.opened)
+    assert started == {(name, pass_number): 1 for name in "abc" for pass_number in (1, 2, 3)}
     assert [worker.state for worker in office.opened] == ["closed"] * 9
     assert [record.number for record in records_of(tmp_path, WorkerStarted)] == list(range(1, 10))
-    passes = [ask.passage for ask in office.asked]
+    passes = [ask.pass_number for ask in office.asked]
     assert passes == sorted(passes)
 
 
@@ -72,7 +72,7 @@ def test_every_contender_is_timed_once_in_every_round(tmp_path):
     measured(plan, tmp_path, Office())
     blocks = records_of(tmp_path, Block)
     assert Counter(places(blocks)) == {
-        (passage, turn, cell.key): 1 for passage in (1, 2) for turn in (1, 2, 3) for cell in plan.cells
+        (pass_number, turn, cell.key): 1 for pass_number in (1, 2) for turn in (1, 2, 3) for cell in plan.cells
     }
     assert {block.position for block in blocks} == {1, 2, 3}
     assert len(records_of(tmp_path, Left)) == len(records_of(tmp_path, Entered)) == 2 * len(plan.cells)
@@ -81,7 +81,9 @@ def test_every_contender_is_timed_once_in_every_round(tmp_path):
 
 def test_rounds_of_a_cell_are_interleaved_with_the_other_contenders(tmp_path):
     measured(plan_of(rounds=3), tmp_path, Office())
-    blocks = [block for block in records_of(tmp_path, Block) if block.passage == 1 and block.cell.startswith("step")]
+    blocks = [
+        block for block in records_of(tmp_path, Block) if block.pass_number == 1 and block.cell.startswith("step")
+    ]
     assert [block.round for block in blocks] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
@@ -100,7 +102,7 @@ def test_the_order_differs_between_rounds_and_passes(tmp_path):
     assert len(set(found)) == 9
     starts = defaultdict(list)
     for record in records_of(tmp_path, WorkerStarted):
-        starts[record.passage].append(record.contender)
+        starts[record.pass_number].append(record.contender)
     assert len(set(map(tuple, starts.values()))) == 3
 
 
@@ -138,7 +140,8 @@ def test_inner_is_chosen_again_where_the_samples_of_the_pass_before_were_too_sho
     office = Office(inner=lambda number: 1 if number <= 2 else 10_000)  # in the first pass, the machine was busy
     measured(plan, tmp_path, office)
     asked = {
-        passage: [a.request["inner"] for a in office.of("enter") if a.passage == passage] for passage in range(1, 5)
+        pass_number: [a.request["inner"] for a in office.of("enter") if a.pass_number == pass_number]
+        for pass_number in range(1, 5)
     }
     assert asked == {1: [None, None], 2: [None, None], 3: [10_000, 10_000], 4: [10_000, 10_000]}
 
@@ -150,7 +153,7 @@ def test_variants_share_an_inner_that_is_chosen_again(tmp_path):
     measured(replace(plan_of(("a",), phases=("step",), passes=3), cells=cells), tmp_path, office)
     inners = defaultdict(set)
     for block in records_of(tmp_path, Block):
-        inners[block.passage].add(block.inner)
+        inners[block.pass_number].add(block.inner)
     assert inners[1] == {1}
     assert len(inners[2]) == 1
     assert inners[2] == inners[3] != {1}
@@ -159,12 +162,12 @@ def test_variants_share_an_inner_that_is_chosen_again(tmp_path):
 def test_inner_is_calibrated_in_the_first_pass_and_kept_in_later_ones(tmp_path):
     office = Office()
     measured(plan_of(passes=3), tmp_path, office)
-    assert {ask.request["inner"] for ask in office.of("enter") if ask.passage == 1} == {None}
+    assert {ask.request["inner"] for ask in office.of("enter") if ask.pass_number == 1} == {None}
     inners = defaultdict(set)
     for block in records_of(tmp_path, Block):
         inners[block.cell].add(block.inner)
     assert all(len(found) == 1 for found in inners.values())
-    assert all(ask.request["inner"] in range(10_001, 10_004) for ask in office.of("enter") if ask.passage > 1)
+    assert all(ask.request["inner"] in range(10_001, 10_004) for ask in office.of("enter") if ask.pass_number > 1)
 
 
 def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
@@ -178,7 +181,7 @@ def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
 def test_a_contender_is_verified_in_its_first_pass_alone(tmp_path):
     office = Office()
     measured(plan_of(shapes=(SMALL, LARGE), passes=3), tmp_path, office)
-    checks = Counter((ask.passage, ask.request["check"]) for ask in office.of("prepare"))
+    checks = Counter((ask.pass_number, ask.request["check"]) for ask in office.of("prepare"))
     assert checks == {(1, True): 6, (2, False): 6, (3, False): 6}
 
 
@@ -209,8 +212,8 @@ def test_variants_of_a_contender_lie_in_the_same_places_in_memory_and_in_others_
     measured(variants("reference", "+0%", "+5%"), tmp_path, office)
     seeds = defaultdict(set)
     for ask in office.of("enter"):
-        seeds[ask.passage].add(ask.request["seed"])
-    assert {passage: len(found) for passage, found in seeds.items()} == {1: 1, 2: 1, 3: 1}
+        seeds[ask.pass_number].add(ask.request["seed"])
+    assert {pass_number: len(found) for pass_number, found in seeds.items()} == {1: 1, 2: 1, 3: 1}
     assert len(set.union(*seeds.values())) == 3
 
 
@@ -227,7 +230,7 @@ def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(t
         BackToBack(plan, book, Office().open).measure()
     orders = defaultdict(list)
     for block in records_of(tmp_path, Block):
-        orders[block.passage].append((block.cell, block.round, block.position))
+        orders[block.pass_number].append((block.cell, block.round, block.position))
     for found in orders.values():
         contenders = list(dict.fromkeys(cell for cell, _, _ in found))
         assert len(contenders) == 6
@@ -241,16 +244,16 @@ def test_a_schedule_says_what_each_pass_visits_and_when_it_is_over(tmp_path):
     office = Office()
     asked = []
 
-    def schedule(run, passage):
-        asked.append(passage)
-        return {1: plan, 2: few, 3: few}.get(passage)
+    def schedule(run, pass_number):
+        asked.append(pass_number)
+        return {1: plan, 2: few, 3: few}.get(pass_number)
 
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, []))
         run = Run(plan, book, office.open, now=office.clock)
         run.measure(schedule)
     assert asked == [1, 2, 3, 4]
-    done = Counter((block.passage, block.cell) for block in records_of(tmp_path, Block))
+    done = Counter((block.pass_number, block.cell) for block in records_of(tmp_path, Block))
     assert done == {(1, cell.key): 3 for cell in plan.cells} | {(2, few.cells[0].key): 2, (3, few.cells[0].key): 2}
     assert set(run.tally.left.values()) == {0}
 
@@ -273,8 +276,8 @@ def test_a_failed_start_ends_all_cells_of_its_contender_and_no_others(tmp_path, 
     assert (failed.status, failed.reason) == (status, "why")
     assert set(failed.cells) == {cell.key for cell in plan.cells if cell.contender.implementation == "b"}
     expected = {
-        (passage, turn, cell.key)
-        for passage in (1, 2)
+        (pass_number, turn, cell.key)
+        for pass_number in (1, 2)
         for turn in (1, 2)
         for cell in plan.cells
         if cell.contender.implementation != "b"
@@ -304,10 +307,10 @@ def test_a_failed_prepare_ends_the_contenders_cells_of_that_shape_alone(tmp_path
     mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
     assert {key for one in failed for key in one.cells} == mine
     assert len(failed) == (1 if alive else len(mine)), "a process that is gone is asked for each phase again"
-    assert {(one.status, one.error, one.tolerance, one.passage) for one in failed} == {(status, 0.5, 1e-6, 1)}
+    assert {(one.status, one.error, one.tolerance, one.pass_number) for one in failed} == {(status, 0.5, 1e-6, 1)}
     done = Counter(block.cell for block in records_of(tmp_path, Block))
     assert done == {cell.key: 4 for cell in plan.cells if cell.key not in mine}
-    assert not [ask for ask in office.of("prepare") if ask.passage == 2 and ask.contender.implementation == "b"][1:]
+    assert not [ask for ask in office.of("prepare") if ask.pass_number == 2 and ask.contender.implementation == "b"][1:]
 
 
 @pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory"])
@@ -335,12 +338,12 @@ def test_a_failure_in_a_cell_ends_that_cell_alone_and_the_others_get_a_new_proce
 
 
 def test_a_cell_that_failed_in_a_later_pass_keeps_its_earlier_blocks_and_is_not_visited_again(tmp_path):
-    office = Office(fault=failing_at("b", "block", "step", passage=2))
+    office = Office(fault=failing_at("b", "block", "step", pass_number=2))
     measured(plan_of(passes=3), tmp_path, office)
     [failed] = records_of(tmp_path, Failed)
-    assert failed.passage == 2
+    assert failed.pass_number == 2
     blocks = [block for block in records_of(tmp_path, Block) if block.cell == failed.cells[0]]
-    assert [block.passage for block in blocks] == [1, 1]
+    assert [block.pass_number for block in blocks] == [1, 1]
 
 
 def test_the_journal_has_everything_before_the_next_block_begins(tmp_path):
@@ -409,7 +412,7 @@ def test_progress_goes_from_nothing_to_all(tmp_path):
     later = [progress.done for progress in shown[1:]]  # before the first block no one knows what a block costs
     assert later == sorted(later)
     assert shown[0].done < 0.5 < 0.9 < shown[-1].done < 1
-    assert {progress.passage for progress in shown} == {1, 2}
+    assert {progress.pass_number for progress in shown} == {1, 2}
     assert shown[0].passes == 2
     assert shown[-1].seconds_left < shown[0].seconds_left
     assert set(run.tally.left.values()) == {0}
@@ -443,13 +446,13 @@ def test_every_pass_measures_its_ceilings_once_the_cells_are_done(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of(shapes=(SMALL, LARGE), passes=3)), tmp_path, office)
     found = records_of(tmp_path, Ceiling)
-    assert Counter((record.passage, record.contender) for record in found) == {
-        (passage, f"{name}-cpu-float32"): 1 for passage in (1, 2, 3) for name in "abc"
+    assert Counter((record.pass_number, record.contender) for record in found) == {
+        (pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2, 3) for name in "abc"
     }
     assert {record.reason for record in found} == {""}
     assert found[0].products == {"8x8x8": 1e9}
-    for passage in (1, 2, 3):
-        verbs = [ask.verb for ask in office.asked if ask.passage == passage]
+    for pass_number in (1, 2, 3):
+        verbs = [ask.verb for ask in office.asked if ask.pass_number == pass_number]
         assert verbs[-3:] == ["ceiling"] * 3
         assert "ceiling" not in verbs[:-3]
 
@@ -458,15 +461,17 @@ def test_ceilings_are_measured_in_the_contenders_processes_of_the_pass(tmp_path)
     office = Office()
     measured(with_ceilings(plan_of()), tmp_path, office)
     assert len(office.opened) == 2 * 3
-    numbers = {record.contender: record.number for record in records_of(tmp_path, WorkerStarted) if record.passage == 2}
-    assert {r.contender: r.number for r in records_of(tmp_path, Ceiling) if r.passage == 2} == numbers
+    numbers = {
+        record.contender: record.number for record in records_of(tmp_path, WorkerStarted) if record.pass_number == 2
+    }
+    assert {r.contender: r.number for r in records_of(tmp_path, Ceiling) if r.pass_number == 2} == numbers
 
 
 def test_a_backend_that_is_no_contender_measures_them_in_a_process_of_its_own(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of("ab"), "abx"), tmp_path, office)
     alone = [worker for worker in office.opened if worker.contender.implementation == "x"]
-    assert [worker.passage for worker in alone] == [1, 2]
+    assert [worker.pass_number for worker in alone] == [1, 2]
     assert all(worker.state == "closed" for worker in office.opened)
     assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 2
     assert len(records_of(tmp_path, Ceiling)) == 2 * 3
@@ -476,7 +481,7 @@ def test_the_order_of_ceilings_differs_between_passes(tmp_path):
     measured(with_ceilings(plan_of("abcdef", passes=4), "abcdef"), tmp_path, Office())
     orders = defaultdict(list)
     for record in records_of(tmp_path, Ceiling):
-        orders[record.passage].append(record.contender)
+        orders[record.pass_number].append(record.contender)
     assert len(set(map(tuple, orders.values()))) == 4
 
 
@@ -502,7 +507,7 @@ def test_a_backend_without_ceilings_says_why_once_and_fails_no_cell(tmp_path, ve
     plan = with_ceilings(plan_of("ab", passes=3), "ax")
     run = measured(plan, tmp_path, office)
     bad = [record for record in records_of(tmp_path, Ceiling) if record.reason]
-    assert [(record.passage, record.contender, record.reason) for record in bad] == [
+    assert [(record.pass_number, record.contender, record.reason) for record in bad] == [
         (1, "x-cpu-float32", f"{status}: why")
     ]
     assert [worker.contender.implementation for worker in office.opened].count("x") == 1
@@ -517,7 +522,7 @@ def test_a_contender_whose_ceilings_fail_still_has_all_its_cells(tmp_path):
     measured(plan, tmp_path, office)
     assert Counter(block.cell for block in records_of(tmp_path, Block)) == {cell.key: 4 for cell in plan.cells}
     assert records_of(tmp_path, Failed) == []
-    assert [ask.passage for ask in office.of("ceiling") if ask.contender.implementation == "b"] == [1]
+    assert [ask.pass_number for ask in office.of("ceiling") if ask.contender.implementation == "b"] == [1]
 
 
 def test_a_contender_that_is_not_here_is_not_asked_for_ceilings(tmp_path):
@@ -551,8 +556,8 @@ def test_a_run_interrupted_anywhere_measures_each_pass_s_ceilings_once(tmp_path)
         with pytest.raises(KeyboardInterrupt):
             measured(plan, folder, Office(interrupt_at=at))
         measured(plan, folder, Office(), resumed=True)
-        done = Counter((record.passage, record.contender) for record in records_of(folder, Ceiling))
-        assert done == {(passage, f"{name}-cpu-float32"): 1 for passage in (1, 2) for name in "abx"}
+        done = Counter((record.pass_number, record.contender) for record in records_of(folder, Ceiling))
+        assert done == {(pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2) for name in "abx"}
         again = Office()
         measured(plan, folder, again, resumed=True)
         assert again.opened == []

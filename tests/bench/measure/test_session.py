@@ -88,9 +88,9 @@ def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(t
     session.measure(plan, tmp_path / "run", open_worker=Office().open, suspects=suspects)
     assert asked == [5 * 2 * 4]
     blocks = records_of(tmp_path / "run", Block)
-    assert {block.cell for block in blocks if block.passage > 5} == mine
-    assert max(block.passage for block in blocks) == (10 if suspicious else 5)
-    assert [record.passage for record in records_of(tmp_path / "run", PassChosen)] == [*range(6, 11)] * suspicious
+    assert {block.cell for block in blocks if block.pass_number > 5} == mine
+    assert max(block.pass_number for block in blocks) == (10 if suspicious else 5)
+    assert [record.pass_number for record in records_of(tmp_path / "run", PassChosen)] == [*range(6, 11)] * suspicious
     assert all(record.confirming for record in records_of(tmp_path / "run", PassChosen))
 
 
@@ -220,13 +220,13 @@ def clock(monkeypatch):
 def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
     plan = plan_of([SLOW, FAST, LAGGING], SHAPES, PHASES, passes=3, rounds=2, samples=4, baseline=SLOW, steps=3)
 
-    def open_worker(contender, passage):
+    def open_worker(contender, pass_number):
         return InProcess(contender, clock)
 
-    def open_until_the_second_pass(contender, passage):
-        if passage == 2:
+    def open_until_the_second_pass(contender, pass_number):
+        if pass_number == 2:
             raise KeyboardInterrupt
-        return open_worker(contender, passage)
+        return open_worker(contender, pass_number)
 
     if cut:
         with pytest.raises(KeyboardInterrupt):
@@ -281,13 +281,13 @@ def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, 
         adaptive_plan,
         tmp_path,
         notify=shown.append,
-        open_worker=lambda contender, passage: InProcess(contender, clock),
+        open_worker=lambda contender, pass_number: InProcess(contender, clock),
         undecided=lambda: tables.undecided(journal.read(tmp_path)),
     )
-    assert [record.passage for record in records_of(tmp_path, PassChosen)] == [1, 2, 3, 4, 5]
+    assert [record.pass_number for record in records_of(tmp_path, PassChosen)] == [1, 2, 3, 4, 5]
     [end] = records_of(tmp_path, RunEnded)
     assert (end.complete, end.reason) == (True, DECIDED)
-    assert {block.passage for block in records_of(tmp_path, Block)} == {1, 2, 3, 4, 5}
+    assert {block.pass_number for block in records_of(tmp_path, Block)} == {1, 2, 3, 4, 5}
     assert {progress.passes for progress in shown} == {None}
     assert all(0 <= progress.seconds_left <= 3600.0 for progress in shown)
 
@@ -297,13 +297,13 @@ def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adapt
     session.measure(
         replace(adaptive_plan, time_budget=1e-6),
         tmp_path,
-        open_worker=lambda contender, passage: InProcess(contender, clock),
+        open_worker=lambda contender, pass_number: InProcess(contender, clock),
         undecided=lambda: keys,
     )
     [end] = records_of(tmp_path, RunEnded)
     assert end.complete
     assert end.reason.startswith(OUT_OF_TIME)
-    assert {(record.passage, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
+    assert {(record.pass_number, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
 
 
 def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_end(tmp_path):
@@ -346,7 +346,7 @@ def test_a_run_gets_no_folder_where_a_file_or_a_link_to_nothing_is_in_the_way(tm
 def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("tests.bench.fakes.Fast.loss", lambda net: 0 * Slow.loss(net))
     plan = plan_of([SLOW, FAST], SHAPES, ["step"], baseline=SLOW)
-    session.measure(plan, tmp_path, open_worker=lambda contender, passage: InProcess(contender, clock))
+    session.measure(plan, tmp_path, open_worker=lambda contender, pass_number: InProcess(contender, clock))
     timings = tables.timings(journal.read(tmp_path)).set_index("implementation")
     assert set(timings.loc[SLOW, "status"]) == {"ok"}
     assert set(timings.loc[FAST, "status"]) == {"wrong"}

@@ -23,8 +23,8 @@ def asked(monkeypatch):
         plan = replace(plan, rounds=6)
         told = Story(
             plan,
-            seconds=lambda cell, passage: (
-                1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * passage * len(cell.key))
+            seconds=lambda cell, pass_number: (
+                1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * pass_number * len(cell.key))
             ),
             outcomes={plan.cells[2]: Outcome("crashed", "it went away")} if seconds == 13 else {},
         )

@@ -18,8 +18,8 @@ def run(tmp_path):
     """Writes a run of which torch takes `factor` times as long as it usually does."""
 
     def write(name: str, factor: float = 1.0, **others) -> str:
-        def seconds(cell, passage):
-            return settled(cell, passage) * (factor if cell.contender == TORCH else 1.0)
+        def seconds(cell, pass_number):
+            return settled(cell, pass_number) * (factor if cell.contender == TORCH else 1.0)
 
         told = Story(**{"plan": plan_of_cells(), "seconds": seconds, "name": name, **others})
         return str(write_journal(tmp_path / "runs" / name, told.records()))
@@ -76,7 +76,7 @@ def test_too_few_passes_could_not_be_judged(run, capsys):
 
 
 def test_unclear_cells_fail_where_asked_to(run):
-    noisy = run("noisy", seconds=lambda cell, passage: settled(cell, passage) * (1 + passage % 2))
+    noisy = run("noisy", seconds=lambda cell, pass_number: settled(cell, pass_number) * (1 + pass_number % 2))
     assert main(["compare", run("a"), noisy, "--fail-on", "unclear"]) == 3
 
 

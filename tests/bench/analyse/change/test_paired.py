@@ -74,7 +74,7 @@ def test_what_slows_the_machine_in_a_pass_cancels():
             1,
         ),
         ({(BASE, "torch"): CRASHED, (HEAD, "torch"): CRASHED}, "untimed", "crashed: bang", 0),
-        ({(HEAD, "torch"): replace(CRASHED, passage=4)}, "missing", "in head crashed: bang", 1),
+        ({(HEAD, "torch"): replace(CRASHED, pass_number=4)}, "missing", "in head crashed: bang", 1),
     ],
 )
 def test_a_side_without_a_time_has_its_verdict_and_the_other_cells_theirs(outcomes, verdict, reason, code):
@@ -142,8 +142,8 @@ def test_slower_once_and_again_is_slower_and_tells_both():
 
 @pytest.mark.parametrize("again", [0.0, -0.2])
 def test_slower_once_and_not_again_is_unclear(again):
-    def factor(cell, passage):
-        return 1.3 if passage <= 5 else 1 + again
+    def factor(cell, pass_number):
+        return 1.3 if pass_number <= 5 else 1 + again
 
     for change in told(compared(factor, confirmed=5)).values():
         assert change.verdict == "unclear"
@@ -152,8 +152,8 @@ def test_slower_once_and_not_again_is_unclear(again):
 
 
 def test_fresh_passes_have_no_say_in_what_was_not_under_suspicion():
-    def factor(cell, passage):
-        return 1.5 if passage > 5 else 1.0
+    def factor(cell, pass_number):
+        return 1.5 if pass_number > 5 else 1.0
 
     found = told(compared(factor, confirmed=5))
     assert {change.verdict for change in found.values()} == {"same"}
@@ -168,8 +168,8 @@ def test_too_few_fresh_passes_confirm_nothing():
 
 
 def test_what_needs_more_passes_is_both_sides_of_cells_that_are_unclear_and_not_precise():
-    def wild(cell, passage):
-        return (0.97, 1.03, 1.0, 1.06, 0.99)[(passage - 1) % 5] if cell.contender.implementation == "torch" else 1.0
+    def wild(cell, pass_number):
+        return (0.97, 1.03, 1.0, 1.06, 0.99)[(pass_number - 1) % 5] if cell.contender.implementation == "torch" else 1.0
 
     keys = paired.undecided(compared(wild, time_budget=60.0))
     assert len(keys) == 2

@@ -31,7 +31,7 @@ def test_a_run_has_one_floor_and_one_typical_time_a_process():
     told = sides.of_records(records())
     first = told.cells[0]
     assert first.cell == Cell(replace(NUMPY, threads=2), SMALL, "forward")
-    seconds = [s for one in records() if isinstance(one, Block) and one.passage == 2 for s in one.seconds]
+    seconds = [s for one in records() if isinstance(one, Block) and one.pass_number == 2 for s in one.seconds]
     assert list(first.floors) == list(first.typicals) == [1, 2, 3, 4, 5]
     assert first.floors[2] == floor(pd.Series(seconds[:10]).to_numpy())
     assert (told.name, told.sampling, told.machine["cpu"]) == (story().name, "2 rounds of 5 samples", "Model Processor")
@@ -70,12 +70,12 @@ def test_a_cell_without_a_time_has_its_reason():
 def test_a_run_that_measured_its_ceilings_has_each_pass_s_least_time():
     plan = plan_of_cells((NUMPY,), ceilings=(NUMPY,))
     rates = [
-        Ceiling(9, passage, NUMPY.label, {"a": 1e11 / passage}, {"1000000": 1e12}, {"1000000": 1e12})
-        for passage in (1, 2, 3)
+        Ceiling(9, pass_number, NUMPY.label, {"a": 1e11 / pass_number}, {"1000000": 1e12}, {"1000000": 1e12})
+        for pass_number in (1, 2, 3)
     ]
     [told] = sides.of_records([*Story(plan).records(), *rates]).cells
     work = 4 * 64 * 1000 * 100 + 6 * 64 * 100 * 10
-    assert told.limits == pytest.approx({passage: work * passage / 1e11 for passage in (1, 2, 3)})
+    assert told.limits == pytest.approx({pass_number: work * pass_number / 1e11 for pass_number in (1, 2, 3)})
     assert told.limit > 0
 
 
@@ -84,9 +84,9 @@ def written(tmp_path):
     """A run with all its files, one contender's limit not held."""
     plan = plan_of_cells((ONE, NUMPY, replace(TORCH, threads=1)), (SMALL, LARGE), ("step", "train"))
 
-    def seconds(cell, passage):
+    def seconds(cell, pass_number):
         steps = plan.steps if cell.phase == "train" and cell.shape == SMALL else 1  # at the other, it is suspect
-        return (1e-3 if cell.contender == ONE else 2e-3) * (1 + passage / 100) * cell.shape.N * steps
+        return (1e-3 if cell.contender == ONE else 2e-3) * (1 + pass_number / 100) * cell.shape.N * steps
 
     folder = write_journal(tmp_path / "run", Story(plan, seconds, busy={ONE: 1.9}).records())
     files.write(folder)

@@ -20,8 +20,8 @@ STEP = Cell(NUMPY, SMALL, "step")
 def run(factor: float = 1.0, **others) -> RunSide:
     """Of which torch takes `factor` times as long as it usually does."""
 
-    def seconds(cell, passage):
-        return settled(cell, passage) * (factor if cell.contender.implementation == "torch" else 1.0)
+    def seconds(cell, pass_number):
+        return settled(cell, pass_number) * (factor if cell.contender.implementation == "torch" else 1.0)
 
     return sides.of_records(Story(**{"plan": plan_of_cells(), "seconds": seconds, **others}).records())
 

@@ -28,10 +28,10 @@ def made(passes: int, noise: Noise, seed: int = 1, threads=(1,), rounds: int = R
     """A calibration of which each contender is slower by what its variant says, but for noise."""
     plan = replace(calibrate.plan_of("numpy", threads, 7), cpus=2, passes=PASSES, rounds=rounds)
     draw = np.random.default_rng(seed)
-    logs = {(cell, passage): noise(draw) for cell in plan.cells for passage in range(1, passes + 1)}
+    logs = {(cell, pass_number): noise(draw) for cell in plan.cells for pass_number in range(1, passes + 1)}
 
-    def seconds(cell: Cell, passage: int) -> float:
-        return SECONDS * (1 + calibrate.VARIANTS[cell.contender.variant]) * math.exp(logs[cell, passage])
+    def seconds(cell: Cell, pass_number: int) -> float:
+        return SECONDS * (1 + calibrate.VARIANTS[cell.contender.variant]) * math.exp(logs[cell, pass_number])
 
     return Story(plan, seconds=seconds, passes=passes, **others)
 
@@ -68,8 +68,8 @@ def test_on_a_calm_machine_the_interval_of_a_slowdown_has_it(found):
 
 
 def test_where_a_slowdown_is_the_same_in_every_pass_its_interval_always_has_it():
-    def seconds(cell: Cell, passage: int) -> float:
-        wave = 1e-4 * (-1) ** passage if cell.contender.variant != calibrate.REFERENCE else 0.0  # 0 over all eight
+    def seconds(cell: Cell, pass_number: int) -> float:
+        wave = 1e-4 * (-1) ** pass_number if cell.contender.variant != calibrate.REFERENCE else 0.0  # 0 over all eight
         return SECONDS * (1 + calibrate.VARIANTS[cell.contender.variant]) * math.exp(wave)
 
     result = analysed(replace(made(8, calm), seconds=seconds))
@@ -163,15 +163,15 @@ def test_where_the_noise_is_larger_than_every_slowdown_nothing_is_resolved():
 
 
 def test_false_alarms_are_verdicts_of_either_kind():
-    def one_of_them_is_slower(cell: Cell, passage: int) -> float:
-        return SECONDS * (0.9 if cell.contender.variant == "+0%" else 1.0) * (1 + 1e-4 * passage)
+    def one_of_them_is_slower(cell: Cell, pass_number: int) -> float:
+        return SECONDS * (0.9 if cell.contender.variant == "+0%" else 1.0) * (1 + 1e-4 * pass_number)
 
     result = analysed(replace(made(8, calm), seconds=one_of_them_is_slower))
     assert result["effects"][0]["detected"] == 1.0
 
 
 def test_a_slowdown_that_is_not_there_is_not_covered():
-    result = analysed(replace(made(8, calm), seconds=lambda cell, passage: SECONDS))
+    result = analysed(replace(made(8, calm), seconds=lambda cell, pass_number: SECONDS))
     assert [effect["coverage"] for effect in result["effects"][1:]] == [0.0] * 5
     assert [effect["detected"] for effect in result["effects"]] == [0.0] * 6
 

@@ -19,14 +19,14 @@ def calibration(hit: int = 3, threads: tuple[int, ...] = (1,), passes: int = PAS
     plan = replace(calibrate.plan_of("numpy", threads, 1), rounds=ROUNDS, passes=5)
 
     def was_hit(block: Block) -> bool:
-        return block.round <= hit and ("~reference]" in block.cell) == (block.passage % 2 == 0)
+        return block.round <= hit and ("~reference]" in block.cell) == (block.pass_number % 2 == 0)
 
-    def seconds(cell, passage):
+    def seconds(cell, pass_number):
         return 1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant])
 
     told = Story(plan, seconds=seconds, passes=passes).records()
     delayed = [
-        replace(record, seconds=[(1.5 + record.passage / 10) * second for second in record.seconds])
+        replace(record, seconds=[(1.5 + record.pass_number / 10) * second for second in record.seconds])
         if isinstance(record, Block) and was_hit(record)
         else record
         for record in told

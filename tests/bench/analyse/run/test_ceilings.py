@@ -22,25 +22,28 @@ LIMITS = Limits(Best(1e11, "torch"), TWO)
 
 def told(rates=None, passes=3, **others):
     """A run with ceilings: numpy's products at 1e11 FLOP/s and torch's at 2e11, times `rates(pass, what)`."""
-    factor = rates or (lambda passage, what: 1.0)
+    factor = rates or (lambda pass_number, what: 1.0)
     plan = plan_of_cells((NUMPY, TORCH), (SMALL,), passes=passes, **others)
     records = Story(replace(plan, ceilings=(NUMPY, TORCH))).records()
     measured = [
         Ceiling(
             1,
-            passage,
+            pass_number,
             contender.label,
             {
-                "512x512x512": faster * 0.9e11 * factor(passage, "products"),
-                "8x8x8": faster * 1e11 * factor(passage, "products"),
+                "512x512x512": faster * 0.9e11 * factor(pass_number, "products"),
+                "8x8x8": faster * 1e11 * factor(pass_number, "products"),
             },
             {
-                str(MIB): 4e10 * factor(passage, "bandwidth"),
-                str(128 * MIB): faster * 1e10 * factor(passage, "bandwidth"),
+                str(MIB): 4e10 * factor(pass_number, "bandwidth"),
+                str(128 * MIB): faster * 1e10 * factor(pass_number, "bandwidth"),
             },
-            {str(MIB): 5e10 * factor(passage, "bandwidth"), str(128 * MIB): 1e10 * factor(passage, "bandwidth")},
+            {
+                str(MIB): 5e10 * factor(pass_number, "bandwidth"),
+                str(128 * MIB): 1e10 * factor(pass_number, "bandwidth"),
+            },
         )
-        for passage in range(1, passes + 1)
+        for pass_number in range(1, passes + 1)
         for contender, faster in ((NUMPY, 1), (TORCH, 2))
     ]
     return [*records[:-1], *measured, records[-1]]
@@ -125,8 +128,8 @@ def test_float64_moves_twice_the_bytes():
 def test_the_fraction_is_paired_within_passes():
     cell = Cell(NUMPY, LARGE, "forward")
     paces = {1: 1.0, 2: 0.5, 3: 2.0}
-    found = {passage: Limits(Best(1e11 * pace, "a"), TWO) for passage, pace in paces.items()}
-    seconds = {passage: flops(LARGE, "forward") / (1e11 * pace) / 0.7 for passage, pace in paces.items()}
+    found = {pass_number: Limits(Best(1e11 * pace, "a"), TWO) for pass_number, pace in paces.items()}
+    seconds = {pass_number: flops(LARGE, "forward") / (1e11 * pace) / 0.7 for pass_number, pace in paces.items()}
     close = closeness(cell, {**seconds, 4: 1.0}, {}, found, 1)
     assert (close.fraction.value, close.fraction.low, close.fraction.high) == pytest.approx((0.7, 0.7, 0.7))
     assert close.fraction.passes == 3
@@ -134,7 +137,7 @@ def test_the_fraction_is_paired_within_passes():
 
 def test_a_machine_that_drifts_widens_the_interval():
     cell = Cell(NUMPY, LARGE, "forward")
-    found = {passage: Limits(Best(1e11 * (0.8 if passage == 2 else 1), "a"), TWO) for passage in (1, 2, 3)}
+    found = {pass_number: Limits(Best(1e11 * (0.8 if pass_number == 2 else 1), "a"), TWO) for pass_number in (1, 2, 3)}
     same = dict.fromkeys(found, flops(LARGE, "forward") / 1e11 / 0.7)
     close = closeness(cell, same, {}, found, 1)
     assert close.fraction.high / close.fraction.low > 1.3
@@ -193,32 +196,32 @@ def test_a_single_pass_s_remainder_has_no_interval():
 
 
 def test_a_pass_in_which_products_were_slower_is_drift():
-    [moved] = drift(told(lambda passage, what: 0.88 if (passage, what) == (3, "products") else 1.0, passes=5))
-    assert (moved.passage, moved.place, moved.what) == (3, HOST, "products")
+    [moved] = drift(told(lambda pass_number, what: 0.88 if (pass_number, what) == (3, "products") else 1.0, passes=5))
+    assert (moved.pass_number, moved.place, moved.what) == (3, HOST, "products")
     assert moved.change == pytest.approx(-0.12)
 
 
 def test_bandwidth_drifts_on_its_own_and_passes_are_in_order():
     factors = {(4, "products"): 1.2, (2, "bandwidth"): 0.5}
-    moved = drift(told(lambda passage, what: factors.get((passage, what), 1.0), passes=5))
-    assert [(each.passage, each.what) for each in moved] == [(2, "bandwidth"), (4, "products")]
+    moved = drift(told(lambda pass_number, what: factors.get((pass_number, what), 1.0), passes=5))
+    assert [(each.pass_number, each.what) for each in moved] == [(2, "bandwidth"), (4, "products")]
     assert [each.change for each in moved] == pytest.approx([-0.5, 0.2])
 
 
 @pytest.mark.parametrize(("resolution", "found"), [(0.05, 1), (0.2, 0), (0.12, 0)])
 def test_what_the_machine_cannot_tell_is_no_drift(resolution, found):
-    records = told(lambda passage, what: 0.89 if (passage, what) == (1, "products") else 1.0, passes=5)
+    records = told(lambda pass_number, what: 0.89 if (pass_number, what) == (1, "products") else 1.0, passes=5)
     assert len(drift(records, resolution)) == found
 
 
 def test_two_passes_have_no_middle_to_have_moved_from():
-    assert drift(told(lambda passage, what: passage, passes=2)) == []
+    assert drift(told(lambda pass_number, what: pass_number, passes=2)) == []
 
 
 def test_one_disturbed_measurement_does_not_speak_for_the_machine():
     records = [
         replace(record, products={**record.products, "8x8x8": 1e9})
-        if isinstance(record, Ceiling) and (record.passage, record.contender) == (2, NUMPY.label)
+        if isinstance(record, Ceiling) and (record.pass_number, record.contender) == (2, NUMPY.label)
         else record
         for record in told(passes=4)
     ]
@@ -237,7 +240,7 @@ def test_the_table_has_the_fraction_and_the_bound_of_timed_cells():
     plan = tables.plan_of(records[0])
     held = tables.by_cell(records)
     for cell, (_, row) in zip(plan.cells, timings.iterrows(), strict=True):
-        seconds = {passage: float(np.median(values)) for passage, values in held[cell.key].per_pass().items()}
+        seconds = {pass_number: float(np.median(values)) for pass_number, values in held[cell.key].per_pass().items()}
         close = closeness(cell, seconds, held[cell.key].within(), limits(records)[HOST], plan.steps)
         assert row["ceiling_fraction"] == close.fraction.value > 0
         assert row["bound"] == close.bound
@@ -250,8 +253,8 @@ def test_without_ceilings_the_table_has_neither():
 
 
 def test_an_interval_is_no_narrower_than_the_machine_s_pace_was_steady():
-    def slower_once(passage, what):
-        return 0.8 if passage == 2 else 1.0
+    def slower_once(pass_number, what):
+        return 0.8 if pass_number == 2 else 1.0
 
     steady_run, moved_run = (told(rates, passes=5) for rates in (None, slower_once))
     cell_records = next(iter(tables.by_cell(moved_run).values()))

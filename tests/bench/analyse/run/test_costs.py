@@ -160,17 +160,17 @@ def test_fieller_s_set_is_where_the_difference_is_within_reach_of_none(more, les
 def test_every_cost_is_an_estimate_over_the_passes():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL,), ("step", "train"))
     records = Story(plan).records()
-    spread = {passage: 0.25 * (1 + passage / 100) for passage in range(1, 6)}
-    records = changed(records, WorkerStarted, lambda _: True, import_seconds=lambda record: spread[record.passage])
+    spread = {pass_number: 0.25 * (1 + pass_number / 100) for pass_number in range(1, 6)}
+    records = changed(records, WorkerStarted, lambda _: True, import_seconds=lambda record: spread[record.pass_number])
     found = one(records, TORCH)
-    assert found.import_seconds == estimate([spread[passage] for passage in range(2, 6)])
+    assert found.import_seconds == estimate([spread[pass_number] for pass_number in range(2, 6)])
     assert found.first_import_seconds == spread[1]
     assert found.setup_seconds == estimate([0.001] * 5)
     assert found.first_step_seconds == estimate([0.002] * 5)
     middle = SPREAD[2]
     for phase, seconds in (("step", found.step_seconds), ("train", found.train_seconds)):
         cell = next(cell for cell in plan.cells if cell.contender == TORCH and cell.phase == phase)
-        expected = estimate([settled(cell, passage) * middle for passage in range(1, 6)])
+        expected = estimate([settled(cell, pass_number) * middle for pass_number in range(1, 6)])
         assert seconds.value == pytest.approx(expected.value)
     assert found.peak_bytes.value == pytest.approx(200 * 2**20)
     assert found.peak_bytes.passes == 5
@@ -226,7 +226,7 @@ def test_without_a_step_there_is_no_break_even_and_what_was_not_asked_for_is_unk
 
 def test_a_slow_first_import_is_kept_apart_and_widens_no_interval():
     records = Story(plan_of_cells()).records()
-    cold = changed(records, WorkerStarted, lambda record: record.passage == 1, import_seconds=lambda _: 20.0)
+    cold = changed(records, WorkerStarted, lambda record: record.pass_number == 1, import_seconds=lambda _: 20.0)
     found, usual = one(cold, TORCH), one(records, TORCH)
     assert (found.first_import_seconds, usual.first_import_seconds) == (20.0, 0.25)
     assert found.import_seconds == usual.import_seconds == estimate([0.25] * 4)
@@ -275,9 +275,9 @@ def test_memory_is_that_of_processes_that_had_no_other_shape_before():
     records = Story(plan_of_cells((NUMPY,), (SMALL, LARGE))).records()
     first = {record.number: record for record in reversed(records) if isinstance(record, Prepared)}
     assert all("N64" in next(iter(record.cells)) for record in first.values())
-    records = changed(records, Left, lambda record: record.passage > 3, host_bytes=lambda _: 999 * 2**20)
+    records = changed(records, Left, lambda record: record.pass_number > 3, host_bytes=lambda _: 999 * 2**20)
     assert one(records, NUMPY, SMALL).peak_bytes.passes == 5
-    records = [record for record in records if not (isinstance(record, Prepared) and record.passage < 4)]
+    records = [record for record in records if not (isinstance(record, Prepared) and record.pass_number < 4)]
     assert one(records, NUMPY, SMALL).peak_bytes.value == pytest.approx(999 * 2**20)
 
 

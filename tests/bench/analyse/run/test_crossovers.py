@@ -22,11 +22,11 @@ JITTER = (1.0, 1.01, 0.99, 1.004, 0.996)
 def told(ratio, sizes=SIZES, contenders=(NUMPY, TORCH), phases=("step",), jitter=JITTER, **others):
     """A run along N in which torch is `ratio(N)` times as fast as numpy."""
 
-    def seconds(cell, passage):
+    def seconds(cell, pass_number):
         mine = cell.shape.N * 1e-6
         if cell.contender.implementation != "torch":
             return mine
-        return mine / ratio(cell.shape.N) * jitter[passage - 1]
+        return mine / ratio(cell.shape.N) * jitter[pass_number - 1]
 
     shapes = [Shape(size, 1000, 100) for size in sizes]
     story = Story(plan_of_cells(contenders, shapes, phases, **others), seconds)

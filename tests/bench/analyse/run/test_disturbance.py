@@ -30,7 +30,7 @@ def block(
     **where: int,
 ) -> Block:
     """Whose process `waited` for what others used, where nothing else is said."""
-    place = {"number": 1, "passage": 1, "round": 1, "position": 1, **where}
+    place = {"number": 1, "pass_number": 1, "round": 1, "position": 1, **where}
     return Block(
         **place,
         cell=cell,
@@ -144,8 +144,8 @@ def test_another_reason_is_not_that_of_an_unsteady_cell(reason):
 
 
 def test_a_round_in_which_either_side_was_disturbed_is_set_aside():
-    one = [block(others=0.5, passage=1, round=1), block(passage=1, round=2), block(passage=2, round=1)]
-    other = [block(passage=1, round=1), block(passage=1, round=2), block(stolen=0.75, passage=2, round=1)]
+    one = [block(others=0.5, pass_number=1, round=1), block(pass_number=1, round=2), block(pass_number=2, round=1)]
+    other = [block(pass_number=1, round=1), block(pass_number=1, round=2), block(stolen=0.75, pass_number=2, round=1)]
     assert disturbed_rounds(one, other) == {(1, 1): 0.5, (2, 1): 0.75}
     assert disturbed_rounds(one) == {(1, 1): 0.5}
 
@@ -159,7 +159,7 @@ NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 
 def rows(others: float = 0.0, stolen: float | None = 0.0, **story: object):
-    told = Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3 * NOISE[passage], **story).records()
+    told = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], **story).records()
     return tables.timings(disturbed(told, others, stolen))
 
 
@@ -185,13 +185,15 @@ def test_a_row_of_an_older_journal_has_no_shares():
 
 
 def test_a_precise_time_is_steady_whatever_happened_beside_it():
-    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3).records(), others=0.5)
+    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3).records(), others=0.5)
     told = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in told]
     assert set(tables.timings(told)["reason"]) == {""}
 
 
 def test_a_reason_that_stood_there_stays_before_it():
     torch = replace(TORCH, threads=1)
-    told = Story(plan_of_cells((NUMPY, torch)), seconds=lambda cell, passage: 1e-3 * NOISE[passage], busy={torch: 1.9})
+    told = Story(
+        plan_of_cells((NUMPY, torch)), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], busy={torch: 1.9}
+    )
     reason = tables.timings(disturbed(told.records(), others=0.5))["reason"].iloc[1]
     assert reason.startswith("asked to use 1 threads, it kept 1.9 busy; unsteady: ")

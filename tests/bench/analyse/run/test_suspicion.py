@@ -16,14 +16,14 @@ from tests.bench.made import LARGE, NUMPY, TORCH, Story, plan_of_cells, settled
 def journal(factor=1.0, phases=("step",), faked=TORCH, product=1e12, **others) -> list[Record]:
     """Of a run in which one contender takes `factor` times as long as it would."""
 
-    def seconds(cell, passage):
-        return settled(cell, passage) * (factor if cell.contender == faked else 1)
+    def seconds(cell, pass_number):
+        return settled(cell, pass_number) * (factor if cell.contender == faked else 1)
 
     plan = plan_of_cells((NUMPY, TORCH), phases=phases, ceilings=(NUMPY,), **others)
     records = Story(plan, seconds).records()
     made = [
-        Ceiling(1, passage, NUMPY.label, {"512x512x512": product}, {"1000000": 1e12}, {"1000000": 1e12})
-        for passage in range(1, plan.passes + 1)
+        Ceiling(1, pass_number, NUMPY.label, {"512x512x512": product}, {"1000000": 1e12}, {"1000000": 1e12})
+        for pass_number in range(1, plan.passes + 1)
     ]
     return [*records[:-1], *made, records[-1]]
 

@@ -111,7 +111,7 @@ def test_there_is_one_row_for_each_cell_of_the_plan_in_its_order_whatever_happen
 
 def test_a_time_is_the_mean_of_the_passes_medians_with_its_interval():
     told = row(story(), NUMPY)
-    medians = [settled(Cell(NUMPY, SMALL, "step"), passage) for passage in range(1, 6)]
+    medians = [settled(Cell(NUMPY, SMALL, "step"), pass_number) for pass_number in range(1, 6)]
     expected = estimate(medians)
     assert (told["seconds"], told["seconds_low"], told["seconds_high"]) == pytest.approx(
         (expected.value, expected.low, expected.high)
@@ -123,7 +123,7 @@ def test_a_time_is_the_mean_of_the_passes_medians_with_its_interval():
 
 
 def test_a_train_s_rate_counts_all_its_steps():
-    told = Story(plan_of_cells((NUMPY,), phases=("train",), steps=10), seconds=lambda cell, passage: 0.01)
+    told = Story(plan_of_cells((NUMPY,), phases=("train",), steps=10), seconds=lambda cell, pass_number: 0.01)
     assert row(told, NUMPY, phase="train")["gflops"] == pytest.approx(10 * 25_984_000 / 0.01 / 1e9)
 
 
@@ -147,7 +147,7 @@ def test_what_it_costs_to_get_there_is_the_median_of_the_passes():
 def test_the_import_of_the_first_process_has_a_column_of_its_own():
     told = two()
     records = [
-        replace(record, import_seconds=9.0) if isinstance(record, WorkerStarted) and record.passage == 1 else record
+        replace(record, import_seconds=9.0) if isinstance(record, WorkerStarted) and record.pass_number == 1 else record
         for record in told.records()
     ]
     timings = tables.timings(records)
@@ -189,7 +189,7 @@ def test_an_unavailable_cell_has_its_reason_and_nothing_measured():
 @pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "timeout", "crashed"])
 def test_a_cell_that_fails_in_its_third_pass_has_no_time(status):
     lost = Cell(TORCH, SMALL, "step")
-    told = Story(plan_of_cells(), outcomes={lost: Outcome(status, "it went away", passage=3)})
+    told = Story(plan_of_cells(), outcomes={lost: Outcome(status, "it went away", pass_number=3)})
     assert any(isinstance(record, Block) and record.cell == lost.key for record in told.records())
     found = row(told, TORCH)
     assert (found["status"], found["reason"]) == (status, "it went away")
@@ -252,7 +252,7 @@ def test_the_baseline_is_once_as_fast_as_itself_and_has_no_verdict():
     ("effects", "verdict"), [((), "faster"), ((("step*torch*", 0.1),), "same"), ((("*", 0.1),), "same")]
 )
 def test_a_cell_of_a_pattern_has_its_own_minimum_effect(effects, verdict):
-    def seconds(cell: Cell, passage: int) -> float:
+    def seconds(cell: Cell, pass_number: int) -> float:
         return 1e-3 * (1.05 if cell.contender == NUMPY else 1)
 
     told = Story(plan_of_cells((NUMPY, TORCH), min_effects=effects), seconds)
@@ -264,8 +264,8 @@ def test_a_cell_of_a_pattern_has_its_own_minimum_effect(effects, verdict):
 def test_speed_ups_are_paired_within_passes():
     weather = {1: 1.0, 2: 3.0, 3: 0.4, 4: 2.0, 5: 0.7}
 
-    def seconds(cell: Cell, passage: int) -> float:
-        return 1e-3 * weather[passage] * (2 if cell.contender == NUMPY else 1)
+    def seconds(cell: Cell, pass_number: int) -> float:
+        return 1e-3 * weather[pass_number] * (2 if cell.contender == NUMPY else 1)
 
     told = row(Story(plan_of_cells(), seconds=seconds), TORCH)
     assert told["seconds_high"] / told["seconds_low"] > 2
@@ -276,7 +276,7 @@ def test_speed_ups_are_paired_within_passes():
 def weathered(told: Story, weather) -> list:
     """A run whose machine is so many times slower in each round of a pass, whoever it runs."""
     return [
-        replace(record, seconds=[second * weather(record.passage, record.round) for second in record.seconds])
+        replace(record, seconds=[second * weather(record.pass_number, record.round) for second in record.seconds])
         if isinstance(record, Block)
         else record
         for record in told.records()
@@ -284,10 +284,10 @@ def weathered(told: Story, weather) -> list:
 
 
 def test_speed_ups_are_paired_within_rounds():
-    def weather(passage: int, turn: int) -> float:
-        return 1 + ((passage * 7 + turn * 5) % 11) / 3
+    def weather(pass_number: int, turn: int) -> float:
+        return 1 + ((pass_number * 7 + turn * 5) % 11) / 3
 
-    told = Story(plan_of_cells(rounds=6), seconds=lambda cell, passage: 2e-3 if cell.contender == NUMPY else 1e-3)
+    told = Story(plan_of_cells(rounds=6), seconds=lambda cell, pass_number: 2e-3 if cell.contender == NUMPY else 1e-3)
     found = tables.timings(weathered(told, weather)).iloc[1]
     assert found["seconds_high"] / found["seconds_low"] > 1.3
     assert (found["speedup_low"], found["speedup_high"]) == pytest.approx((2.0, 2.0))
@@ -315,7 +315,7 @@ def interrupted(told: Story, contender: Contender, factor: float) -> list:
 
 
 def test_the_floor_tells_what_a_neighbour_hides():
-    told = Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3)
+    told = Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3)
     calm, busy = (tables.timings(interrupted(told, TORCH, factor)).iloc[1] for factor in (1.0, 1.5))
     assert (calm["verdict"], calm["verdict_floor"]) == ("same", "same")
     assert (busy["verdict"], busy["verdict_floor"]) == ("slower", "same")
@@ -327,9 +327,9 @@ def test_the_floor_tells_what_a_neighbour_hides():
 def test_a_pass_that_only_one_of_them_has_is_no_pair():
     whole = two(NUMPY, TORCH).records()
     lone = [
-        replace(record, seconds=[9.0]) if isinstance(record, Block) and record.passage == 5 else record
+        replace(record, seconds=[9.0]) if isinstance(record, Block) and record.pass_number == 5 else record
         for record in whole
-        if not (isinstance(record, Block) and record.passage == 5 and "torch" in record.cell)
+        if not (isinstance(record, Block) and record.pass_number == 5 and "torch" in record.cell)
     ]
     found = tables.timings(lone).iloc[1]
     assert found["passes"] == 4
@@ -354,7 +354,7 @@ def test_each_row_has_the_baseline_of_its_own_dtype_and_threads():
     pairs = [(dtype, threads) for dtype in ("float32", "float64") for threads in (1, 2)]
     contenders = [Contender(name, "cpu", *pair) for pair in pairs for name in ("numpy", "torch")]
 
-    def seconds(cell: Cell, passage: int) -> float:
+    def seconds(cell: Cell, pass_number: int) -> float:
         place = pairs.index((cell.contender.dtype, cell.contender.threads))
         return 1e-3 * (2 + place if cell.contender.implementation == "numpy" else 1)
 
@@ -390,7 +390,7 @@ def test_a_contender_on_an_accelerator_is_compared_with_the_baseline_on_the_host
 def test_a_contender_on_an_accelerator_is_compared_with_the_baseline_there_where_there_is_one():
     torch, cuda = Contender("torch", "cpu", "float32"), Contender("torch", "cuda", "float32")
     times = {torch: 8e-3, cuda: 2e-3, CUPY: 1e-3}
-    told = two(torch, cuda, CUPY, asked={"baseline": "torch"}, seconds=lambda cell, passage: times[cell.contender])
+    told = two(torch, cuda, CUPY, asked={"baseline": "torch"}, seconds=lambda cell, pass_number: times[cell.contender])
     assert row(told, CUPY)["speedup"] == pytest.approx(2.0)
     assert row(told, cuda)["speedup"] == 1.0
 
@@ -405,15 +405,15 @@ def test_without_a_baseline_that_has_times_there_are_no_ratios():
 def test_what_is_not_reliably_different_is_unclear_or_the_same():
     noise = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
-    def noisy(cell: Cell, passage: int) -> float:
-        return 1e-3 * (noise[passage] if cell.contender == TORCH else 1)
+    def noisy(cell: Cell, pass_number: int) -> float:
+        return 1e-3 * (noise[pass_number] if cell.contender == TORCH else 1)
 
     assert row(Story(plan_of_cells(), seconds=noisy), TORCH)["verdict"] == "unclear"
-    assert row(Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3), TORCH)["verdict"] == "same"
+    assert row(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3), TORCH)["verdict"] == "same"
 
 
 def seconds_of(times):
-    return lambda cell, passage: times[cell.contender]
+    return lambda cell, pass_number: times[cell.contender]
 
 
 def ranks(told: Story) -> list[tuple]:
@@ -462,8 +462,8 @@ def test_from_a_single_pass_every_rank_is_open():
 WILD = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 
-def wild(cell: Cell, passage: int) -> float:
-    return 1e-3 * (WILD[passage] if cell.contender == TORCH else 1)
+def wild(cell: Cell, pass_number: int) -> float:
+    return 1e-3 * (WILD[pass_number] if cell.contender == TORCH else 1)
 
 
 def adaptive_plan(contenders=(NUMPY, TORCH), **others):
@@ -476,7 +476,7 @@ def undecided(told: Story) -> set[str]:
 
 def test_what_is_faster_slower_or_the_same_is_decided():
     assert undecided(Story(adaptive_plan())) == set()
-    assert undecided(Story(adaptive_plan(), seconds=lambda cell, passage: 1e-3)) == set()
+    assert undecided(Story(adaptive_plan(), seconds=lambda cell, pass_number: 1e-3)) == set()
 
 
 def test_what_is_unclear_is_undecided_with_what_it_was_compared_with():
@@ -488,8 +488,8 @@ def test_only_those_that_are_unclear_are_undecided():
     jax = Contender("jax", "cpu", "float32")
     plan = adaptive_plan((NUMPY, TORCH, jax))
 
-    def seconds(cell: Cell, passage: int) -> float:
-        return 20e-3 if cell.contender == NUMPY else wild(cell, passage)
+    def seconds(cell: Cell, pass_number: int) -> float:
+        return 20e-3 if cell.contender == NUMPY else wild(cell, pass_number)
 
     assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells[1:]}
 
@@ -500,11 +500,11 @@ def test_what_is_unclear_is_decided_once_both_times_are_precise_enough():
 
 
 def test_a_minimum_effect_that_is_asked_for_decides_what_would_be_unclear():
-    def apart(cell: Cell, passage: int) -> float:
-        return settled(cell, passage) * (2.06 if cell.contender == TORCH else 1) * (1 + 0.02 * (passage % 2))
+    def apart(cell: Cell, pass_number: int) -> float:
+        return settled(cell, pass_number) * (2.06 if cell.contender == TORCH else 1) * (1 + 0.02 * (pass_number % 2))
 
-    def noisy(cell: Cell, passage: int) -> float:
-        return (apart if cell.contender == TORCH else settled)(cell, passage)
+    def noisy(cell: Cell, pass_number: int) -> float:
+        return (apart if cell.contender == TORCH else settled)(cell, pass_number)
 
     told = {effect: Story(adaptive_plan(min_effect=effect), seconds=noisy) for effect in (0.04, 0.2)}
     assert {effect: row(one, TORCH)["verdict"] for effect, one in told.items()} == {0.04: "unclear", 0.2: "same"}
@@ -522,8 +522,8 @@ def test_an_accelerator_s_verdict_against_the_baseline_on_the_host_can_be_what_i
     numpy, cupy = Contender("numpy", "cpu", "float32", 2), Contender("cupy", "cuda", "float32", 1)
     plan = adaptive_plan((numpy, cupy))
 
-    def seconds(cell: Cell, passage: int) -> float:
-        return 1e-3 * (WILD[passage] if cell.contender == cupy else 1)
+    def seconds(cell: Cell, pass_number: int) -> float:
+        return 1e-3 * (WILD[pass_number] if cell.contender == cupy else 1)
 
     assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells}
 

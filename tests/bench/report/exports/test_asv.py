@@ -160,8 +160,8 @@ def run_asv(project: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def twice_as_slow(cell, passage):
-    return settled(cell, passage) * (2 if cell.contender == TORCH else 1)
+def twice_as_slow(cell, pass_number):
+    return settled(cell, pass_number) * (2 if cell.contender == TORCH else 1)
 
 
 def test_asv_compare_finds_what_got_slower_and_nothing_else(project):

@@ -30,7 +30,7 @@ def test_what_is_not_known_is_none():
 
 def test_two_limits_of_the_same_number_are_told_apart_by_the_journal_only():
     plan = plan_of_cells([Contender("numpy", "cpu", "float32", limit) for limit in (2, "all")])
-    told = Story(plan, lambda cell, passage: 0.001 if cell.contender.threads == 2 else 0.002)
+    told = Story(plan, lambda cell, pass_number: 0.001 if cell.contender.threads == 2 else 0.002)
     first, second = exported(told).timed()
     assert max(first.pooled()) < min(second.pooled())
     with pytest.raises(ValueError, match=r"has no samples; this format needs .*samples\.csv\.gz"):

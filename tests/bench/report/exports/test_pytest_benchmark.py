@@ -41,7 +41,7 @@ def test_compare_shows_every_timed_cell(tmp_path):
 
 def test_compare_sets_two_exported_runs_beside_each_other(tmp_path):
     write(tmp_path / "base.json", exported())
-    slower = Story(story().plan, lambda cell, passage: 0.002, story().outcomes)
+    slower = Story(story().plan, lambda cell, pass_number: 0.002, story().outcomes)
     write(tmp_path / "head.json", exported(slower))
     done = compare(tmp_path, "base.json", "head.json", "--between", "median")
     assert done.returncode == 0, done.stderr

@@ -14,8 +14,8 @@ def found(passes: int = 8, back_to_back: bool = True, threads=(1, 2)):
     plan = replace(calibrate.plan_of("numpy", threads, 7), cpus=2, passes=8, rounds=6)
     told = Story(
         plan,
-        seconds=lambda cell, passage: (
-            1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * passage * len(cell.key))
+        seconds=lambda cell, pass_number: (
+            1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * pass_number * len(cell.key))
         ),
         passes=passes,
     )

@@ -31,12 +31,12 @@ COST = {"numpy": (1e-5, 4e-11), "torch": (4e-5, 1e-11), "jax": (4.1e-5, 1.01e-11
 DRIFT = {"numpy": (1, 1.01, 0.99, 1, 1), "torch": (1.01, 1, 0.99, 1, 1), "jax": (0.97, 1.02, 1.03, 0.98, 1)}
 
 
-def cost(cell, passage):
+def cost(cell, pass_number):
     """Torch and jax are nearly alike, numpy starts sooner and then is slower."""
     fixed, per_flop = COST[cell.contender.implementation]
     work = flops(cell.shape, cell.phase) * per_flop + unavoidable_bytes(cell.shape, cell.phase, 4) * 2e-11
     steps = 50 if cell.phase == "train" else 1
-    return steps * (fixed + work) * DRIFT[cell.contender.implementation][passage - 1]
+    return steps * (fixed + work) * DRIFT[cell.contender.implementation][pass_number - 1]
 
 
 def story(contenders=(NUMPY, TORCH, JAX), shapes=tuple(SHAPES), phases=("forward", "step"), **others):

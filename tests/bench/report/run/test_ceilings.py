@@ -13,21 +13,26 @@ CUPY = Contender("cupy", "cuda", "float32")
 
 
 def told(
-    rates=lambda passage: 1.0, contenders=(NUMPY, TORCH), passes=3, phases=("step",), shapes=(SMALL, LARGE), **others
+    rates=lambda pass_number: 1.0,
+    contenders=(NUMPY, TORCH),
+    passes=3,
+    phases=("step",),
+    shapes=(SMALL, LARGE),
+    **others,
 ):
     plan = plan_of_cells(contenders, shapes, phases, passes=passes)
     records = Story(replace(plan, ceilings=(*contenders, CUPY)), **others).records()
     measured = [
         Ceiling(
             1,
-            passage,
+            pass_number,
             contender.label,
-            {"512x512x512": 2e11 * rates(passage)},
+            {"512x512x512": 2e11 * rates(pass_number)},
             {str(MIB): 4e10, str(128 * MIB): 1e10},
             {str(MIB): 5e10, str(128 * MIB): 1.5e10},
             wall_seconds=0.5,
         )
-        for passage in range(1, passes + 1)
+        for pass_number in range(1, passes + 1)
         for contender in contenders
     ]
     return [*records[:-1], *measured, records[-1]]
@@ -62,7 +67,7 @@ def test_where_no_step_was_measured_it_is_the_first_phase():
 def test_what_of_a_step_is_not_its_phases_may_be_less_than_nothing():
     parts = {"forward": 2e-3, "backward": 5e-3, "update": 1e-3, "step": 1e-2}
 
-    def seconds(cell, passage):
+    def seconds(cell, pass_number):
         fused = cell.contender == TORCH and cell.phase == "step"
         return parts[cell.phase] * (0.5 if fused else 1.0)
 
@@ -77,17 +82,17 @@ def test_without_all_phases_nothing_is_said_of_what_is_not_theirs():
 
 
 def test_a_pass_in_which_the_machine_was_slower_is_named():
-    text = ceilings.section(told(lambda passage: 0.88 if passage == 3 else 1.0, passes=5))
+    text = ceilings.section(told(lambda pass_number: 0.88 if pass_number == 3 else 1.0, passes=5))
     assert "* pass 3: products 12 % lower" in text
     assert "did not keep its pace" in text
     assert "did not keep its pace" not in ceilings.section(told(passes=5))
     assert "did not keep its pace" not in ceilings.section(
-        told(lambda passage: 0.88 if passage == 3 else 1.0, passes=5), resolution=0.2
+        told(lambda pass_number: 0.88 if pass_number == 3 else 1.0, passes=5), resolution=0.2
     )
 
 
 def test_with_several_places_the_drifting_one_is_named():
-    text = ceilings.section(told(lambda passage: 1.5 if passage == 2 else 1.0, (NUMPY, DOUBLE), passes=5))
+    text = ceilings.section(told(lambda pass_number: 1.5 if pass_number == 2 else 1.0, (NUMPY, DOUBLE), passes=5))
     assert "* pass 2: products (cpu, float64, all threads) 50 % higher" in text
 
 

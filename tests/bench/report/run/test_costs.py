@@ -14,7 +14,7 @@ from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Outcome, Story, p
 def dear_torch(told):
     """Torch takes half a second longer to import."""
     return [
-        replace(record, import_seconds=0.75 + record.passage / 1000)
+        replace(record, import_seconds=0.75 + record.pass_number / 1000)
         if isinstance(record, WorkerStarted) and "torch" in record.contender
         else record
         for record in told
@@ -141,7 +141,7 @@ def test_a_cell_that_gets_faster_is_no_warning():
 
 def test_a_cell_that_failed_has_no_warning():
     plan = plan_of_cells(rounds=4)
-    late = {plan.cells[0]: Outcome("timeout", "took too long", passage=5)}
+    late = {plan.cells[0]: Outcome("timeout", "took too long", pass_number=5)}
     told = slow_down(Story(plan, outcomes=late).records())
     assert [line.split(":")[0] for line in warnings(told)] == ["torch"]
 

@@ -14,9 +14,9 @@ ALONG_N = [Shape(N, 1000, 100) for N in (64, 512)]
 
 
 def told(contenders=(NUMPY, TORCH, JAX), shapes=ALONG_N, **others):
-    def seconds(cell, passage):
+    def seconds(cell, pass_number):
         name = cell.contender.implementation
-        return 1e-6 * cell.shape.N * FACTORS[name](cell.shape.N) * JITTER[name][passage - 1]
+        return 1e-6 * cell.shape.N * FACTORS[name](cell.shape.N) * JITTER[name][pass_number - 1]
 
     records = Story(plan_of_cells(contenders, shapes, **others), seconds).records()
     return tables.timings(records), tables.samples(records), "numpy"

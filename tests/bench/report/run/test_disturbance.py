@@ -14,7 +14,7 @@ NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 
 def story(**plan):
-    return Story(plan_of_cells(**plan), seconds=lambda cell, passage: 1e-3 * NOISE[passage]).records()
+    return Story(plan_of_cells(**plan), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number]).records()
 
 
 def test_a_disturbed_run_says_what_was_taken_and_how_many_cells_suffered():
@@ -54,7 +54,7 @@ def test_the_only_cell_is_called_that():
 
 
 def test_a_disturbed_run_of_precise_times_says_that_none_suffered():
-    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3).records(), others=0.5)
+    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3).records(), others=0.5)
     told = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in told]
     [line] = disturbance.lines(told)
     assert "none of 2 cells is unsteady" in line
@@ -78,7 +78,7 @@ def test_the_page_has_the_line_before_its_first_table_and_the_word_beside_the_ti
 
 
 def test_a_comparison_of_two_sides_has_the_line_and_counts_both_sides_of_a_cell_once():
-    told = disturbed(compared(lambda cell, passage: NOISE[(passage - 1) % 5 + 1]), others=0.5)
+    told = disturbed(compared(lambda cell, pass_number: NOISE[(pass_number - 1) % 5 + 1]), others=0.5)
     sides = paired.comparison(told)
     line = "other processes took 50 % of the processors"
     assert "2 of 2 cells are unsteady" in sides.notes[0]

@@ -150,7 +150,7 @@ def test_whoever_cannot_be_told_apart_from_the_fastest_is_named_with_it():
     noise = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
     told = Story(
         plan_of_cells(),
-        seconds=lambda cell, passage: 1e-3 * (noise[passage] if cell.contender == TORCH else 0.99),
+        seconds=lambda cell, pass_number: 1e-3 * (noise[pass_number] if cell.contender == TORCH else 0.99),
     )
     assert "| 1 **numpy** 990 µs 1–2, torch 1–2 |" in section(markdown.report(told.records()), "Fastest")
 
@@ -172,7 +172,7 @@ def test_each_dtype_has_its_own_fastest():
 def test_each_limit_on_threads_has_its_own_fastest():
     contenders = [Contender(name, "cpu", "float32", threads) for threads in (1, 2) for name in ("numpy", "torch")]
     times = dict(zip(contenders, (3e-3, 4e-3, 2e-3, 1e-3), strict=True))
-    told = Story(plan_of_cells(contenders), seconds=lambda cell, passage: times[cell.contender])
+    told = Story(plan_of_cells(contenders), seconds=lambda cell, pass_number: times[cell.contender])
     one, other = re.search(r"H=100 +\| (.+?) +\|", section(markdown.report(told.records()), "Fastest"))[1].split(
         "<br><br>"
     )
@@ -183,7 +183,7 @@ def test_each_limit_on_threads_has_its_own_fastest():
 def test_contenders_stand_by_their_best_rank_and_within_it_by_their_time():
     names = [Contender(name, "cpu", "float32") for name in ("numpy", "torch", "jax", "numba", "slow")]
     times = dict(zip(names, (1.015e-3, 1e-3, 1.03e-3, 2e-3, 3e-3), strict=True))
-    told = Story(plan_of_cells(names), seconds=lambda cell, passage: times[cell.contender])
+    told = Story(plan_of_cells(names), seconds=lambda cell, pass_number: times[cell.contender])
     found = section(markdown.report(told.records()), "Fastest")
     assert "| 1 **torch** 1.00 ms 1–2, numpy 1–3<br>2 jax 2–3<br>4 numba<br>5 slow |" in found
 
@@ -193,7 +193,7 @@ def test_where_typical_time_and_floor_disagree_both_are_told():
         replace(record, seconds=[min(record.seconds), *(1.5 * second for second in record.seconds[1:])])
         if isinstance(record, Block) and "torch" in record.cell
         else record
-        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3).records()
+        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3).records()
     ]
     text = markdown.report(told)
     assert "### Where typical time and floor disagree" in section(text, "Speed-up over numpy")
@@ -222,7 +222,7 @@ def test_a_minimum_effect_that_was_asked_for_is_the_one_that_is_told():
 
 @pytest.mark.parametrize(("factor", "mark"), [(2.0, "▲ 2.00×"), (0.5, "▼ 0.50×"), (1.0, "= 1.00×")])
 def test_a_speed_up_has_its_verdict_s_mark(factor, mark):
-    told = Story(plan_of_cells(), seconds=lambda cell, passage: 1e-3 / (factor if cell.contender == TORCH else 1))
+    told = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 / (factor if cell.contender == TORCH else 1))
     assert mark in section(markdown.report(told.records()), "Speed-up over numpy")
 
 
@@ -268,7 +268,7 @@ def test_where_the_time_went_adds_up_to_the_whole_run():
 
 def test_a_cell_that_fails_late_is_told_among_the_failures_alone():
     lost = Cell(TORCH, SMALL, "step")
-    told = Story(plan_of_cells(shapes=(SMALL, LARGE)), outcomes={lost: Outcome("timeout", "too slow", passage=3)})
+    told = Story(plan_of_cells(shapes=(SMALL, LARGE)), outcomes={lost: Outcome("timeout", "too slow", pass_number=3)})
     text = markdown.report(told.records())
     assert re.search(r"\| torch +\| timeout +\| too slow +\| 1 +\|", text)
     assert re.search(r"\| torch +\| — +\| [\d.]+ ms", section(text, "Step time"))

@@ -77,7 +77,7 @@ def test_without_a_baseline_there_is_no_ratio():
 def test_a_row_has_its_rank_or_what_the_verdicts_leave_open():
     jax = Contender("jax", "cpu", "float32")
     times = {NUMPY: 1e-3, TORCH: 1e-3, jax: 2e-3}
-    told = Story(plan_of_cells((NUMPY, TORCH, jax)), seconds=lambda cell, passage: times[cell.contender])
+    told = Story(plan_of_cells((NUMPY, TORCH, jax)), seconds=lambda cell, pass_number: times[cell.contender])
     header, _, *lines = summary(told.records()).splitlines()
     assert header.split()[:5] == ["N=64", "D_in=1000", "H=100", "rank", "step"]
     assert {line.split()[0]: line.split()[1] for line in lines} == {"numpy": "1–2", "torch": "1–2", "jax": "3"}
@@ -88,7 +88,7 @@ def test_a_floor_that_says_something_else_is_told_beside_the_verdict():
         replace(record, seconds=[min(record.seconds), *(1.5 * second for second in record.seconds[1:])])
         if isinstance(record, Block) and "torch" in record.cell
         else record
-        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, passage: 1e-3).records()
+        for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3).records()
     ]
     [line] = [line for line in summary(told).splitlines() if line.startswith("torch")]
     assert "slower (floor: same)" in line

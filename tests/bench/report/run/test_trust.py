@@ -139,8 +139,8 @@ def adaptive(passes: int = 5, reason: str | None = DECIDED, few: int = 0, **othe
     return [told[0], *chosen, *told[1:], *ended]
 
 
-def wild(cell, passage: int) -> float:
-    return 1e-3 * (WILD[(passage - 1) % len(WILD)] if cell.contender == TORCH else 1.0)
+def wild(cell, pass_number: int) -> float:
+    return 1e-3 * (WILD[(pass_number - 1) % len(WILD)] if cell.contender == TORCH else 1.0)
 
 
 def test_a_run_that_decided_everything_says_after_how_many_passes():
@@ -156,7 +156,7 @@ def test_passes_that_were_made_to_confirm_are_none_that_it_took_to_decide():
     told = adaptive(passes=7)
     keys = [cell.key for cell in plan_of_cells().cells]
     afresh = {6: PassChosen(6, keys[1:], 2, confirming=True), 7: PassChosen(7, keys[1:], 2, confirming=True)}
-    told = [afresh.get(one.passage, one) if isinstance(one, PassChosen) else one for one in told]
+    told = [afresh.get(one.pass_number, one) if isinstance(one, PassChosen) else one for one in told]
     assert trust.lines(told)[1].startswith(f"5 passes, then {DECIDED}")
 
 
