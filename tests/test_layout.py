@@ -17,7 +17,7 @@ THIRD_PARTY = "third-party packages"
 BELOW = ("bench.measure", "bench.plan")
 
 FENCES = {
-    "bench.plan": {"bench.plan"},
+    "bench.plan": {"bench.plan", "pydantic"},
     "bench.measure.worker": {"bench.measure.worker", "implementations", "numpy", "threadpoolctl"},
     "bench.measure": {"bench.measure", "bench.plan", "implementations", THIRD_PARTY},
     "bench.analyse.estimates": {"bench.analyse.estimates", "bench.plan", THIRD_PARTY},

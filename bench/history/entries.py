@@ -12,9 +12,9 @@ from bench.analyse.estimates.statistics import estimate, floor, typical
 from bench.analyse.run import environments, kernels, tables
 from bench.analyse.run.suspicion import SUSPECT
 from bench.measure import machine
-from bench.measure.plans import plan_of
 from bench.measure.records import Record, RunStarted
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
 NOT_VERSIONS = ("executable", "environment", "kernels")
@@ -68,7 +68,7 @@ def entry_of(records: Sequence[Record]) -> Entry:
     """Of a journal. Raises ValueError where it is not one of a whole run of one side, or of another version of
     relubench."""
     try:
-        head, plan = tables.started(records), plan_of(tables.started(records))
+        head, plan = tables.started(records), from_plain(tables.started(records).plan)
         cells = tables.by_cell(records).values()
     except (KeyError, TypeError) as error:
         raise ValueError(f"not of this version of relubench: {error!r}") from error

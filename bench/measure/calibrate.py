@@ -12,12 +12,12 @@ from pathlib import Path
 import implementations
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.grid import PlanError
+from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
 from . import journal, machine
 from .client import ProcessWorker, Setting
 from .logs import file_name
-from .plans import plan_to_dict
 from .progress import Progress
 from .records import RunEnded, RunStarted
 from .run import BackToBack, Open, Run
@@ -115,7 +115,7 @@ def _passes(
 
     started, begun = datetime.now(UTC).isoformat(timespec="seconds"), now()
     with journal.Journal(folder) as book:
-        book.append(RunStarted(folder.parent.name, started, plan_to_dict(plan), machine.describe(), sys.argv[1:]))
+        book.append(RunStarted(folder.parent.name, started, to_plain(plan), machine.describe(), sys.argv[1:]))
         complete = False
         try:
             kind(plan, book, open_worker, notify=notify, now=now).measure(schedule)

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Any, get_args
 
 from bench.plan import reading
+from bench.plan.plain import from_plain
 
 from . import checked, lock
 from .calibrations import with_sound_calibration
 from .foreign import harmless
-from .plans import plan_of
 from .records import Record, RunStarted, Unread
 
 FILE = "journal.jsonl"
@@ -104,7 +104,7 @@ def read(folder: Path) -> list[Record]:
         why = unread.get(1) or ("this line is cut short" if cut_short and not lines else "")
         raise ValueError(f"{path}:1: a journal begins with a RunStarted record{f', but: {why}' if why else ''}")
     try:
-        plan = plan_of(first)
+        plan = from_plain(first.plan)
     except ValueError as error:
         raise ValueError(f"{path}:1: {error}") from error
     records[1] = with_sound_calibration(first)

@@ -13,13 +13,13 @@ from typing import Any
 from bench.plan import reading
 from bench.plan.cells import Contender
 from bench.plan.grid import PlanError
+from bench.plan.plain import from_plain, to_plain
 from bench.plan.plan import Plan
 
 from . import calibrations, interrupts, journal, lock, machine, sources
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
 from .logs import file_name
-from .plans import plan_of, plan_to_dict
 from .progress import Progress
 from .records import Failed, Record, RunEnded, RunResumed, RunStarted
 from .run import Open, Run
@@ -72,7 +72,7 @@ def measure(
             records.append(RunResumed(started, options, around, changed_since(records, around)))
         else:
             known, damaged = _calibration(folder.parent.parent, facts)
-            records.append(RunStarted(folder.name, started, plan_to_dict(plan), facts, options, known, around, damaged))
+            records.append(RunStarted(folder.name, started, to_plain(plan), facts, options, known, around, damaged))
         book.append(records[-1])
         state = State.of(records)
         begun = time.perf_counter()
@@ -176,7 +176,7 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     if _is_complete(records) and written:
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
     assert isinstance(records[0], RunStarted)
-    plan = plan_of(records[0])
+    plan = from_plain(records[0].plan)
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
     if anyway or _is_complete(records):

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from bench.measure import journal
 from bench.measure.client import WorkerFailed
-from bench.measure.plans import plan_to_dict
 from bench.measure.progress import Progress
 from bench.measure.records import Block, RunStarted
 from bench.measure.run import Run
@@ -18,6 +17,7 @@ from bench.measure.state import State
 from bench.measure.worker.session import Failure, Session
 from bench.measure.worker.timing import Clocks
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 from implementations import numpy_
 
@@ -305,7 +305,7 @@ def measured(
     state = State.of(journal.read(folder)) if resumed else State()
     with journal.Journal(folder) as book:
         if not resumed:
-            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", plan_to_dict(plan), {}, []))
+            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
         run = Run(plan, book, office.open, state, notify, office.clock)
         run.measure()
     return run

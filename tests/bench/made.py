@@ -13,9 +13,9 @@ from hypothesis import settings
 
 from bench.analyse.estimates import statistics
 from bench.measure.journal import Journal
-from bench.measure.plans import plan_to_dict
 from bench.measure.records import Block, Entered, Failed, Left, Prepared, Record, RunEnded, RunStarted, WorkerStarted
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
@@ -98,7 +98,7 @@ class Story:
         """The run's journal."""
         told: list[Record] = [
             RunStarted(
-                self.name, "2026-01-02T03:04:05+00:00", plan_to_dict(self.plan), dict(self.machine), ["bench/", "-q"]
+                self.name, "2026-01-02T03:04:05+00:00", to_plain(self.plan), dict(self.machine), ["bench/", "-q"]
             )
         ]
         contenders = list(dict.fromkeys(cell.contender for cell in self.plan.cells))

@@ -9,9 +9,9 @@ from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_aft
 from bench.analyse.run import tables
 from bench.analyse.run.suspicion import SUSPECT
 from bench.analyse.run.tables import CellRecords
-from bench.measure.plans import plan_of
 from bench.measure.records import PassChosen, Record
 from bench.plan.cells import Cell
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.plan.sides import BASE, HEAD, off
 from bench.plan.units import change_with_interval
@@ -22,7 +22,7 @@ from .changes import ABSENT, Change, Held, judge, pool
 def changes(records: Sequence[Record]) -> list[Change]:
     """Of every cell of either side, in the plan's order, judged together. One that is `slower` in the passes that
     were planned, and was then measured afresh to confirm it, is so only if the fresh passes alone say so too."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     afresh = confirming(records)
     first = judge(pool(_changes(records, plan, lambda pass_number: pass_number not in afresh)), plan.min_effect_of)
     suspected = {change.cell for change in first if change.verdict == "slower"}
@@ -41,7 +41,7 @@ def suspects(records: Sequence[Record]) -> set[str]:
 
 def undecided(records: Sequence[Record]) -> set[str]:
     """The keys, of both sides, of cells whose change is `unclear` and not known precisely enough."""
-    precision = plan_of(tables.started(records)).precision
+    precision = from_plain(tables.started(records).plan).precision
     open_still = [
         change
         for change in changes(records)
@@ -57,7 +57,7 @@ def confirming(records: Sequence[Record]) -> set[int]:
 
 def _keys(records: Sequence[Record], some: Collection[Change]) -> set[str]:
     cells = {change.cell for change in some}
-    return {cell.key for cell in plan_of(tables.started(records)).cells if off(cell) in cells}
+    return {cell.key for cell in from_plain(tables.started(records).plan).cells if off(cell) in cells}
 
 
 def _confirmed(change: Change, again: Change | None) -> Change:

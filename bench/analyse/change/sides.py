@@ -14,9 +14,9 @@ import pandas as pd
 
 from bench.analyse.estimates.statistics import MIN_EFFECT, confidence_after, estimate, floor, typical
 from bench.analyse.run import ceilings, environments, kernels, loading, suspicion, tables
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import from_plain
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
 """The columns that name a cell, but for its thread limit."""
@@ -86,7 +86,7 @@ def load(path: str | PathLike[str]) -> RunSide:
 def of_records(records: Sequence[Record]) -> RunSide:
     """Of a journal."""
     head = tables.started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     held = tables.by_cell(records)
     found = ceilings.limits(records)
     cells = []

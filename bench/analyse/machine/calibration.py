@@ -24,9 +24,9 @@ from bench.analyse.estimates.statistics import (
 from bench.analyse.run import tables
 from bench.analyse.run.resolution import FLOOR, FOUND, TYPICAL, smallest_found
 from bench.measure.calibrate import REFERENCE, VARIANTS
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan import looks
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
 from . import families
@@ -85,7 +85,7 @@ class Ratios:
 def analyse(in_turns: Sequence[Record], back_to_back: Sequence[Record], seed: int = 0) -> dict[str, Any]:
     """The result of a calibration, as plain data; `settings` has it for each thread limit, and what
     stands beside it is the first of them's. Raises ValueError where a contender has no times."""
-    plan = plan_of(tables.started(in_turns))
+    plan = from_plain(tables.started(in_turns).plan)
     for cell in [*tables.by_cell(in_turns).values(), *tables.by_cell(back_to_back).values()]:
         if cell.failed:
             raise ValueError(f"{cell.cell.contender.implementation}: {cell.failed.status}: {cell.failed.reason}")
@@ -110,7 +110,7 @@ def analyse(in_turns: Sequence[Record], back_to_back: Sequence[Record], seed: in
 
 def ratios(records: Sequence[Record]) -> dict[int, list[Ratios]]:
     """Of each thread limit, those of each slowdown, from the passes that have every contender whole."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     held = {cell.cell.contender: cell for cell in tables.by_cell(records).values()}
     found: dict[int, list[Ratios]] = {}
     for contender, slowed in held.items():

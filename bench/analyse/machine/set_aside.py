@@ -12,8 +12,8 @@ from bench.analyse.run import tables
 from bench.analyse.run.disturbance import disturbed_rounds
 from bench.analyse.run.resolution import smallest_found
 from bench.measure.calibrate import REFERENCE, VARIANTS
-from bench.measure.plans import plan_of
 from bench.measure.records import Block, Record
+from bench.plan.plain import from_plain
 
 SETS = 200
 """Random sets of passes that stand for trials."""
@@ -50,7 +50,7 @@ def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
     A round is set aside on both sides of a ratio if either was disturbed in it, the most disturbed rounds first, and no
     more than half of a pass's rounds. Both ways have the same passes.
     """
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     contenders = {held.cell.contender: held.blocks for held in tables.by_cell(records).values()}
     results = []
     for threads in dict.fromkeys(plan.threads(contender) for contender in contenders):

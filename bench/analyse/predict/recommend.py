@@ -16,10 +16,10 @@ from bench.analyse.run import crossovers, tables
 from bench.analyse.run.costs import costs
 from bench.analyse.run.loading import Run
 from bench.analyse.run.suspicion import SUSPECT, trusted
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 from bench.plan.nearest import hint
+from bench.plan.plain import from_plain
 
 from . import costmodel
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
@@ -89,7 +89,7 @@ class _Evidence:
 
 def starts(records: Sequence[Record]) -> Starts:
     """Of each contender at each shape whose step a run timed."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     return {
         (
             (each.contender.implementation, each.contender.device, each.contender.dtype, plan.threads(each.contender)),

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
-from bench.measure.plans import plan_of
 from bench.measure.records import Ceiling, Record, RunStarted
 from bench.plan.cells import Cell, Contender, Place, flops
+from bench.plan.plain import from_plain
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 
 BOUNDS = ("compute", "bandwidth", "overhead")
@@ -182,7 +182,7 @@ def _measured(records: Sequence[Record]) -> Iterator[tuple[Contender, Ceiling]]:
     """The ceilings of a run, but those that could not be measured."""
     if not records or not isinstance(records[0], RunStarted):
         return
-    known = {contender.label: contender for contender in plan_of(records[0]).ceilings}
+    known = {contender.label: contender for contender in from_plain(records[0].plan).ceilings}
     for record in records:
         if isinstance(record, Ceiling) and not record.reason and record.contender in known:
             yield known[record.contender], record

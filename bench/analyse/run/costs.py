@@ -12,9 +12,9 @@ import numpy as np
 from scipy import stats
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed, typical
-from bench.measure.plans import plan_of
 from bench.measure.records import Prepared, Record
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import from_plain
 
 from . import standing, tables
 from .suspicion import SUSPECT
@@ -101,7 +101,7 @@ def costs(records: Sequence[Record]) -> list[Costs]:
     """Of each contender at each shape where any of its cells has a time, in the plan's order."""
     held = tables.by_cell(records)
     rows = dict(zip(held, tables.timings(records).to_dict("records"), strict=True))
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     groups: dict[tuple[Contender, Shape], dict[str, CellRecords]] = defaultdict(dict)
     for key, cell in held.items():
         if rows[key]["status"] == "ok" and rows[key]["verdict"] != SUSPECT:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.measure.calibrate import SLOWDOWNS
-from bench.measure.plans import plan_of
 from bench.measure.records import RunStarted
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
 FLOOR, TYPICAL = "floor", "typical"
@@ -108,7 +108,7 @@ def of_run(head: RunStarted) -> float | None:
     none; None where none is told."""
     if not head.calibration:
         return None
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     design = (plan.passes, plan.rounds)
     covered = [limit for limit in limits(plan) if covers(head.calibration, limit, *design)]
     known = [resolves(head.calibration, limit, *design) for limit in covered]

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analyse.estimates.statistics import Blocks, confidence_after, estimate, floor, high, standard_error, typical
-from bench.measure.plans import plan_of
 from bench.measure.records import (
     STATUSES,
     Block,
@@ -26,6 +25,7 @@ from bench.measure.records import (
     WorkerStarted,
 )
 from bench.plan.cells import DTYPES, PHASES, Cell, Place, flops
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
 from . import csvfiles, disturbance, resolution, standing, suspicion
@@ -181,7 +181,7 @@ def is_complete(records: Sequence[Record]) -> bool:
 
 def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
     """The records of each of the plan's cells, by cell key, in the plan's order."""
-    cells = {cell.key: CellRecords(cell) for cell in plan_of(started(records)).cells}
+    cells = {cell.key: CellRecords(cell) for cell in from_plain(started(records).plan).cells}
     contenders = defaultdict(list)
     for held in cells.values():
         contenders[held.cell.contender.label].append(held)
@@ -210,7 +210,7 @@ def by_cell(records: Sequence[Record]) -> dict[str, CellRecords]:
 def timings(records: Sequence[Record]) -> pd.DataFrame:
     """One row per cell of the plan, measured or not, in the plan's order."""
     head = started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     rows = _rows(records, plan, head)
     _against_ceilings(rows, plan, limits(records))
     suspicion.set_aside(rows, plan)
@@ -225,7 +225,7 @@ def timings(records: Sequence[Record]) -> pd.DataFrame:
 def samples(records: Sequence[Record]) -> pd.DataFrame:
     """One row per sample, in the order they were taken."""
     head = started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     cells = {cell.key: cell for cell in plan.cells}
     blocks = [record for record in records if isinstance(record, Block)]
     counts = [len(block.seconds) for block in blocks]
@@ -380,7 +380,7 @@ def _peak_bytes(held: CellRecords) -> int | None:
 def suspects(records: Sequence[Record]) -> dict[str, str]:
     """By cell key, why a time cannot be true."""
     table = timings(records)
-    cells = plan_of(started(records)).cells
+    cells = from_plain(started(records).plan).cells
     wrong = ~suspicion.trusted(table) & (table["status"] == "ok")
     return {cell.key: str(reason) for cell, reason, yes in zip(cells, table["reason"], wrong, strict=True) if yes}
 
@@ -389,7 +389,7 @@ def undecided(records: Sequence[Record]) -> set[str]:
     """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`,
     and whose time is not precise enough to leave it at that; with them those they are compared with."""
     head = started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     rows = _rows(records, plan, head)
     _against_ceilings(rows, plan, limits(records))
     suspicion.set_aside(rows, plan)

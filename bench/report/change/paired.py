@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bench.analyse.change import gate, paired
 from bench.analyse.change.comparability import Difference
 from bench.analyse.run import environments, tables
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
+from bench.plan.plain import from_plain
 from bench.report.run import disturbance, surroundings
 
 from . import unpaired
@@ -20,7 +20,7 @@ HOW = "paired: base and head had fresh processes in the same passes, and took tu
 def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Comparison:
     """Of a journal of two sides."""
     head = tables.started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     changes = paired.changes(records)
     base, other = plan.sides
     fresh = len(paired.confirming(records))
@@ -46,4 +46,4 @@ def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_
 
 def section(records: Sequence[Record]) -> str:
     """Markdown; empty for a run of one side."""
-    return unpaired.section(comparison(records)) if plan_of(tables.started(records)).sides else ""
+    return unpaired.section(comparison(records)) if from_plain(tables.started(records).plan).sides else ""

@@ -13,9 +13,8 @@ import pandas as pd
 from bench.analyse.estimates.statistics import Blocks, typical
 from bench.analyse.run.loading import Run
 from bench.analyse.run.tables import CellRecords
-from bench.measure.plans import plan_of
-from bench.measure.records import RunStarted
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.report.plain import plain
 
@@ -110,7 +109,7 @@ def _plan(run: Run) -> Plan | None:
     if "plan" not in run.info:
         return None
     try:
-        return plan_of(RunStarted(run.name, "", run.info["plan"], {}, []))
+        return from_plain(run.info["plan"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"run {run.name}: its run.json is not of this version of relubench: {error!r}") from error
 

@@ -11,10 +11,10 @@ import pandas as pd
 from bench.analyse.estimates.statistics import typical
 from bench.analyse.run import ceilings, tables
 from bench.analyse.run.ceilings import RESOLUTION, Best, Limits, Moved
-from bench.measure.plans import plan_of
 from bench.measure.records import Ceiling, Record
 from bench.plan import units
 from bench.plan.cells import Place
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.report import page
 
@@ -28,7 +28,7 @@ def section(records: Sequence[Record], resolution: float = RESOLUTION) -> str:
     it, what of a step is not its phases, and the passes whose ceilings moved by more than
     `resolution`, a fraction. Empty where no ceilings were measured. Raises ValueError for a
     resolution that is not positive."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     found = ceilings.limits(records)
     if not found:
         return ""

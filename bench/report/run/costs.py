@@ -12,10 +12,10 @@ from bench.analyse.estimates.statistics import Estimate
 from bench.analyse.run import tables, warmup
 from bench.analyse.run.costs import BreakEven, Costs, costs
 from bench.analyse.run.memo import once
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan import units
 from bench.plan.cells import Contender, Shape
+from bench.plan.plain import from_plain
 from bench.report import page
 
 from .rows import contender_names, shape_name
@@ -31,7 +31,7 @@ def section(records: Sequence[Record]) -> str:
     if not told:
         return ""
     names = _names(records)
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     here = [each for each in told if each.shape == told[0].shape]
     overtakes = f"overtakes {plan.baseline} after"
     lines = [_line(each, names[each.contender, each.shape], overtakes, plan.baseline) for each in here]
@@ -142,7 +142,7 @@ def _without_empty(lines: pd.DataFrame, last: str) -> pd.DataFrame:
 def _names(records: Sequence[Record]) -> dict[tuple[Contender, Shape], str]:
     """By contender and shape, as the step's row is called, or the first one's."""
     timings = tables.timings(records)
-    cells = plan_of(tables.started(records)).cells
+    cells = from_plain(tables.started(records).plan).cells
     names: dict[tuple[Contender, Shape], str] = {}
     for cell, name in zip(cells, contender_names(timings), strict=True):
         if cell.phase == "step":

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bench.analyse.run import tables
 from bench.analyse.run.disturbance import UNSTEADY, Disturbance, of_run, says_unsteady
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan.cells import without_variant
+from bench.plan.plain import from_plain
 from bench.plan.units import percent
 
 
@@ -19,7 +19,7 @@ def lines(records: Sequence[Record]) -> list[str]:
     if taken is None:
         return []
     timings = tables.timings(records)
-    keys = [without_variant(cell.key) for cell in plan_of(tables.started(records)).cells]
+    keys = [without_variant(cell.key) for cell in from_plain(tables.started(records).plan).cells]
     timed = {key for key, status in zip(keys, timings["status"], strict=True) if status == "ok"}
     unsteady = {key for key, reason in zip(keys, timings["reason"], strict=True) if says_unsteady(reason)}
     if not unsteady and not taken.is_disturbed:

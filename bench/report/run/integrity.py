@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analyse.run import tables
-from bench.measure.plans import plan_of
 from bench.measure.records import Record, RunResumed, Unread
+from bench.plan.plain import from_plain
 
 MOST_SHOWN = 3
 
@@ -33,7 +33,7 @@ def _changed(records: Sequence[Record]) -> str:
 
 
 def _passes(records: Sequence[Record]) -> str:
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     passes = [len(cell_records.per_pass()) for cell_records in tables.by_cell(records).values()]
     fewer = [count for count in passes if 0 < count < plan.passes]
     if not fewer:

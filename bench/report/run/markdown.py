@@ -10,9 +10,9 @@ import pandas as pd
 
 from bench.analyse.run import resolution, tables
 from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.plans import plan_of
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
 from bench.plan import units
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.report import page
 from bench.report.change import paired
@@ -25,7 +25,7 @@ def report(records: Sequence[Record]) -> str:
     """The whole page."""
     timings = tables.timings(records)
     timings["contender"] = contender_names(timings)
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
     timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
     ranked = not plan.sides  # of two sides, who is faster than whom is not what was asked
@@ -53,13 +53,16 @@ def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
     head = tables.started(records)
     counts = timings["status"].value_counts()
     outcome = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    plan = from_plain(head.plan)
     accelerators = page.escaped(", ".join(sorted(set(_accelerator_names(timings)))))
-    machine = f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {plan_of(head).cpus} processors"
-    two_sided = bool(plan_of(head).sides)
+    machine = (
+        f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {from_plain(head.plan).cpus} processors"
+    )
+    two_sided = bool(from_plain(head.plan).sides)
     question = "Did it get slower?" if two_sided else "Which backend trains `y = relu(x·w1)·w2` fastest?"
     lines = [
         f"# relubench: {page.escaped(head.run)}",
-        f"{question} Grid {page.code(plan_of(head).grid)} on {machine}{', ' + accelerators if accelerators else ''}: "
+        f"{question} Grid {page.code(plan.grid)} on {machine}{', ' + accelerators if accelerators else ''}: "
         f"{len(timings)} cells ({outcome}).",
     ]
     if not tables.is_complete(records):
@@ -226,7 +229,7 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
 
 
 def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
-    machine, two_sided = tables.started(records).machine, bool(plan_of(tables.started(records)).sides)
+    machine, two_sided = tables.started(records).machine, bool(from_plain(tables.started(records).plan).sides)
     facts: dict[str, Any] = {
         "processor": f"{machine.get('cpu')}, {machine.get('usable_processors')} of {machine.get('processors')} usable",
         "memory": units.gibibytes(machine.get("memory_bytes", 0)),

@@ -7,10 +7,10 @@ from typing import Any
 
 from bench.analyse.run import environments, kernels, tables
 from bench.analyse.run.kernels import Slower
-from bench.measure.plans import plan_of
 from bench.measure.records import Record, WorkerStarted
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
+from bench.plan.plain import from_plain
 from bench.plan.units import kibibytes_or_mebibytes
 from bench.report import page
 
@@ -20,7 +20,7 @@ Started = tuple[str, str, Mapping[str, Any]]
 
 def lines(records: Sequence[Record]) -> list[str]:
     """Of a run's journal."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     contenders = {
         contender.label: contender for contender in (*(cell.contender for cell in plan.cells), *plan.ceilings)
     }

@@ -9,9 +9,9 @@ from tabulate import tabulate
 
 from bench.analyse.run import tables
 from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.plans import plan_of
 from bench.measure.records import Record
 from bench.plan import units
+from bench.plan.plain import from_plain
 from bench.report.change import paired, unpaired
 
 from . import costs, crossovers, disturbance, integrity, surroundings, trust
@@ -22,7 +22,7 @@ MOST_WARNINGS = 3
 
 def page(records: Sequence[Record]) -> str:
     """What a run ends with: the tables, and below them what to make of them; of two sides, what changed."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     if plan.sides:
         return unpaired.text(paired.comparison(records))
     timings = tables.timings(records)

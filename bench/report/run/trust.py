@@ -9,9 +9,9 @@ from typing import Any
 from bench.analyse.change import paired
 from bench.analyse.run import resolution, tables
 from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.plans import plan_of
 from bench.measure.records import PassChosen, Record, RunEnded
 from bench.plan import looks
+from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.plan.units import short_percent
 from bench.report.machine.calibration import sentence
@@ -26,7 +26,7 @@ def lines(records: Sequence[Record]) -> list[str]:
 
 def _resolution(records: Sequence[Record]) -> list[str]:
     head = tables.started(records)
-    plan = plan_of(head)
+    plan = from_plain(head.plan)
     if not head.calibration:
         return [f"{head.calibration_damaged}; {UNCALIBRATED}" if head.calibration_damaged else UNCALIBRATED]
     cells = _judged(records, plan)
@@ -68,7 +68,7 @@ def _judged(records: Sequence[Record], plan: Plan) -> int:
 
 def _ending(records: Sequence[Record]) -> list[str]:
     """Of a run of as many passes as it takes: how many those were, and why no more."""
-    plan = plan_of(tables.started(records))
+    plan = from_plain(tables.started(records).plan)
     if not plan.adaptive:
         return []
     chosen = [record for record in records if isinstance(record, PassChosen) and not record.confirming]

@@ -15,10 +15,10 @@ from bench.measure.adaptive import ALL_FAILED, DECIDED, OUT_OF_TIME, Adaptive
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, PassChosen, RunStarted
 from bench.measure.run import Run
-from bench.measure.session import plan_to_dict
 from bench.measure.state import State
 from bench.plan import looks
 from bench.plan.cells import Shape
+from bench.plan.plain import to_plain
 from tests.bench.fakes import Office, plan_of, records_of
 from tests.bench.made import steady
 
@@ -68,7 +68,7 @@ def adaptively(plan, folder, judge, office=None, resumed=False):
     state = State.of(journal.read(folder)) if resumed else State()
     with journal.Journal(folder) as book:
         if not resumed:
-            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", plan_to_dict(plan), {}, []))
+            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
         schedule = Adaptive(plan, judge, office.clock, state.seconds)
         Run(plan, book, office.open, state, now=office.clock).measure(schedule)
     return schedule, office

@@ -12,10 +12,10 @@ from bench.analyse.machine import calibration
 from bench.analyse.run import tables
 from bench.measure import calibrate, journal, machine
 from bench.measure.client import WorkerFailed
-from bench.measure.plans import plan_of
 from bench.measure.records import Block, RunEnded
 from bench.plan.cells import Shape
 from bench.plan.grid import PlanError
+from bench.plan.plain import from_plain
 from bench.report.machine import calibration as shown
 from tests.bench.fakes import Office, records_of
 
@@ -87,7 +87,7 @@ def test_however_short_the_time_there_is_one_trial_in_turns_and_one_pass_back_to
         done = Counter(block.cell for block in records_of(folder, Block))
         assert done == {cell.key: passes * 2 for cell in plan.cells}
         first, *_, last = journal.read(folder)
-        assert plan_of(first) == plan
+        assert from_plain(first.plan) == plan
         assert first.machine == FACTS
         assert isinstance(last, RunEnded)
         assert last.complete

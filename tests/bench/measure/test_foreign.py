@@ -12,8 +12,8 @@ from bench.analyse.run import tables
 from bench.measure import journal
 from bench.measure.foreign import harmless
 from bench.measure.records import Block, Unread
-from bench.measure.session import plan_of
 from bench.plan.cells import Contender
+from bench.plan.plain import from_plain
 from tests.bench.made import NUMPY, SMALL, Story, plan_of_cells, steady, write_journal
 
 EVIL = "<script>|`=[x](y)\x1b[31m\u202e\u200b\ud800\n"
@@ -29,7 +29,7 @@ def test_a_cell_with_an_odd_name_still_has_its_blocks(tmp_path):
         records = read_back(tmp_path / str(len(name)), Story(plan).records())
         held = tables.by_cell(records)
         assert all(cell.blocks and cell.workers for cell in held.values()), name
-        assert re.fullmatch(r"[\w.:+%~ -]+", plan_of(tables.started(records)).cells[1].contender.implementation)
+        assert re.fullmatch(r"[\w.:+%~ -]+", from_plain(tables.started(records).plan).cells[1].contender.implementation)
 
 
 def test_every_text_can_be_seen_and_is_on_one_line(tmp_path):

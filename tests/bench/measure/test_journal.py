@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from bench.measure import journal
 from bench.measure.journal import Journal
-from bench.measure.plans import plan_of, plan_to_dict
 from bench.measure.records import Block, Ceiling, Failed, Left, PassChosen, RunEnded, RunStarted, Unread, WorkerStarted
 from bench.measure.session import WRITTEN, resumable
 from bench.plan.cells import Contender, Shape
 from bench.plan.grid import PlanError
+from bench.plan.plain import from_plain, to_plain
 from tests.bench.made import plan_of_cells, records, steady, write_journal
 
-HEAD = RunStarted("run", "2026-01-02T03:04:05+00:00", plan_to_dict(plan_of_cells()), {}, [])
+HEAD = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan_of_cells()), {}, [])
 
 
 def again(record):
@@ -269,20 +269,22 @@ def test_a_missing_journal_is_a_missing_file(tmp_path):
 def test_a_plan_survives_the_journal(tmp_path):
     contenders = [Contender("numpy", "cpu", "float64", 1), Contender("mine:Net", "cuda:1", "float32")]
     plan = plan_of_cells(contenders, [Shape(1, 2, 3, 4), Shape(5, 6, 7)], ["train", "step"], seed=12)
-    head = RunStarted("run", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, [])
+    head = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, [])
     restored = journal.read(write_journal(tmp_path, [head]))[0]
     assert isinstance(restored, RunStarted)
-    assert plan_of(restored) == plan
+    assert from_plain(restored.plan) == plan
 
 
 def test_a_run_that_was_cut_off_is_resumable(tmp_path):
     restored = records(complete=False)
-    assert resumable(write_journal(tmp_path / "killed", restored)) == plan_of(restored[0])
-    assert resumable(write_journal(tmp_path / "stopped", [*restored, RunEnded(False, 3.0)])) == plan_of(restored[0])
+    assert resumable(write_journal(tmp_path / "killed", restored)) == from_plain(restored[0].plan)
+    assert resumable(write_journal(tmp_path / "stopped", [*restored, RunEnded(False, 3.0)])) == from_plain(
+        restored[0].plan
+    )
 
 
 def test_a_run_that_is_complete_is_resumable_only_for_the_files_that_it_lacks(tmp_path):
-    assert resumable(write_journal(tmp_path)) == plan_of(records()[0])
+    assert resumable(write_journal(tmp_path)) == from_plain(records()[0].plan)
     for name in WRITTEN:
         (tmp_path / name).touch()
     with pytest.raises(PlanError, match=rf"^--resume: {re.escape(str(tmp_path))} is complete"):
@@ -337,7 +339,7 @@ def test_a_journal_from_before_there_were_reasons_and_calibrations_has_none():
 
 def test_the_plan_of_a_run_from_before_there_were_ceilings_has_none():
     plan = replace(plan_of_cells(), ceilings=(Contender("numpy", "cpu", "float32"),))
-    head = json.loads(json.dumps(plan_to_dict(plan)))
-    assert plan_of(replace(HEAD, plan=head)) == plan
+    head = json.loads(json.dumps(to_plain(plan)))
+    assert from_plain(head) == plan
     del head["ceilings"]
-    assert plan_of(replace(HEAD, plan=head)) == plan_of_cells()
+    assert from_plain(head) == plan_of_cells()

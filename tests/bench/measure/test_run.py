@@ -11,9 +11,9 @@ from bench.measure import journal
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunStarted, WorkerStarted
 from bench.measure.run import BackToBack, Run
-from bench.measure.session import plan_to_dict
 from bench.plan import work
 from bench.plan.cells import Cell, Contender, Shape, Side, without_variant
+from bench.plan.plain import to_plain
 from bench.plan.sides import BASE, HEAD, doubled
 from tests.bench.fakes import Office, measured, places, plan_of, records_of
 
@@ -226,7 +226,7 @@ def test_different_contenders_lie_in_places_of_their_own(tmp_path):
 def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(tmp_path):
     plan = plan_of("abcdef", phases=["step"], passes=3, rounds=3)
     with journal.Journal(tmp_path) as book:
-        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, []))
+        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, []))
         BackToBack(plan, book, Office().open).measure()
     orders = defaultdict(list)
     for block in records_of(tmp_path, Block):
@@ -249,7 +249,7 @@ def test_a_schedule_says_what_each_pass_visits_and_when_it_is_over(tmp_path):
         return {1: plan, 2: few, 3: few}.get(pass_number)
 
     with journal.Journal(tmp_path) as book:
-        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", plan_to_dict(plan), {}, []))
+        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, []))
         run = Run(plan, book, office.open, now=office.clock)
         run.measure(schedule)
     assert asked == [1, 2, 3, 4]

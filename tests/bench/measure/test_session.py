@@ -12,12 +12,13 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse.run import tables
-from bench.measure import calibrations, client, interrupts, journal, machine, plans, session
+from bench.measure import calibrations, client, interrupts, journal, machine, session
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Failed, PassChosen, RunEnded, RunResumed, RunStarted
 from bench.plan.cells import PHASES, Cell, Contender, Shape, Side
 from bench.plan.grid import PlanError
+from bench.plan.plain import from_plain, to_plain
 from bench.plan.sides import BASE, HEAD, doubled
 from bench.report.run.terminal import page
 from tests.bench.fakes import FakeClock, InProcess, Office, Slow, places, plan_of, records_of
@@ -45,31 +46,29 @@ def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
 def test_a_plan_survives_the_journal():
     plan = plan_of(shapes=SHAPES)
     plan = replace(plan, cells=(*plan.cells, Cell(Contender("a", "cuda:1", "float64", 2), SHAPES[0], "train")))
-    plain = json.loads(json.dumps(plans.plan_to_dict(plan)))
-    assert plans.plan_of(RunStarted("r", "2026-01-02T03:04:05+00:00", plain, {}, [])) == plan
+    plain = json.loads(json.dumps(to_plain(plan)))
+    assert from_plain(plain) == plan
 
 
 def test_a_plan_with_variants_and_a_budget_survives_the_journal():
     plan = plan_of(passes=5, time_budget=60.0, precision=0.005, min_effect=0.03)
     slowed = Contender("a", "cpu", "float32", 1, "+3%")
     plan = replace(plan, cells=(*plan.cells, Cell(slowed, SHAPES[0], "step")), ceilings=(plan.cells[0].contender,))
-    plain = json.loads(json.dumps(plans.plan_to_dict(plan)))
-    assert plans.plan_of(RunStarted("r", "2026-01-02T03:04:05+00:00", plain, {}, [])) == plan
+    plain = json.loads(json.dumps(to_plain(plan)))
+    assert from_plain(plain) == plan
 
 
 def test_a_plan_of_two_sides_survives_the_journal():
     sides = tuple(Side(name, f"{name} label", "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of(shapes=SHAPES, min_effects=(("step*", 0.05), ("*", 0.1))), sides)
-    plain = json.loads(json.dumps(plans.plan_to_dict(plan)))
-    assert plans.plan_of(RunStarted("r", "2026-01-02T03:04:05+00:00", plain, {}, [])) == plan
+    plain = json.loads(json.dumps(to_plain(plan)))
+    assert from_plain(plain) == plan
 
 
 def test_a_run_of_two_sides_is_not_resumed(tmp_path):
     sides = tuple(Side(name, name, "python", "/there", ("a",)) for name in (BASE, HEAD))
     with journal.Journal(tmp_path) as book:
-        book.append(
-            RunStarted("r", "2026-01-02T03:04:05+00:00", plans.plan_to_dict(doubled(plan_of("a"), sides)), {}, [])
-        )
+        book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(doubled(plan_of("a"), sides)), {}, []))
     with pytest.raises(PlanError, match=r"^--resume: .* compares two sides, .* run it again$"):
         session.resumable(tmp_path)
 
@@ -96,12 +95,12 @@ def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(t
 
 def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_passes():
     plan = plan_of()
-    plain = plans.plan_to_dict(plan)
+    plain = to_plain(plan)
     for name in ("ceilings", "time_budget", "precision", "min_effect"):
         del plain[name]
     for row in plain["cells"]:
         del row["variant"]
-    older = plans.plan_of(RunStarted("r", "2026-01-02T03:04:05+00:00", plain, {}, []))
+    older = from_plain(plain)
     assert older == plan
     assert not older.adaptive
 
@@ -111,7 +110,7 @@ def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
     session.measure(plan, tmp_path / "run", open_worker=Office().open)
     first, *_, last = journal.read(tmp_path / "run")
     assert (first.run, first.machine, first.options) == ("run", FACTS, ["bench/"])
-    assert plans.plan_of(first) == plan
+    assert from_plain(first.plan) == plan
     assert isinstance(last, RunEnded)
     assert last.complete
     assert last.wall_seconds >= 0

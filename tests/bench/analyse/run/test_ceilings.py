@@ -237,7 +237,7 @@ def test_a_resolution_that_is_none_is_refused(resolution):
 def test_the_table_has_the_fraction_and_the_bound_of_timed_cells():
     records = told(phases=("forward", "update"))
     timings = tables.timings(records)
-    plan = tables.plan_of(records[0])
+    plan = tables.from_plain(records[0].plan)
     held = tables.by_cell(records)
     for cell, (_, row) in zip(plan.cells, timings.iterrows(), strict=True):
         seconds = {pass_number: float(np.median(values)) for pass_number, values in held[cell.key].per_pass().items()}

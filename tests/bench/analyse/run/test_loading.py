@@ -6,7 +6,7 @@ import pytest
 import bench
 from bench.analyse.run import loading, tables
 from bench.measure import journal
-from bench.measure.plans import plan_to_dict
+from bench.plan.plain import to_plain
 from bench.report import files
 from tests.bench.made import MACHINE, records, story, write_journal
 
@@ -33,7 +33,7 @@ def test_a_run_s_info_is_what_was_asked_of_which_machine_and_how_it_ended(tmp_pa
     info = bench.load(write_journal(tmp_path / "whole")).info
     assert (info["run"], info["complete"], info["options"]) == (story().name, True, ["bench/", "-q"])
     assert info["machine"] == MACHINE
-    assert {**info["plan"], "cells": None} == {**plan_to_dict(story().plan), "cells": None}
+    assert {**info["plan"], "cells": None} == {**to_plain(story().plan), "cells": None}
     assert not bench.load(write_journal(tmp_path / "cut", records(complete=False))).info["complete"]
 
 

@@ -1,4 +1,4 @@
-"""A plan as a journal has it."""
+"""A plan as plain data, as a journal has it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bench.plan.cells import Contender, Shape
-from bench.plan.plan import Plan
-
-from .records import RunStarted
+from .cells import Contender, Shape
+from .plan import Plan
 
 
-def plan_to_dict(plan: Plan) -> dict[str, Any]:
+def to_plain(plan: Plan) -> dict[str, Any]:
     """A plan as plain data, its cells as rows."""
     flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
     ceilings = [asdict(contender) for contender in plan.ceilings]
@@ -24,15 +22,15 @@ def plan_to_dict(plan: Plan) -> dict[str, Any]:
     return {**plain, "cells": flat, "ceilings": ceilings, "sides": sides, "min_effects": effects}
 
 
-def plan_of(started: RunStarted) -> Plan:
-    """The plan that a run was started with. Raises ValueError where it is none, or not of this version."""
+def from_plain(values: dict[str, Any]) -> Plan:
+    """The plan that such data are of. Raises ValueError that names the first field that does not fit."""
     known = {field.name for field in fields(Plan)}
-    if unknown := sorted(started.plan.keys() - known):
+    if unknown := sorted(values.keys() - known):
         raise ValueError(f"plan: {unknown[0]} is not of this version of relubench")
-    cells = started.plan.get("cells")
+    cells = values.get("cells")
     rows = [_nested(row) for row in cells] if isinstance(cells, list) else cells
     try:
-        return _adapter().validate_python(started.plan | {"cells": rows})
+        return _adapter().validate_python(values | {"cells": rows})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(f"plan.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
