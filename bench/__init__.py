@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from os import PathLike
 
-    from bench.analyse.run.loading import Run
+    from bench.analyse.run.tables import RunTables
 
 __all__ = ["load"]
 
 
-def load(path: str | PathLike[str]) -> Run:
+def load(path: str | PathLike[str]) -> RunTables:
     """A run's `timings` and `samples` as DataFrames, from its folder, a results folder (its newest
     run) or a `timings.csv`. Raises FileNotFoundError or ValueError naming what is wrong with `path`.
     """

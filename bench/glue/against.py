@@ -14,58 +14,30 @@ from .replay import Outcome
 
 if TYPE_CHECKING:
     from bench.analyse.change.changes import Change
+    from bench.analyse.run.run import Run
     from bench.report.change.unpaired import Comparison
 
 NOTHING = "No cell has a time on both sides: nothing could be compared."
 
 
-def suspects(folder: Path) -> set[str]:
-    """The keys of cells that are to be confirmed."""
+def outcomes(run: Run, fail_on: Sequence[str]) -> dict[str, Outcome]:
+    """The outcome of each cell's test, by its key: its samples are head's; a verdict that is to fail is its status."""
     from bench.analyse.change import paired
-    from bench.measure import journal
-
-    return paired.suspects(journal.read(folder))
-
-
-def undecided(folder: Path) -> set[str]:
-    """The keys of cells that need more passes."""
-    from bench.analyse.change import paired
-    from bench.measure import journal
-
-    return paired.undecided(journal.read(folder))
-
-
-def outcomes(folder: Path, fail_on: Sequence[str]) -> dict[str, Outcome]:
-    """Of each cell's test, by its key: its samples are head's; a verdict that is to fail is its status."""
-    from bench.analyse.change import paired
-    from bench.analyse.run import tables
-    from bench.measure import journal
     from bench.plan.sides import HEAD, off
 
-    records = journal.read(folder)
-    heads = {off(held.cell): held for held in tables.by_cell(records).values() if held.cell.contender.variant == HEAD}
-    found = {}
-    for change in paired.changes(records):
-        held = heads.get(change.cell)
-        samples = tuple(second for block in held.blocks for second in block.seconds) if held else ()
-        found[change.cell.key] = _outcome(change, samples, fail_on)
-    return found
+    heads = {off(records.cell): records for records in run.cells.values() if records.cell.contender.variant == HEAD}
+    return {
+        change.cell.key: _outcome(change, heads[change.cell].samples if change.cell in heads else (), fail_on)
+        for change in paired.changes(run)
+    }
 
 
-def compared(folder: Path, fail_on: Sequence[str]) -> Comparison:
-    """The whole of it."""
-    from bench.measure import journal
-    from bench.report.change import paired
-
-    return paired.comparison(journal.read(folder), fail_on)
-
-
-def finish(folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
+def finish(run: Run, folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
     """Write `comparison.md` and `comparison.json`; whether it fails, as it does where there was nothing to compare,
     and lines for the terminal."""
-    from bench.report.change import unpaired
+    from bench.report.change import paired, unpaired
 
-    comparison = compared(folder, fail_on)
+    comparison = paired.comparison(run, fail_on)
     write(comparison, folder)
     compared_any = any(change.ratio.passes for change in comparison.changes)
     lines = unpaired.text(comparison).splitlines()

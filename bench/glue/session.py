@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +13,6 @@ from bench.measure import busy, lock, unexpected, writable
 from bench.measure import session as measuring
 from bench.measure.journal import FILE
 from bench.measure.progress import Progress
-from bench.measure.records import Record
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 from bench.plan.sides import doubled
@@ -20,6 +20,9 @@ from bench.plan.sides import doubled
 from . import against, plugins
 from .options import Asked
 from .replay import Outcome
+
+if TYPE_CHECKING:
+    from bench.analyse.run.run import Run
 
 
 class BenchSession:
@@ -103,8 +106,8 @@ class BenchSession:
             self.asked.path,
             notify,
             resumed=self.asked.resume is not None,
-            undecided=lambda: _open_still(folder),
-            suspects=lambda: against.suspects(folder),
+            undecided=lambda: _undecided(folder),
+            suspects=lambda: _suspects(folder),
         )
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -118,9 +121,10 @@ class BenchSession:
         if self.folder is None:
             return {}
         try:
-            return against.outcomes(self.folder, self.asked.fail_on) if self.asked.sides else _outcomes(self.folder)
+            run = _read(self.folder)
         except FileNotFoundError:  # it ended before there was a journal
             return {}
+        return against.outcomes(run, self.asked.fail_on) if self.asked.sides else _outcomes(run)
 
     def finish(self, say: Callable[[str], None] = print) -> None:
         """Write the results of what was measured, however the session ends; `say` shows a line meanwhile."""
@@ -136,22 +140,20 @@ class BenchSession:
                 self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
     def _finish(self, folder: Path, say: Callable[[str], None]) -> None:
-        from bench.analyse.run.tables import is_complete  # pandas only once the timing is over
-        from bench.measure import journal
-        from bench.report import files
+        from bench.report import files  # pandas only once the timing is over
         from bench.report.run import terminal
 
-        records = journal.read(folder)
+        run = _read(folder)
         # Before the files, which say that a run is whole: one that is killed meanwhile can be resumed, and added again.
-        remembered = _remember(folder, records, say) if is_complete(records) and not self.asked.sides else []
-        files.write(folder, self.asked.results, records)
+        warnings = _remember(run, folder, say) if run.is_complete and not self.asked.sides else []
+        files.write(run, folder, self.asked.results)
         if self.asked.sides:
-            self.failed, told = against.finish(folder, self.asked.fail_on)
+            self.failed, lines = against.finish(run, folder, self.asked.fail_on)
             changes = f"changes   {_short(folder / 'comparison.md')}"
-            self._summary = ["", *told, "", changes, *_pointers(folder, self.asked.results)]
+            self._summary = ["", *lines, "", changes, *_pointers(folder, self.asked.results)]
             return
-        after = remembered if is_complete(records) else [f"cut off   go on with it by --resume {folder.name}"]
-        page = terminal.page(records).splitlines()
+        after = warnings if run.is_complete else [f"cut off   go on with it by --resume {folder.name}"]
+        page = terminal.page(run).splitlines()
         self._summary = ["", *page, "", *_pointers(folder, self.asked.results), *after]
 
     def summary(self) -> list[str]:
@@ -171,41 +173,49 @@ class BenchSession:
         return outcomes | {key: Outcome(failure.status, failure.reason) for key, failure in failed.items()}
 
 
-def _open_still(folder: Path) -> set[str]:
-    from bench.analyse.run import tables
-    from bench.measure import journal
+def _read(folder: Path) -> Run:
+    from bench.analyse.run import loading
 
-    records = journal.read(folder)
-    return against.undecided(folder) if tables.started(records).plan.get("sides") else tables.undecided(records)
+    return loading.read(folder)
 
 
-def _outcomes(folder: Path) -> dict[str, Outcome]:
-    from bench.analyse.run import tables
-    from bench.measure import journal
+def _undecided(folder: Path) -> set[str]:
+    """The keys of cells that need more passes."""
+    from bench.analyse.change import paired
+
+    run = _read(folder)
+    return paired.undecided(run) if run.plan.sides else run.undecided
+
+
+def _suspects(folder: Path) -> set[str]:
+    """The keys of cells that seem slower on head, and are to be confirmed."""
+    from bench.analyse.change import paired
+
+    return paired.suspects(_read(folder))
+
+
+def _outcomes(run: Run) -> dict[str, Outcome]:
     from bench.report.plain import plain
 
-    records = journal.read(folder)
-    timings = tables.timings(records)
-    held = tables.by_cell(records)
     facts = ["seconds", "seconds_low", "seconds_high", "speedup", "speedup_low", "speedup_high", "verdict", "gflops"]
     return {
         key: Outcome(
             str(row["status"]),
             str(row["reason"]),
-            tuple(float(second) for block in held[key].blocks for second in block.seconds),
+            records.samples,
             {name: plain(row[name]) for name in ["run", "threads", "precision", "backend_version", *facts]},
         )
-        for key, (_, row) in zip(held, timings.iterrows(), strict=True)
+        for (key, records), (_, row) in zip(run.cells.items(), run.timings.iterrows(), strict=True)
     }
 
 
-def _remember(folder: Path, records: Sequence[Record], say: Callable[[str], None]) -> list[str]:
-    """Add a whole run to the history beside it, and say so where another process has to be waited for; what to tell if
-    that fails, which is no reason to lose the run."""
+def _remember(run: Run, folder: Path, say: Callable[[str], None]) -> list[str]:
+    """Add a whole run to the history beside it, and say so where another process is waited for. Returns a warning
+    if that fails, which is no reason to lose the run."""
     try:
         from bench.history import entries, store
 
-        store.add(folder.parent.parent, entries.entry_of(records), say)
+        store.add(folder.parent.parent, entries.entry_of(run), say)
     except Exception as error:
         return [f"warning   this run is not in the history: {_worded(error)}"]
     return []

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.analyse.estimates.statistics import estimate, floor, typical
-from bench.analyse.run import environments, kernels, tables
-from bench.analyse.run.suspicion import SUSPECT
+from bench.analyse.estimates.statistics import estimate
+from bench.analyse.run import environments, kernels
+from bench.analyse.run.measured import MeasuredCell
+from bench.analyse.run.run import Run
 from bench.measure import machine
-from bench.measure.records import Record, RunStarted
 from bench.plan.cells import Cell, Contender, Shape
-from bench.plan.plain import from_plain
-from bench.plan.plan import Plan
 
 NOT_VERSIONS = ("executable", "environment", "kernels")
 """Of what a process reports: where it lies, and what is kept in another form."""
@@ -64,31 +61,18 @@ class Entry:
     untimed: tuple[Untimed, ...]
 
 
-def entry_of(records: Sequence[Record]) -> Entry:
-    """Of a journal. Raises ValueError where it is not one of a whole run of one side, or of another version of
-    relubench."""
-    try:
-        head, plan = tables.started(records), from_plain(tables.started(records).plan)
-        cells = tables.by_cell(records).values()
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not of this version of relubench: {error!r}") from error
-    if not tables.is_complete(records):
-        raise ValueError(f"{head.run} was cut off, and only whole runs are kept")
-    if plan.sides:
-        raise ValueError(f"{head.run} compares two sides, of which each may be of any revision")
-    suspects = tables.suspects(records)
+def entry_of(run: Run) -> Entry:
+    """The entry of a run. Raises ValueError where it is not a whole run of one side."""
+    if not run.is_complete:
+        raise ValueError(f"{run.name} was cut off, and only whole runs are kept")
+    if run.plan.sides:
+        raise ValueError(f"{run.name} compares two sides, of which each may be of any revision")
     return Entry(
-        head.run,
-        _in_utc(head.started),
-        plan.adaptive,
-        tuple(
-            _timed(one, plan, head) for one in cells if one.blocks and not one.failed and one.cell.key not in suspects
-        ),
-        tuple(
-            _untimed(one, plan, head, suspects.get(one.cell.key, ""))
-            for one in cells
-            if one.failed or not one.blocks or one.cell.key in suspects
-        ),
+        run.name,
+        _in_utc(run.head.started),
+        run.plan.adaptive,
+        tuple(_timed(run, cell) for cell in run.measured if cell.is_timed),
+        tuple(_untimed(run, cell) for cell in run.measured if not cell.is_timed),
     )
 
 
@@ -103,47 +87,45 @@ def _in_utc(started: str) -> str:
     return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).isoformat()
 
 
-def _timed(kept: tables.CellRecords, plan: Plan, head: RunStarted) -> Timed:
-    worker = kept.workers[-1]
-    floors = [floor(seconds) for seconds in kept.per_pass().values()]
-    on = {"precision": worker.precision, **({"device": worker.device_name} if worker.device_name else {})}
-    on |= environments.of_workers(kept.workers) or {}
+def _timed(run: Run, measured: MeasuredCell) -> Timed:
+    records, cell = measured.records, measured.cell
+    worker = records.workers[-1]
+    conditions = {"precision": worker.precision, **({"device": worker.device_name} if worker.device_name else {})}
+    conditions |= environments.of_workers(records.workers) or {}
     kernel = kernels.in_words(worker.backend, worker.details)
     versions = {
         worker.backend: worker.backend_version,
         "python": worker.interpreter,
         **{name: str(value) for name, value in worker.details.items() if name not in NOT_VERSIONS},
         **({"matrix_kernels": kernel} if kernel else {}),
-        **{name: head.machine.get(name, "") for name in ("system", "relubench", "source")},
+        **{name: run.head.machine.get(name, "") for name in ("system", "relubench", "source")},
     }
     return Timed(
-        kept.cell.key,
-        _json(asdict(kept.cell)),
-        _json(_conditions(kept.cell, plan, head) | on),
+        cell.key,
+        _json(asdict(cell)),
+        _json(_conditions(run, cell) | conditions),
         _json(versions),
-        estimate(floors).value,
-        tuple(floors),
-        tuple(typical(seconds) for seconds in kept.per_pass().values()),
-        plan.min_effect_of(kept.cell),
+        estimate([*records.floors.values()]).value,
+        tuple(records.floors.values()),
+        tuple(records.typicals.values()),
+        run.plan.min_effect_of(cell),
     )
 
 
-def _untimed(kept: tables.CellRecords, plan: Plan, head: RunStarted, impossible: str = "") -> Untimed:
-    """Of a cell that has no time, or one that cannot be true, which `impossible` tells."""
-    status, reason = (kept.failed.status, kept.failed.reason) if kept.failed else ("not_run", "")
-    if impossible:
-        status, reason = SUSPECT, impossible
-    conditions = _json(_conditions(kept.cell, plan, head))
-    return Untimed(kept.cell.key, _json(asdict(kept.cell)), conditions, status, reason, plan.min_effect_of(kept.cell))
+def _untimed(run: Run, measured: MeasuredCell) -> Untimed:
+    cell, conditions = measured.cell, _json(_conditions(run, measured.cell))
+    min_effect = run.plan.min_effect_of(cell)
+    return Untimed(cell.key, _json(asdict(cell)), conditions, measured.status, measured.reason, min_effect)
 
 
-def _conditions(cell: Cell, plan: Plan, head: RunStarted) -> dict[str, Any]:
+def _conditions(run: Run, cell: Cell) -> dict[str, Any]:
     """The machine, the threads, and how it was sampled: a 5th percentile depends on how many there are."""
+    facts, plan = run.head.machine, run.plan
     return {
-        "machine": machine.fingerprint(head.machine),
-        "cpu": head.machine.get("cpu", ""),
-        "processors": head.machine.get("usable_processors"),
-        "measurement": head.machine.get("measurement", 1),
+        "machine": machine.fingerprint(facts),
+        "cpu": facts.get("cpu", ""),
+        "processors": facts.get("usable_processors"),
+        "measurement": facts.get("measurement", 1),
         "threads": plan.threads(cell.contender),
         "rounds": plan.rounds,
         "samples": plan.samples,

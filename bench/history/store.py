@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analyse.run import loading, tables
+from bench.analyse.run import loading
 from bench.measure import journal, lock, unexpected
 from bench.measure.replacing import remove_temporary, replaced
 from bench.plan import reading as files
@@ -222,14 +222,14 @@ def _insert_runs(connection: sqlite3.Connection, results: Path, seen: set[Path],
             continue
         try:
             files.refuse_outside(folder, results)
-            records = journal.read(folder)
-            if not tables.is_complete(records):
+            run = loading.read(folder)
+            if not run.is_complete:
                 done.cut_off.append(folder.name)
                 continue
-            if tables.started(records).plan.get("sides"):
+            if run.plan.sides:
                 done.two_sides.append(folder.name)
             else:
-                _insert(connection, entry_of(records))
+                _insert(connection, entry_of(run))
                 done.runs += 1
         except sqlite3.OperationalError:  # of the disk, and no run's fault
             raise

@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 from bench.plan import reading
 from bench.plan.plain import from_plain
+from bench.plan.plan import Plan
 
 from . import checked, lock
 from .calibrations import with_sound_calibration
@@ -77,8 +78,13 @@ def encode(record: Record, number: int) -> bytes:
 
 
 def read(folder: Path) -> list[Record]:
-    """A run's records, and at the end an Unread one for each line that could not be read: damaged, or cut short when
-    the run was killed.
+    """A run's records, as `load` reads them."""
+    return load(folder)[0]
+
+
+def load(folder: Path) -> tuple[list[Record], Plan]:
+    """A run's records and its plan. An Unread record at the end stands for each line that could not be read: damaged,
+    or cut short when the run was killed.
 
     Raises FileNotFoundError, or ValueError with the file and line where the first one does not say what was measured.
     """
@@ -119,7 +125,8 @@ def read(folder: Path) -> list[Record]:
             unread.setdefault(number, "it is missing")
     if cut_short:
         unread[len(lines) + 1] = "it is cut short"
-    return [*(records[number] for number in sorted(records)), *(Unread(*one) for one in sorted(unread.items()))]
+    in_order = [records[number] for number in sorted(records)]
+    return [*in_order, *(Unread(*line) for line in sorted(unread.items()))], plan
 
 
 def _decode(line: bytes) -> tuple[int | None, Record]:

@@ -7,14 +7,12 @@ import gzip
 import io
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bench.analyse.run import csvfiles, formulas, loading, tables
-from bench.measure import journal
-from bench.measure.records import Record
+from bench.analyse.run import csvfiles, formulas
+from bench.analyse.run.run import Run
 from bench.measure.replacing import replaced
 from bench.report.run.markdown import report
 
@@ -24,17 +22,14 @@ ESCAPED = "backslashreplace"
 COPIED = ("timings.csv", "report.md")
 
 
-def write(folder: Path, results: Path | None = None, records: Sequence[Record] | None = None) -> list[Path]:
-    """`run.json`, `timings.csv`, `samples.csv.gz` and `report.md` of the run in `folder`; the newest
-    run's table and report also into `results`. `records` are its journal's, if it was read before.
-    Raises FileNotFoundError or ValueError."""
-    records = journal.read(folder) if records is None else records
-    timings, samples = tables.timings(records), tables.samples(records)
+def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
+    """Write a run's `run.json`, `timings.csv`, `samples.csv.gz` and `report.md` into its folder, and where it is the
+    newest one, its table and report also into `results`. Raises OSError."""
     contents = {
-        "run.json": (json.dumps(loading.info(records), indent=1) + "\n").encode(),
-        "timings.csv": timings_csv(timings).encode(),
-        "samples.csv.gz": _gzip(_csv(samples)),
-        "report.md": report(records).encode(errors=ESCAPED),
+        "run.json": (json.dumps(run.info, indent=1) + "\n").encode(),
+        "timings.csv": timings_csv(run.timings).encode(),
+        "samples.csv.gz": _gzip(_csv(run.samples)),
+        "report.md": report(run).encode(errors=ESCAPED),
     }
     for name, content in contents.items():
         with replaced(folder / name) as beside:

@@ -32,12 +32,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> Exit:
-    from bench.analyse.change import gate
+    from bench.analyse.change import gate, paired
+    from bench.analyse.run import loading
     from bench.glue import against, options
     from bench.glue.progress import occasionally
     from bench.measure import busy, replacing, session, writable
     from bench.plan.sides import doubled
     from bench.report import files
+    from bench.report.change import paired as shown
     from bench.report.change import unpaired
 
     failing_on = gate.fail_on("--fail-on", asked.fail_on)
@@ -59,11 +61,12 @@ def run(asked: argparse.Namespace) -> Exit:
             folder,
             wanted.path,
             occasionally(time.monotonic),
-            undecided=lambda: against.undecided(folder),
-            suspects=lambda: against.suspects(folder),
+            undecided=lambda: paired.undecided(loading.read(folder)),
+            suspects=lambda: paired.suspects(loading.read(folder)),
         )
-    files.write(folder, wanted.results)
-    comparison = against.compared(folder, failing_on)
+    measured = loading.read(folder)
+    files.write(measured, folder, wanted.results)
+    comparison = shown.comparison(measured, failing_on)
     against.write(comparison, folder)
     if asked.markdown:
         replacing.write_text(asked.markdown, unpaired.markdown(comparison))

@@ -23,8 +23,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> Any:
     from bench.analyse.machine import calibration, set_aside
+    from bench.analyse.run import loading
     from bench.glue.progress import occasionally
-    from bench.measure import busy, calibrate, calibrations, journal, machine, writable
+    from bench.measure import busy, calibrate, calibrations, machine, writable
     from bench.plan import grid
     from bench.report.machine import calibration as shown
     from bench.report.machine import set_aside as trial_shown
@@ -47,8 +48,9 @@ def run(asked: argparse.Namespace) -> Any:
     with machine_alone(asked):
         folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
     output.say("Timed; finding out what runs of many cells would have found takes another minute or two.")
-    found = calibration.analyse(*map(journal.read, folders))
-    found["set_aside"] = set_aside.trial(journal.read(folders[0]))
+    in_turns, back_to_back = map(loading.read, folders)
+    found = calibration.analyse(in_turns, back_to_back)
+    found["set_aside"] = set_aside.trial(in_turns)
     kept = calibrations.store(asked.results, found["machine"], found)
     output.say(
         "",

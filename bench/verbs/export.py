@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from bench.report.exports import FORMATS
 from . import output
 
 if TYPE_CHECKING:
-    from bench.analyse.run.tables import CellRecords
     from bench.report.exports.cells import Exported
 
 HELP = "write a run in a format that other tools read"
@@ -48,7 +46,8 @@ def run(asked: argparse.Namespace) -> Any:
         raise ValueError(f"--commit: only asv files runs by commit, {asked.format} does not")
     if asked.output is None and asked.format == "asv":
         raise ValueError("--output: asv keeps a tree of files; name its folder, its results_dir")
-    exported = cells.of(loading.load_run(asked.run_or_dir), _by_cell(asked.run_or_dir))
+    run = loading.load(asked.run_or_dir)
+    exported = cells.of_run(run) if run else cells.of_tables(loading.load_run(asked.run_or_dir))
     texts = _texts(exported, asked)
     try:
         if asked.format == "asv":
@@ -76,14 +75,6 @@ def _texts(exported: Exported, asked: argparse.Namespace) -> dict[Path, str]:
         output.write_exactly(text)
         return {}
     return {asked.output: text}
-
-
-def _by_cell(path: Path) -> Mapping[str, CellRecords] | None:
-    """The records of each cell, where there is a journal."""
-    from bench.analyse.run import loading, tables
-
-    records = loading.records_of(path)
-    return None if records is None else tables.by_cell(records)
 
 
 def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, str]:

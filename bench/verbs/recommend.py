@@ -40,15 +40,8 @@ def run(asked: argparse.Namespace) -> Any:
 
     shape = Shape(asked.N, asked.D_in, asked.H, asked.D_out)
     question = recommend.Question(shape, asked.phase, asked.steps, asked.device, asked.dtype, asked.threads)
-    answer = recommend.recommend(loading.load_run(asked.results), question, _starts(asked) if asked.steps else None)
+    run = loading.load(asked.results)
+    tables = loading.tables_of(run, asked.results) if run else loading.load_run(asked.results)
+    answer = recommend.recommend(tables, question, recommend.starts(run) if run and asked.steps else None)
     output.say(shown.text(answer))
     return shown.data(answer)
-
-
-def _starts(asked: argparse.Namespace) -> Any:
-    """None where there is no journal to tell them."""
-    from bench.analyse.predict import recommend
-    from bench.analyse.run import loading
-
-    records = loading.records_of(asked.results)
-    return None if records is None else recommend.starts(records)

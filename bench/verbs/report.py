@@ -24,12 +24,11 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report.run import terminal
 
     folder = loading.find(asked.run_or_dir)
-    records = loading.records_of(folder)
-    if records is None:
+    measured = loading.load(folder)
+    if measured is None:
         raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
+    timings = json.loads(loading.tables_of(measured, folder).timings.to_json(orient="records"))
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
-    run = loading.load_run(folder)
-    written = files.write(folder, results, records)
-    output.say(terminal.page(records), "", *map(str, written))
-    timings = json.loads(run.timings.to_json(orient="records"))
-    return {"run": run.name, "files": [str(path) for path in written], "timings": timings}
+    written = files.write(measured, folder, results)
+    output.say(terminal.page(measured), "", *map(str, written))
+    return {"run": measured.name, "files": [str(path) for path in written], "timings": timings}

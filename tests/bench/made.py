@@ -12,11 +12,14 @@ import numpy as np
 from hypothesis import settings
 
 from bench.analyse.estimates import statistics
+from bench.analyse.run import loading
+from bench.analyse.run.run import Run
 from bench.measure.journal import Journal
 from bench.measure.records import Block, Entered, Failed, Left, Prepared, Record, RunEnded, RunStarted, WorkerStarted
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
+from bench.report import files
 
 GOLDEN = Path(__file__).parent.parent / "data" / "golden"
 steady = settings(derandomize=True, deadline=None, database=None)
@@ -108,6 +111,10 @@ class Story:
                 told += self._visit(contender, number, pass_number)
         return [*told, RunEnded(True, 60.0)] if self.complete else told
 
+    def run(self) -> Run:
+        """The run that its journal has."""
+        return Run.of(self.records())
+
     def _visit(self, contender: Contender, number: int, pass_number: int) -> list[Record]:
         mine = [cell for cell in self.plan.cells if cell.contender == contender]
         lost = {cell: outcome for cell, outcome in self.outcomes.items() if outcome.pass_number <= pass_number}
@@ -180,6 +187,11 @@ def write_journal(folder: Path, told: Sequence[Record] | None = None) -> Path:
         for record in records() if told is None else told:
             book.append(record)
     return folder
+
+
+def write_files(folder: Path, results: Path | None = None) -> list[Path]:
+    """Write the files of a run that has a journal."""
+    return files.write(loading.read(folder), folder, results)
 
 
 def same_as_golden(name: str, text: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 import bench
 import implementations
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.measure.records import RunStarted
 from bench.measure.session import resumable
@@ -16,18 +16,18 @@ from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine, resolve
 from bench.report import files
 from bench.report.run import markdown
-from tests.bench.made import LARGE, TORCH, Story, plan_of_cells, records, story, write_journal
+from tests.bench.made import LARGE, TORCH, Story, plan_of_cells, records, story, write_files, write_journal
 
 
 def test_two_limits_that_both_did_not_hold_do_not_break_the_report():
     contenders = [Contender(name, "cpu", "float32", threads) for name in ("numpy", "jax") for threads in (1, 2)]
     told = Story(plan_of_cells(contenders), busy={c: 1.9 for c in contenders if c.implementation == "jax"})
-    assert "## Step time" in markdown.report(told.records())
+    assert "## Step time" in markdown.report(told.run())
 
 
 def test_a_wrong_row_says_which_version_was_wrong():
     told = story()
-    row = tables.timings(told.records()).iloc[told.plan.cells.index(Cell(TORCH, LARGE, "step"))]
+    row = told.run().timings.iloc[told.plan.cells.index(Cell(TORCH, LARGE, "step"))]
     assert (row["backend"], row["backend_version"], row["precision"]) == ("torch", "1.2.3", "highest")
 
 
@@ -79,14 +79,14 @@ def test_a_journal_with_another_plan_schema_is_a_value_error(tmp_path, read, kin
 
 
 def test_a_csv_with_a_word_for_a_number_is_named(tmp_path):
-    text = files.timings_csv(tables.timings(records())).replace(",50,16,", ",50,sixteen,", 1)
+    text = files.timings_csv(Run.of(records()).timings).replace(",50,16,", ",50,sixteen,", 1)
     (tmp_path / "timings.csv").write_text(text)
     with pytest.raises(ValueError, match=re.escape(str(tmp_path / "timings.csv"))):
         bench.load(tmp_path)
 
 
 def test_a_broken_run_json_is_named(tmp_path):
-    (tmp_path / "timings.csv").write_text(files.timings_csv(tables.timings(records())))
+    (tmp_path / "timings.csv").write_text(files.timings_csv(Run.of(records()).timings))
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match=re.escape(str(tmp_path / "run.json"))):
         bench.load(tmp_path)
@@ -103,7 +103,7 @@ def test_a_write_that_fails_leaves_no_temporary_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(shutil, "copyfile", break_off)
     with pytest.raises(OSError, match="full"):
-        files.write(folder, tmp_path)
+        write_files(folder, tmp_path)
     assert not list(tmp_path.glob(".*"))
 
 

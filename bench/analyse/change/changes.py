@@ -9,7 +9,7 @@ from statistics import median
 
 from bench.analyse.estimates.pooling import pooled
 from bench.analyse.estimates.statistics import MIN_EFFECT, UNKNOWN, Estimate, verdicts
-from bench.analyse.run.suspicion import SUSPECT
+from bench.analyse.run.columns import SUSPECT
 from bench.plan.cells import Cell
 from bench.plan.looks import FIRST as FEWEST
 
@@ -17,15 +17,15 @@ VERDICTS = ("slower", "wrong", "missing", "unclear", "faster", "fixed", "same", 
 """`wrong`: on head. `missing`: a row of one side only, or timed on base only, or one that base lacks what it takes to
 run. `fixed`: a row of both, timed on head only. `untimed`: a row of both, timed on neither."""
 LACKING = ("unavailable", "unsupported", "not_run")
-"""What a cell comes to that was never run, whatever its code is like."""
+"""Statuses of cells that were never executed."""
 DECIDED = ("slower", "faster", "same")
 RATIOS = ("ratio", "typical", "relative")
 """The fields of a change that are estimates of a ratio."""
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a side has of a cell; times in seconds."""
+class SideOutcome:
+    """What became of a cell on one side; times are in seconds."""
 
     status: str
     reason: str = ""
@@ -33,8 +33,8 @@ class Held:
     typical: Estimate = UNKNOWN
 
 
-ABSENT = Held("absent")
-"""Of a cell that a side has no row of."""
+ABSENT = SideOutcome("absent")
+"""The outcome of a cell that a side has no row of."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Change:
     """A cell and its two sides. Ratios are head over base, above 1 where head is slower; UNKNOWN where untold."""
 
     cell: Cell
-    base: Held
-    head: Held
+    base: SideOutcome
+    head: SideOutcome
     ratio: Estimate = UNKNOWN
     """Of the floors, on which the verdict rests."""
     typical: Estimate = UNKNOWN
@@ -61,8 +61,8 @@ class Change:
     @property
     def disagrees(self) -> bool:
         """Whether floor and typical time are both decided, and differently."""
-        told = {self.verdict, self.typical_verdict}
-        return len(told) > 1 and told <= set(DECIDED)
+        verdicts = {self.verdict, self.typical_verdict}
+        return len(verdicts) > 1 and verdicts <= set(DECIDED)
 
     @property
     def with_the_machine(self) -> bool:
@@ -98,27 +98,27 @@ def judge(changes: Sequence[Change], min_effect: float | Callable[[Cell], float]
     return [
         replace(
             change,
-            verdict=outcome[0] if outcome else floors[place],
+            verdict=outcome[0] if outcome else floors[index],
             reason=outcome[1] if outcome else "",
-            typical_verdict=typicals[place],
-            relative_verdict=relatives[place],
+            typical_verdict=typicals[index],
+            relative_verdict=relatives[index],
         )
-        for place, (change, outcome) in enumerate(judged)
+        for index, (change, outcome) in enumerate(judged)
     ]
 
 
 def machine_ratio(changes: Sequence[Change]) -> float:
     """How many times longer head's machine takes at least, the median of the cells that tell; NaN where none does."""
-    told = [change.ratio.value / change.relative.value for change in changes if isfinite(change.relative.value)]
-    return float(median(told)) if told else nan
+    ratios = [change.ratio.value / change.relative.value for change in changes if isfinite(change.relative.value)]
+    return float(median(ratios)) if ratios else nan
 
 
 def _verdicts(ratios: Sequence[Estimate], changes: Sequence[Change]) -> list[str]:
-    """Of ratios with an interval, judged together; empty for others."""
-    known = [place for place, ratio in enumerate(ratios) if isfinite(ratio.low)]
-    told = verdicts([ratios[place].inverse for place in known], [changes[place].min_effect for place in known])
-    found = dict(zip(known, told, strict=True))
-    return [found.get(place, "") for place in range(len(ratios))]
+    """The verdicts of ratios with an interval, judged together; empty for others."""
+    known = [index for index, ratio in enumerate(ratios) if isfinite(ratio.low)]
+    judged = verdicts([ratios[index].inverse for index in known], [changes[index].min_effect for index in known])
+    by_index = dict(zip(known, judged, strict=True))
+    return [by_index.get(index, "") for index in range(len(ratios))]
 
 
 def _without_ratio(change: Change) -> tuple[str, str] | None:
@@ -127,22 +127,22 @@ def _without_ratio(change: Change) -> tuple[str, str] | None:
     if head.status == "wrong":
         return "wrong", head.reason
     if base.status == ABSENT.status:
-        return "missing", "only in head" + (f", {_told(head)}" if head.status != "ok" else "")
+        return "missing", "only in head" + (f", {_in_words(head)}" if head.status != "ok" else "")
     if head.status == ABSENT.status:
-        return "missing", "only in base" + (f", {_told(base)}" if base.status != "ok" else "")
+        return "missing", "only in base" + (f", {_in_words(base)}" if base.status != "ok" else "")
     if SUSPECT in (base.status, head.status) and {base.status, head.status} <= {SUSPECT, "ok"}:
         side = ("head", head) if head.status == SUSPECT else ("base", base)
-        return "unclear", f"in {side[0]} {_told(side[1])}"
+        return "unclear", f"in {side[0]} {_in_words(side[1])}"
     if base.status == head.status == "ok":
         passes = change.ratio.passes
         few = f"{passes} pass{'' if passes == 1 else 'es'}, and fewer than {FEWEST} decide nothing"
         return None if passes >= FEWEST else ("unclear", few)
     if base.status == "ok":
-        return "missing", f"in head {_told(head)}"
+        return "missing", f"in head {_in_words(head)}"
     if head.status == "ok":
-        return "missing" if base.status in LACKING else "fixed", f"in base {_told(base)}"
-    return "untimed", _told(head)
+        return "missing" if base.status in LACKING else "fixed", f"in base {_in_words(base)}"
+    return "untimed", _in_words(head)
 
 
-def _told(held: Held) -> str:
-    return f"{held.status}: {held.reason}" if held.reason else held.status
+def _in_words(outcome: SideOutcome) -> str:
+    return f"{outcome.status}: {outcome.reason}" if outcome.reason else outcome.status

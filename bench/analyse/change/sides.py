@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isclose, nan
 from os import PathLike
 from pathlib import Path
@@ -13,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from bench.analyse.estimates.statistics import MIN_EFFECT, confidence_after, estimate, floor, typical
-from bench.analyse.run import ceilings, environments, kernels, loading, suspicion, tables
-from bench.measure.records import Record
+from bench.analyse.run import environments, kernels, loading
+from bench.analyse.run.columns import SUSPECT
+from bench.analyse.run.measured import MeasuredCell
+from bench.analyse.run.run import Run
+from bench.analyse.run.tables import RunTables
 from bench.plan.cells import Cell, Contender, Shape
-from bench.plan.plain import from_plain
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
 """The columns that name a cell, but for its thread limit."""
@@ -64,70 +66,69 @@ class RunSide:
 
 
 def load(path: str | PathLike[str]) -> RunSide:
-    """Of a run's folder, a results folder (its newest run), or a `timings.csv` with its samples beside it.
+    """The side that a run's folder, a results folder's newest run, or a `timings.csv` with its samples beside it has.
 
     Raises FileNotFoundError or ValueError, naming what is wrong.
     """
     path = Path(path)
-    records = loading.records_of(path)
-    if records is not None:
-        _check_one_sided(loading.load_run(path))  # which complains of one of another version
-        return of_records(records)
     try:
-        run = loading.load_run(path)
-        _check_one_sided(run)
-        return of_tables(run)
+        run = loading.load(path)
+        tables = loading.tables_of(run, path) if run else loading.load_run(path)
+        if tables.info.get("plan", {}).get("sides"):
+            what = "compares two sides itself, and what became of its cells is in its comparison.md"
+            raise ValueError(f"{tables.name} {what}")
+        return of_run(run) if run else of_tables(tables)
     except LookupError as error:
         raise ValueError(f"{path}: {error.args[0]}") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a table of this version of relubench: {error}") from error
 
 
-def of_records(records: Sequence[Record]) -> RunSide:
-    """Of a journal."""
-    head = tables.started(records)
-    plan = from_plain(head.plan)
-    held = tables.by_cell(records)
-    found = ceilings.limits(records)
-    cells = []
-    for cell, (_, row) in zip(plan.cells, tables.timings(records).iterrows(), strict=True):
-        mine = held[cell.key]
-        per_pass = mine.per_pass() if _status(row) == "ok" else {}
-        limits = {
-            pass_number: max(most.compute_seconds(cell, plan.steps), most.bandwidth_seconds(cell, plan.steps))
-            for pass_number, most in found.get(cell.contender.place, {}).items()
-            if pass_number in per_pass
-        }
-        told = {
-            "blas": {str(worker.details["blas"]) for worker in mine.workers if "blas" in worker.details},
-            "matrix_kernels": {kernels.in_words(worker.backend, worker.details) for worker in mine.workers} - {""},
-        }
-        cells.append(
-            CellSide(
-                Cell(_limited(cell.contender, plan.threads(cell.contender)), cell.shape, cell.phase),
-                _status(row),
-                row["reason"],
-                _facts(row, plan.steps) | {name: ", ".join(sorted(some)) for name, some in told.items() if some},
-                environment=environments.of_workers(mine.workers),
-                limits=limits,
-                limit=_limit(row),
-                **_by_pass(per_pass),
-            )
-        )
+def of_run(run: Run) -> RunSide:
+    """The side that a run with a journal is."""
+    cells = [_of_cell(run, cell, row) for cell, (_, row) in zip(run.measured, run.timings.iterrows(), strict=True)]
+    plan = run.plan
     return RunSide(
-        head.run,
+        run.name,
         cells,
-        head.machine,
-        head.started,
-        _sampling(head.plan),
+        run.head.machine,
+        run.head.started,
+        _sampling(run.head.plan),
         plan.adaptive,
         plan.min_effect,
         plan.min_effects,
     )
 
 
-def of_tables(run: loading.Run) -> RunSide:
-    """Of a `timings.csv` and its samples, with what lies beside it. Raises LookupError where they do not match."""
+def _of_cell(run: Run, measured: MeasuredCell, row: pd.Series) -> CellSide:
+    plan, records, cell = run.plan, measured.records, measured.cell
+    is_timed = measured.is_timed
+    least_seconds = {
+        pass_number: max(limits.compute_seconds(cell, plan.steps), limits.bandwidth_seconds(cell, plan.steps))
+        for pass_number, limits in run.limits.get(cell.contender.place, {}).items()
+        if is_timed and pass_number in records.typicals
+    }
+    libraries = {
+        "blas": {str(worker.details["blas"]) for worker in records.workers if "blas" in worker.details},
+        "matrix_kernels": {kernels.in_words(worker.backend, worker.details) for worker in records.workers} - {""},
+    }
+    facts = {name: ", ".join(sorted(versions)) for name, versions in libraries.items() if versions}
+    return CellSide(
+        Cell(replace(cell.contender, threads=plan.threads(cell.contender)), cell.shape, cell.phase),
+        measured.status,
+        measured.reason,
+        _facts(row, plan.steps) | facts,
+        environment=environments.of_workers(records.workers),
+        limits=least_seconds,
+        limit=_limit(row),
+        floors=records.floors if is_timed else {},
+        typicals=records.typicals if is_timed else {},
+    )
+
+
+def of_tables(run: RunTables) -> RunSide:
+    """The side that a `timings.csv` and its samples are, with what lies beside them. Raises LookupError where they do
+    not match."""
     if run.samples.empty and (run.timings["status"] == "ok").any():
         raise LookupError(
             "has no samples.csv.gz beside it, whose processes are what is compared; name the run's folder"
@@ -136,13 +137,14 @@ def of_tables(run: loading.Run) -> RunSide:
     samples: dict[Hashable, dict[int, dict[int, np.ndarray]]] = {}
     for key, seconds in run.samples.groupby([*NAMES, "threads", "pass"], observed=True)["seconds"]:
         *names, threads, pass_number = cast(tuple[Any, ...], key)
-        limits = samples.setdefault(tuple(names), {})
-        limits.setdefault(int(threads), {})[int(pass_number)] = seconds.to_numpy()
+        by_limit = samples.setdefault(tuple(names), {})
+        by_limit.setdefault(int(threads), {})[int(pass_number)] = seconds.to_numpy()
     cells = []
     for _, row in run.timings.iterrows():
         limit, per_pass = _samples_of(row, samples.get(tuple(row[NAMES]), {})) if row["status"] == "ok" else (None, {})
         contender = Contender(row["implementation"], row["device"], row["dtype"], limit or int(row["threads"]))
         shape = Shape(*(int(row[axis]) for axis in ("N", "D_in", "H", "D_out")))
+        trusted = per_pass if _status(row) == "ok" else {}
         cells.append(
             CellSide(
                 Cell(contender, shape, row["phase"]),
@@ -151,7 +153,8 @@ def of_tables(run: loading.Run) -> RunSide:
                 _facts(row, plan.get("steps")),
                 environment=run.info.get("environment"),
                 limit=_limit(row),
-                **_by_pass(per_pass if _status(row) == "ok" else {}),
+                floors={pass_number: floor(seconds) for pass_number, seconds in trusted.items()},
+                typicals={pass_number: typical(seconds) for pass_number, seconds in trusted.items()},
             )
         )
     return RunSide(
@@ -168,12 +171,7 @@ def of_tables(run: loading.Run) -> RunSide:
 
 def _status(row: pd.Series) -> str:
     """Of a cell whose time cannot be true, `suspect`: it is no side of a ratio."""
-    return suspicion.SUSPECT if str(row["verdict"]) == suspicion.SUSPECT else str(row["status"])
-
-
-def _check_one_sided(run: loading.Run) -> None:
-    if run.info.get("plan", {}).get("sides"):
-        raise ValueError(f"{run.name} compares two sides itself, and what became of its cells is in its comparison.md")
+    return SUSPECT if str(row["verdict"]) == SUSPECT else str(row["status"])
 
 
 def matched(base: RunSide, head: RunSide) -> list[tuple[CellSide | None, CellSide | None]]:
@@ -225,13 +223,6 @@ def _samples_of(
     raise LookupError(f"the samples beside it are of another run: they lack {row['implementation']}'s {row['phase']}")
 
 
-def _by_pass(per_pass: Mapping[int, np.ndarray]) -> dict[str, dict[int, float]]:
-    return {
-        "floors": {pass_number: floor(seconds) for pass_number, seconds in per_pass.items()},
-        "typicals": {pass_number: typical(seconds) for pass_number, seconds in per_pass.items()},
-    }
-
-
 def _facts(row: pd.Series, steps: int | None) -> dict[str, str]:
     told = {
         "cpu" if row["device"] == "cpu" else "gpu": row["device_name"],
@@ -247,10 +238,6 @@ def _facts(row: pd.Series, steps: int | None) -> dict[str, str]:
 
 def _limit(row: pd.Series) -> float:
     return float(row["ceiling_fraction"] * row["seconds"])
-
-
-def _limited(contender: Contender, threads: int) -> Contender:
-    return Contender(contender.implementation, contender.device, contender.dtype, threads, contender.variant)
 
 
 def _sampling(plan: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from math import nan
 from bench.analyse.estimates.statistics import MIN_EFFECT, UNKNOWN, Estimate, estimate, unpaired
 from bench.plan.cells import Cell
 
-from .changes import ABSENT, Change, Held, judge, pool
+from .changes import ABSENT, Change, SideOutcome, judge, pool
 from .sides import CellSide, RunSide, matched
 
 
@@ -27,7 +27,7 @@ def changes(base: RunSide, head: RunSide) -> list[Change]:
 
 def _change(base: RunSide, head: RunSide, before: CellSide | None, after: CellSide | None) -> Change:
     cell = (before or after).cell  # type: ignore[union-attr]
-    change = Change(cell, _held(base, before), _held(head, after))
+    change = Change(cell, _outcome(base, before), _outcome(head, after))
     if not before or not after or not before.floors or not after.floors:
         return change
     # The stricter side's: at 95 % only 87 % have the truth where both sides stopped once they were precise enough.
@@ -56,10 +56,10 @@ def _relative(before: CellSide, after: CellSide, confidence: float) -> Estimate:
     return Estimate(ratio, nan, nan, min(len(before.floors), len(after.floors))) if ratio > 0 else UNKNOWN
 
 
-def _held(run: RunSide, side: CellSide | None) -> Held:
+def _outcome(run: RunSide, side: CellSide | None) -> SideOutcome:
     if side is None:
         return ABSENT
     floors, typicals = (
         estimate([*values.values()], confidence=run.confidence(len(values))) for values in (side.floors, side.typicals)
     )
-    return Held(side.status, side.reason, floors, typicals)
+    return SideOutcome(side.status, side.reason, floors, typicals)

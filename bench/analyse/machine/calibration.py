@@ -21,12 +21,10 @@ from bench.analyse.estimates.statistics import (
     typical,
     verdicts,
 )
-from bench.analyse.run import tables
+from bench.analyse.run.recorded import RunRecords
 from bench.analyse.run.resolution import FLOOR, FOUND, TYPICAL, smallest_found
 from bench.measure.calibrate import REFERENCE, VARIANTS
-from bench.measure.records import Record
 from bench.plan import looks
-from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
 from . import families
@@ -82,20 +80,21 @@ class Ratios:
         return Series(self.slowdown, np.median(blocks, axis=1) if len(blocks) else np.array([]), errors)
 
 
-def analyse(in_turns: Sequence[Record], back_to_back: Sequence[Record], seed: int = 0) -> dict[str, Any]:
-    """The result of a calibration, as plain data; `settings` has it for each thread limit, and what
-    stands beside it is the first of them's. Raises ValueError where a contender has no times."""
-    plan = from_plain(tables.started(in_turns).plan)
-    for cell in [*tables.by_cell(in_turns).values(), *tables.by_cell(back_to_back).values()]:
-        if cell.failed:
-            raise ValueError(f"{cell.cell.contender.implementation}: {cell.failed.status}: {cell.failed.reason}")
+def analyse(in_turns: RunRecords, back_to_back: RunRecords, seed: int = 0) -> dict[str, Any]:
+    """The result of a calibration, as plain data: `settings` has it for each thread limit, and what stands beside it is
+    the first limit's. Raises ValueError where a contender has no times."""
+    plan = in_turns.plan
+    for records in [*in_turns.cells.values(), *back_to_back.cells.values()]:
+        if records.failed:
+            name = records.cell.contender.implementation
+            raise ValueError(f"{name}: {records.failed.status}: {records.failed.reason}")
     turns, in_a_row = ratios(in_turns), ratios(back_to_back)
     settings = [_setting(threads, turns[threads], in_a_row.get(threads, []), plan, seed) for threads in turns]
     contender, shape = plan.cells[0].contender, plan.cells[0].shape
     return {
-        "run": tables.started(in_turns).run,
-        "started": tables.started(in_turns).started,
-        "machine": tables.started(in_turns).machine,
+        "run": in_turns.name,
+        "started": in_turns.head.started,
+        "machine": in_turns.head.machine,
         "implementation": contender.implementation,
         "shape": asdict(shape),
         "min_effect": MIN_EFFECT,
@@ -108,29 +107,29 @@ def analyse(in_turns: Sequence[Record], back_to_back: Sequence[Record], seed: in
     }
 
 
-def ratios(records: Sequence[Record]) -> dict[int, list[Ratios]]:
-    """Of each thread limit, those of each slowdown, from the passes that have every contender whole."""
-    plan = from_plain(tables.started(records).plan)
-    held = {cell.cell.contender: cell for cell in tables.by_cell(records).values()}
-    found: dict[int, list[Ratios]] = {}
-    for contender, slowed in held.items():
+def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
+    """The ratios of each slowdown, by thread limit, from the passes that have every contender whole."""
+    plan = run.plan
+    by_limit: dict[int, list[Ratios]] = {}
+    for slowed in run.cells.values():
+        contender = slowed.cell.contender
         if contender.variant == REFERENCE:
-            reference = slowed.by_round()
-            theirs = found.setdefault(plan.threads(contender), [])
+            reference = slowed.samples_by_round
+            same_limit = by_limit.setdefault(plan.threads(contender), [])
             continue
-        mine = slowed.by_round()
-        whole = [p for p in mine if len(mine[p]) == len(reference.get(p, ())) == plan.rounds]
-        pairs = [(reference[p], mine[p]) for p in whole]
+        samples = slowed.samples_by_round
+        whole = [p for p in samples if len(samples[p]) == len(reference.get(p, ())) == plan.rounds]
+        pairs = [(reference[p], samples[p]) for p in whole]
         designs = dict.fromkeys([rounds for _, rounds in DESIGNS if rounds <= plan.rounds] + [plan.rounds])
         floors = {
             rounds: np.array([np.log(_floor(b, rounds) / _floor(a, rounds)) for a, b in pairs]) for rounds in designs
         }
         medians = [[np.log(typical(b) / typical(a)) for a, b in zip(*pair, strict=True)] for pair in pairs]
         blocks = np.array(medians).reshape(len(pairs), plan.rounds)
-        samples = [(np.concatenate(a), np.concatenate(b)) for a, b in pairs]
-        timed = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(mine))
-        theirs.append(Ratios(VARIANTS[contender.variant], floors, blocks, samples, timed))
-    return found
+        pooled = [(np.concatenate(a), np.concatenate(b)) for a, b in pairs]
+        timed = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(samples))
+        same_limit.append(Ratios(VARIANTS[contender.variant], floors, blocks, pooled, timed))
+    return by_limit
 
 
 def effect(

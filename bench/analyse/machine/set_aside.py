@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from bench.analyse.estimates.statistics import estimate, floor, typical, verdicts
-from bench.analyse.run import tables
 from bench.analyse.run.disturbance import disturbed_rounds
+from bench.analyse.run.recorded import RunRecords
 from bench.analyse.run.resolution import smallest_found
 from bench.measure.calibrate import REFERENCE, VARIANTS
-from bench.measure.records import Block, Record
-from bench.plan.plain import from_plain
+from bench.measure.records import Block
 
 SETS = 200
 """Random sets of passes that stand for trials."""
@@ -43,15 +42,15 @@ QUANTITIES: dict[str, Callable[[Sequence[Block], Sequence[Block]], float]] = {
 }
 
 
-def trial(records: Sequence[Record], seed: int = 0) -> list[dict[str, Any]]:
+def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
     """For each thread limit of a calibration in turns: the share of rounds that are set aside, and for floors and
     typical times the noise of a pass and what is found, from all rounds and from those that are kept.
 
     A round is set aside on both sides of a ratio if either was disturbed in it, the most disturbed rounds first, and no
     more than half of a pass's rounds. Both ways have the same passes.
     """
-    plan = from_plain(tables.started(records).plan)
-    contenders = {held.cell.contender: held.blocks for held in tables.by_cell(records).values()}
+    plan = run.plan
+    contenders = {records.cell.contender: records.blocks for records in run.cells.values()}
     results = []
     for threads in dict.fromkeys(plan.threads(contender) for contender in contenders):
         here = {each.variant: blocks for each, blocks in contenders.items() if plan.threads(each) == threads}

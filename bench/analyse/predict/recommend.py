@@ -12,14 +12,12 @@ import pandas as pd
 from scipy import stats
 
 from bench.analyse.estimates.statistics import CONFIDENCE, Blocks, Estimate, paired
-from bench.analyse.run import crossovers, tables
-from bench.analyse.run.costs import costs
-from bench.analyse.run.loading import Run
-from bench.analyse.run.suspicion import SUSPECT, trusted
-from bench.measure.records import Record
+from bench.analyse.run.columns import SUSPECT
+from bench.analyse.run.run import Run
+from bench.analyse.run.suspicion import trusted
+from bench.analyse.run.tables import RunTables, blocks_of
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 from bench.plan.nearest import hint
-from bench.plan.plain import from_plain
 
 from . import costmodel
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
@@ -53,7 +51,7 @@ class Answer:
     question: Question
     iteration: str
     """What the seconds are of: the phase, and how many steps a `train` has."""
-    run: Run
+    run: RunTables
     table: pd.DataFrame
     validation: Validation | None
     """None where nothing had to be predicted."""
@@ -87,20 +85,24 @@ class _Evidence:
     left_out: list[str]
 
 
-def starts(records: Sequence[Record]) -> Starts:
-    """Of each contender at each shape whose step a run timed."""
-    plan = from_plain(tables.started(records).plan)
+def starts(run: Run) -> Starts:
+    """What each contender takes to start, at each shape whose step a run timed."""
     return {
         (
-            (each.contender.implementation, each.contender.device, each.contender.dtype, plan.threads(each.contender)),
-            each.shape,
-        ): each.start_seconds
-        for each in costs(records)
-        if each.start_seconds.passes
+            (
+                cost.contender.implementation,
+                cost.contender.device,
+                cost.contender.dtype,
+                run.plan.threads(cost.contender),
+            ),
+            cost.shape,
+        ): cost.start_seconds
+        for cost in run.costs
+        if cost.start_seconds.passes
     }
 
 
-def recommend(run: Run, question: Question, started: Starts | None = None) -> Answer:
+def recommend(run: RunTables, question: Question, started: Starts | None = None) -> Answer:
     """What a run says of a size. Where `started` lacks a contender, as where only a CSV is left of the run, its
     start is the sum of the table's medians, which are of processes that had other sizes before.
 
@@ -124,7 +126,7 @@ def recommend(run: Run, question: Question, started: Starts | None = None) -> An
     )
 
 
-def _check(run: Run, question: Question) -> None:
+def _check(run: RunTables, question: Question) -> None:
     """Raises ValueError for what is no question, and for a run that answers none."""
     for axis in AXES:
         if getattr(question.shape, axis) < 1:
@@ -161,7 +163,7 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
     return timings
 
 
-def _evidence(run: Run, question: Question, timings: pd.DataFrame) -> _Evidence:
+def _evidence(run: RunTables, question: Question, timings: pd.DataFrame) -> _Evidence:
     """Each contender of the phase is timed at the very cell, failed there, or is missing, and then predicted if it can
     be. Raises ValueError where none has an answer."""
     cells = costmodel.measured(timings)
@@ -298,10 +300,10 @@ def _start(row: pd.Series, started: Starts) -> Estimate:
     return started.get((_who(row), shape), Estimate(usual, usual, usual, 1))
 
 
-def _ranked(table: pd.DataFrame, run: Run, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
+def _ranked(table: pd.DataFrame, run: RunTables, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
     """The best first, with a column of which are `tied` with it."""
     table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
-    blocks = crossovers.blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
+    blocks = blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
     best = table.iloc[0]
     others = [_tied(best, row, blocks, question, scale) for _, row in table.iloc[1:].iterrows()]
     table["tied"] = [False, *others]

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
-from bench.measure.records import Ceiling, Record, RunStarted
+from bench.measure.records import Ceiling
 from bench.plan.cells import Cell, Contender, Place, flops
-from bench.plan.plain import from_plain
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 
-BOUNDS = ("compute", "bandwidth", "overhead")
+from .recorded import RunRecords
+
 BOUND_FROM = 0.5
 """Of a cell's time, what a limit takes at least where it is what binds."""
 RESOLUTION = 0.05
@@ -64,11 +64,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Closeness:
-    """A cell's least possible time over its own, and what binds it (one of BOUNDS; None where no
-    ceilings were measured)."""
+    """A cell's least possible time over its own, and what binds it: one of BOUNDS, or None where no ceilings were
+    measured."""
 
     fraction: Estimate
     bound: str | None
+
+
+NOT_BOUND = Closeness(UNKNOWN, None)
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,11 @@ class Moved:
     """From the middle of the passes, as a fraction: -0.12 is 12 % lower."""
 
 
-def limits(records: Sequence[Record]) -> dict[Place, dict[int, Limits]]:
+def limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
     """By device, dtype and thread limit, and by pass."""
     products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
     streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
-    for contender, record in _measured(records):
+    for contender, record in _measured(run):
         where = contender.place, record.pass_number
         products[where] += [Best(rate, contender.implementation) for rate in record.products.values()]
         for footprint, rate in (*record.copies.items(), *record.sums.items()):
@@ -122,7 +125,7 @@ def closeness(
     """
     passes = [pass_number for pass_number in seconds if pass_number in found]
     if not passes:
-        return Closeness(UNKNOWN, None)
+        return NOT_BOUND
     computing = np.array(
         [found[pass_number].compute_seconds(cell, steps) / seconds[pass_number] for pass_number in passes]
     )
@@ -146,7 +149,7 @@ def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) 
     return Remainder(share, 1 - explained.high, 1 - explained.low, seconds, explained.passes)
 
 
-def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Moved]:
+def drift(run: RunRecords, resolution: float = RESOLUTION) -> list[Moved]:
     """The passes in which a device's products or bandwidth moved from the middle of all passes by
     more than `resolution`, a fraction, in order of passes.
 
@@ -156,7 +159,7 @@ def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Mov
     if not resolution > 0:
         raise ValueError(f"resolution: {resolution!r} is not a fraction above 0")
     series: dict[tuple[Place, str], dict[tuple[str, ...], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for contender, record in _measured(records):
+    for contender, record in _measured(run):
         for what, kind in (("products", "products"), ("bandwidth", "copies"), ("bandwidth", "sums")):
             for size, rate in getattr(record, kind).items():
                 series[contender.place, what][contender.label, kind, size][record.pass_number] = rate
@@ -169,22 +172,20 @@ def drift(records: Sequence[Record], resolution: float = RESOLUTION) -> list[Mov
     return sorted(found, key=lambda moved: moved.pass_number)
 
 
-def unsteadiness(records: Sequence[Record], resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
+def unsteadiness(run: RunRecords, resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
     """By place, and by pass that moved by more than `resolution`: by how much at most, in logs."""
     found: dict[Place, dict[int, float]] = defaultdict(dict)
-    for moved in drift(records, resolution):
+    for moved in drift(run, resolution):
         size = abs(float(np.log1p(moved.change)))
         found[moved.place][moved.pass_number] = max(size, found[moved.place].get(moved.pass_number, 0.0))
     return dict(found)
 
 
-def _measured(records: Sequence[Record]) -> Iterator[tuple[Contender, Ceiling]]:
+def _measured(run: RunRecords) -> Iterator[tuple[Contender, Ceiling]]:
     """The ceilings of a run, but those that could not be measured."""
-    if not records or not isinstance(records[0], RunStarted):
-        return
-    known = {contender.label: contender for contender in from_plain(records[0].plan).ceilings}
-    for record in records:
-        if isinstance(record, Ceiling) and not record.reason and record.contender in known:
+    known = {contender.label: contender for contender in run.plan.ceilings}
+    for record in run.of_kind(Ceiling):
+        if not record.reason and record.contender in known:
             yield known[record.contender], record
 
 

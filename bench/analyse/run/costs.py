@@ -6,19 +6,16 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed, typical
-from bench.measure.records import Prepared, Record
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed
+from bench.measure.records import Prepared
 from bench.plan.cells import Cell, Contender, Shape
-from bench.plan.plain import from_plain
 
-from . import standing, tables
-from .suspicion import SUSPECT
-from .tables import CellRecords
+from .measured import MeasuredCell
+from .recorded import CellRecords, RunRecords
 
 SHORTEST = 1e-9
 """Seconds below which a clock shows nothing."""
@@ -97,27 +94,26 @@ class Start:
     step_error: float = 0.0
 
 
-def costs(records: Sequence[Record]) -> list[Costs]:
-    """Of each contender at each shape where any of its cells has a time, in the plan's order."""
-    held = tables.by_cell(records)
-    rows = dict(zip(held, tables.timings(records).to_dict("records"), strict=True))
-    plan = from_plain(tables.started(records).plan)
+def costs(run: RunRecords, cells: Sequence[MeasuredCell], baselines: Mapping[str, MeasuredCell]) -> list[Costs]:
+    """The costs of each contender at each shape where any of its cells has a time, in the plan's order.
+
+    `baselines` has the cell that each one is compared with, by its key.
+    """
     groups: dict[tuple[Contender, Shape], dict[str, CellRecords]] = defaultdict(dict)
-    for key, cell in held.items():
-        if rows[key]["status"] == "ok" and rows[key]["verdict"] != SUSPECT:
-            groups[cell.cell.contender, cell.cell.shape][cell.cell.phase] = cell
-    steps = {group["step"].cell.key: group["step"] for group in groups.values() if "step" in group}
-    timed = {key: rows[key] for key in steps}
-    visits = _visits(records, held.values())
-    starts = {key: _starts(step, visits[step.cell.contender]) for key, step in steps.items()}
-    found = []
+    for cell in cells:
+        if cell.is_timed:
+            groups[cell.cell.contender, cell.cell.shape][cell.cell.phase] = cell.records
+    visits = _visits(run)
+    steps = [group["step"] for group in groups.values() if "step" in group]
+    starts = {step.cell.key: _starts(step, visits[step.cell.contender]) for step in steps}
+    all_costs = []
     for (contender, shape), group in groups.items():
-        cost = _of_processes(contender, shape, group, visits[contender], plan.adaptive)
+        cost = _of_processes(contender, shape, group, visits[contender], run.plan.adaptive)
         if step := group.get("step"):
-            base = _baseline(step.cell.key, timed, plan.baseline)
-            cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, plan.adaptive)
-        found.append(cost)
-    return found
+            base = _baseline(step.cell.key, baselines)
+            cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, run.plan.adaptive)
+        all_costs.append(cost)
+    return all_costs
 
 
 def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
@@ -263,32 +259,23 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _baseline(key: str, timed: Mapping[str, dict[Any, Any]], implementation: str) -> str | None:
-    """The key of the step that a step is compared with; None for the baseline itself."""
-    row = timed[key]
-    if row["implementation"] == implementation:
-        return None
-    candidates = {
-        other: base
-        for other, base in timed.items()
-        if base["implementation"] == implementation and all(base[name] == row[name] for name in standing.LIKE)
-    }
-    base = standing.baseline_of(row, [*candidates.values()])
-    return next((other for other, candidate in candidates.items() if candidate is base), None)
+def _baseline(key: str, baselines: Mapping[str, MeasuredCell]) -> str | None:
+    """The key of the step that a step is compared with; None for a baseline itself."""
+    base = baselines.get(key)
+    return base.key if base and base.key != key else None
 
 
-def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Contender, list[_Visit]]:
+def _visits(run: RunRecords) -> dict[Contender, list[_Visit]]:
     """What the processes of each contender prepared, each shape of a process once."""
     first: dict[int, Prepared] = {}
-    for record in records:
-        if isinstance(record, Prepared):
-            first.setdefault(record.number, record)
-    found: dict[Contender, dict[tuple[int, Shape], _Visit]] = defaultdict(dict)
-    for cell in (each for each in held if each.prepared):
-        contender, shape = cell.cell.contender, cell.cell.shape
+    for prepared in run.of_kind(Prepared):
+        first.setdefault(prepared.number, prepared)
+    visits: dict[Contender, dict[tuple[int, Shape], _Visit]] = defaultdict(dict)
+    for records in run.cells.values():
+        contender, shape = records.cell.contender, records.cell.shape
         step = Cell(contender, shape, "step").key
-        for prepared in cell.prepared:
-            found[contender][prepared.number, shape] = _Visit(
+        for prepared in records.prepared:
+            visits[contender][prepared.number, shape] = _Visit(
                 shape,
                 prepared.number,
                 prepared.pass_number,
@@ -296,7 +283,7 @@ def _visits(records: Sequence[Record], held: Iterable[CellRecords]) -> dict[Cont
                 prepared.setup_seconds,
                 prepared.cells.get(step),
             )
-    return {contender: [*visits.values()] for contender, visits in found.items()}
+    return {contender: [*by_process.values()] for contender, by_process in visits.items()}
 
 
 def _imports(cell: CellRecords) -> dict[int, float]:
@@ -347,35 +334,31 @@ def _beyond_usual(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, fl
 def _peaks(cells: Sequence[CellRecords], visits: Sequence[_Visit]) -> dict[int, float]:
     """By pass, the device's on an accelerator, the process's resident set on the host: of processes that had no other
     shape before, whose memory they might still hold, if there are two; else of all."""
-    on_host = cells[0].cell.contender.device == "cpu"
     peaks: dict[int, float] = {}
     for cell in cells:
-        for left in cell.left:
-            peak = left.host_bytes if on_host else left.device_bytes
-            if peak is not None:
-                peaks[left.pass_number] = max(peak, peaks.get(left.pass_number, 0))
+        for pass_number, peak in cell.peaks:
+            peaks[pass_number] = max(peak, peaks.get(pass_number, 0))
     alone = {visit.pass_number for visit in visits if visit.fresh and visit.shape == cells[0].cell.shape} & set(peaks)
     return {pass_number: peak for pass_number, peak in peaks.items() if len(alone) < 2 or pass_number in alone}
 
 
 def _starts(step: CellRecords, visits: Sequence[_Visit]) -> dict[int, Start]:
     """By pass, where all of it is known."""
-    shape, errors = step.cell.shape, step.within()
+    shape, errors = step.cell.shape, step.block_errors
     parts = (_imports(step), _setups(visits, shape), _first_steps(visits, shape))
     starts = {}
-    for pass_number, seconds in step.per_pass().items():
+    for pass_number, seconds in step.typicals.items():
         if all(pass_number in part for part in parts):
             start_up = math.fsum(part[pass_number] for part in parts)
-            middle = typical(seconds)
-            starts[pass_number] = Start(start_up, middle, errors[pass_number] * middle)
+            starts[pass_number] = Start(start_up, seconds, errors[pass_number] * seconds)
     return starts
 
 
 def _time(cell: CellRecords | None, adaptive: bool) -> Estimate:
     if cell is None:
         return UNKNOWN
-    medians = [typical(seconds) for seconds in cell.per_pass().values()]
-    return estimate(medians, [*cell.within().values()], confidence_after(len(medians), adaptive))
+    typicals, errors = cell.typicals.values(), cell.block_errors.values()
+    return estimate([*typicals], [*errors], confidence_after(len(typicals), adaptive))
 
 
 def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations, pairwise
 from math import exp, isnan, log, nan
@@ -12,50 +12,36 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse.estimates.statistics import Blocks, Estimate, paired
+from bench.plan.cells import DEFAULT_D_OUT, Contender, Shape
 
-from .suspicion import trusted
+from .comparable import Terms, are_comparable
+from .measured import MeasuredCell
 
 AXES = ("N", "D_in", "H")
 """Along which winners are looked for."""
 SIZES = (*AXES, "D_out")
-KEY = ["implementation", "device", "dtype", "threads"]
 COLUMNS = ("contender", "other", "dtype", "axis", "phase", "fixed", "answer", "size", "size_low", "size_high")
 RANGE = ("measured_low", "measured_high")
 
 
 @dataclass(frozen=True)
-class Runner:
-    """A contender as rows are compared: who, where, and with how many threads in force."""
+class Series:
+    """A contender's times over many shapes."""
 
-    implementation: str
-    device: str
-    dtype: str
-    precision: str
-    threads: int
-
-    def comparable(self, other: Runner) -> bool:
-        """Whether the two share a ratio: alike in dtype and precision and, both on the host, in threads."""
-        on_host = self.device == other.device == "cpu"
-        alike = (self.dtype, self.precision) == (other.dtype, other.precision)
-        return alike and (not on_host or self.threads == other.threads)
-
-
-Cells = dict[tuple[Runner, str], dict[tuple[int, ...], Blocks]]
+    name: str
+    terms: Terms
+    """Those of all of its cells; without a shape."""
+    blocks: dict[Shape, Blocks]
 
 
 def crossovers(
-    timings: pd.DataFrame,
-    samples: pd.DataFrame,
-    names: pd.Series | None = None,
-    phases: Collection[str] | None = None,
-    adaptive: bool = False,
+    cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collection[str] | None = None, adaptive: bool = False
 ) -> pd.DataFrame:
     """What is known of every pair of comparable contenders along every axis, of a run that may have been `adaptive`.
 
-    `names` says what each row of `timings` calls its contender (its implementation, where None);
-    `phases` restricts the phases. One row for each pair, axis, phase and setting of the other sizes
-    (`fixed`, like `D_in=1000 H=100`) with two sizes or more along the axis, and one more for each
-    further crossing. `answer` is of the measured range, `measured_low` to `measured_high`, alone:
+    `names` says what each cell's contender is called; `phases` restricts the phases. One row for each pair, axis, phase
+    and setting of the other sizes (`fixed`, like `D_in=1000 H=100`) with two sizes or more along the axis, and one more
+    for each further crossing. `answer` is of the measured range, `measured_low` to `measured_high`, alone:
 
     - `always`, `never`: `contender` is faster, or slower, than `other` at every size;
     - `at`: `contender` overtakes `other` at `size`, and is the faster above it;
@@ -66,20 +52,10 @@ def crossovers(
     exclude 1 on either side, the inversion of an interval that is Fieller's (1954) for a straight line;
     between sizes, log ratio and band are linear in log size.
     """
-    cells, called = _cells(timings, samples, names, phases)
-    rows = [row for one, other in _pairs(cells) for row in _pair_rows(cells, one, other, adaptive)]
-    for row in rows:
-        row["contender"], row["other"] = called[row["contender"]], called[row["other"]]
+    series = _series(cells, names, phases)
+    pairs = [pair for pair in combinations(series, 2) if are_comparable(pair[0].terms, pair[1].terms)]
+    rows = [row for pair in pairs for row in _pair_rows(*pair, adaptive)]
     return pd.DataFrame(rows, columns=[*COLUMNS, *RANGE])
-
-
-def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
-    """By implementation, device, dtype, thread limit, N, D_in, H, D_out and phase."""
-    medians = samples.groupby([*KEY, *SIZES, "phase", "pass", "round"], observed=True)["seconds"].median()
-    told: dict[tuple[object, ...], dict[int, dict[int, float]]] = {}
-    for (*cell, pass_number, round_number), seconds in zip(medians.index.to_list(), medians, strict=True):
-        told.setdefault(tuple(cell), {}).setdefault(int(pass_number), {})[int(round_number)] = float(seconds)
-    return dict(told)
 
 
 def crossings(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[tuple[bool, float, float, float]]:
@@ -93,81 +69,64 @@ def crossings(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[tuple[bo
     return [_crossing([sizes[index] for index in span], [ratios[index] for index in span]) for span in spans]
 
 
-def _cells(
-    timings: pd.DataFrame, samples: pd.DataFrame, names: pd.Series | None, phases: Collection[str] | None
-) -> tuple[Cells, dict[Runner, str]]:
-    blocks = blocks_of(samples if phases is None else samples[samples["phase"].isin([*phases])])
-    cells: Cells = {}
-    called: dict[Runner, str] = {}
-    for index, row in timings[trusted(timings)].iterrows():
-        # Where a limit did not hold, `threads` is not the limit and finds no samples: it is comparable to nobody.
-        found = blocks.get((*(row[name] for name in KEY), *(int(row[name]) for name in SIZES), row["phase"]))
-        if found is None:
-            continue
-        runner = Runner(row["implementation"], row["device"], row["dtype"], str(row["precision"]), int(row["threads"]))
-        called.setdefault(runner, row["implementation"] if names is None else str(names[index]))  # type: ignore[call-overload]
-        cells.setdefault((runner, row["phase"]), {})[tuple(int(row[name]) for name in SIZES)] = found
-    return cells, called
+def _series(cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collection[str] | None) -> list[Series]:
+    series: dict[tuple[Contender, Terms], Series] = {}
+    for cell, name in zip(cells, names, strict=True):
+        if cell.terms and (phases is None or cell.cell.phase in phases):
+            terms = replace(cell.terms, shape=None)
+            of_contender = series.setdefault((cell.cell.contender, terms), Series(name, terms, {}))
+            of_contender.blocks[cell.cell.shape] = cell.records.block_typicals
+    return [*series.values()]
 
 
-def _pairs(cells: Cells) -> Iterator[tuple[tuple[Runner, str], tuple[Runner, str]]]:
-    for one, other in combinations(cells, 2):
-        if one[1] == other[1] and one[0].comparable(other[0]):
-            yield one, other
-
-
-def _pair_rows(
-    cells: Cells, one: tuple[Runner, str], other: tuple[Runner, str], adaptive: bool
-) -> Iterator[dict[str, Any]]:
-    mine, theirs = cells[one], cells[other]
-    shared = [shape for shape in mine if shape in theirs]
+def _pair_rows(first: Series, second: Series, adaptive: bool) -> Iterator[dict[str, Any]]:
+    shared = [shape for shape in first.blocks if shape in second.blocks]
 
     @cache
-    def ratio(shape: tuple[int, ...]) -> Estimate:
-        return paired(theirs[shape], mine[shape], adaptive)
+    def ratio(shape: Shape) -> Estimate:
+        return paired(second.blocks[shape], first.blocks[shape], adaptive)
 
-    for axis, name in enumerate(AXES):
+    for axis in AXES:
         for fixed, line in _lines(shared, axis).items():
-            sizes = [shape[axis] for shape in line]
-            for found in _answers(sizes, [ratio(shape) for shape in line]):
-                forward = found.pop("forward")
-                pair = (one[0], other[0]) if forward else (other[0], one[0])
+            sizes = [getattr(shape, axis) for shape in line]
+            for answer in _answers(sizes, [ratio(shape) for shape in line]):
+                forward = answer.pop("forward")
                 yield {
-                    "contender": pair[0],
-                    "other": pair[1],
-                    "dtype": one[0].dtype,
-                    "axis": name,
-                    "phase": one[1],
+                    "contender": first.name if forward else second.name,
+                    "other": second.name if forward else first.name,
+                    "dtype": first.terms.dtype,
+                    "axis": axis,
+                    "phase": first.terms.phase,
                     "fixed": fixed,
-                    **found,
+                    **answer,
                     "measured_low": sizes[0],
                     "measured_high": sizes[-1],
                 }
 
 
-def _lines(shapes: Sequence[tuple[int, ...]], axis: int) -> dict[str, list[tuple[int, ...]]]:
+def _lines(shapes: Sequence[Shape], axis: str) -> dict[str, list[Shape]]:
     """The shapes that differ along one axis alone, ascending, by what they share; two or more of them."""
-    lines: dict[str, list[tuple[int, ...]]] = {}
+    lines: dict[str, list[Shape]] = {}
     for shape in sorted(shapes):
-        rest = [f"{name}={size}" for place, (name, size) in enumerate(zip(SIZES, shape, strict=True)) if place != axis]
-        lines.setdefault(" ".join(rest).removesuffix(" D_out=10"), []).append(shape)
+        rest = [f"{name}={getattr(shape, name)}" for name in SIZES if name != axis]
+        lines.setdefault(" ".join(rest).removesuffix(f" D_out={DEFAULT_D_OUT}"), []).append(shape)
     return {fixed: line for fixed, line in lines.items() if len(line) > 1}
 
 
 def _answers(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """`forward` is whether the first of the pair is the row's contender."""
-    places: dict[str, Any] = {"size": nan, "size_low": nan, "size_high": nan}
+    """The answers of a pair along a line; `forward` is whether the first of the pair is the row's contender."""
+    nowhere: dict[str, Any] = {"size": nan, "size_low": nan, "size_high": nan}
     signs = {_sign(ratio) for ratio in ratios}
     if signs == {1}:
-        return [{"forward": True, "answer": "always", **places}]
+        return [{"forward": True, "answer": "always", **nowhere}]
     if signs == {-1}:
-        return [{"forward": True, "answer": "never", **places}]
-    found = crossings(sizes, ratios)
-    if not found:
-        return [{"forward": True, "answer": "cannot tell", **places}]
+        return [{"forward": True, "answer": "never", **nowhere}]
+    places = crossings(sizes, ratios)
+    if not places:
+        return [{"forward": True, "answer": "cannot tell", **nowhere}]
     return [
         {"forward": forward, "answer": "at", "size": size, "size_low": low, "size_high": high}
-        for forward, size, low, high in found
+        for forward, size, low, high in places
     ]
 
 
@@ -179,27 +138,27 @@ def _sign(ratio: Estimate) -> int:
 
 
 def _crossing(sizes: Sequence[int], ratios: Sequence[Estimate]) -> tuple[bool, float, float, float]:
-    """Between two sizes whose signs are known and differ, with none known between them."""
-    places = [log(size) for size in sizes]
+    """The crossing between two sizes whose signs are known and differ, with none known between them."""
+    logs = [log(size) for size in sizes]
     upwards = _sign(ratios[-1]) > 0
     values, lows, highs = ([log(getattr(ratio, end)) for ratio in ratios] for end in ("value", "low", "high"))
     first, last = (highs, lows) if upwards else (lows, highs)
     # The edge that excludes 1 at the left end stops to do so at its first zero, the other edge begins to at its last.
-    low, high = _zeros(places, first)[0], _zeros(places, last)[-1]
-    middle = _zeros(places, values)
+    low, high = _zeros(logs, first)[0], _zeros(logs, last)[-1]
+    middle = _zeros(logs, values)
     return upwards, exp(middle[len(middle) // 2]), exp(low), exp(high)
 
 
-def _zeros(places: Sequence[float], heights: Sequence[float]) -> list[float]:
+def _zeros(positions: Sequence[float], heights: Sequence[float]) -> list[float]:
     """Where the broken line through the points changes its sign, ascending; where it lies on 0 between, in
     the middle of that."""
-    found = []
-    apart = [index for index, height in enumerate(heights) if height != 0]
-    for left, right in pairwise(apart):
+    zeros = []
+    nonzero = [index for index, height in enumerate(heights) if height != 0]
+    for left, right in pairwise(nonzero):
         before, after = heights[left], heights[right]
         if (before > 0) != (after > 0):
             if right == left + 1:
-                found.append(places[left] + (places[right] - places[left]) * before / (before - after))
+                zeros.append(positions[left] + (positions[right] - positions[left]) * before / (before - after))
             else:
-                found.append((places[left + 1] + places[right - 1]) / 2)
-    return found
+                zeros.append((positions[left + 1] + positions[right - 1]) / 2)
+    return zeros

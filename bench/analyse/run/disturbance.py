@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.measure.records import Block, Record
+from bench.measure.records import Block
 from bench.plan.units import percent
+
+from .recorded import RunRecords
 
 UNSTEADY = "unsteady"
 DISTURBED = 0.05
@@ -48,13 +50,9 @@ class Disturbance:
         return self.share > DISTURBED
 
 
-def of_run(records: Iterable[Record]) -> Disturbance | None:
+def of_run(run: RunRecords) -> Disturbance | None:
     """The disturbance of all cells together; None where the system did not tell of any."""
-    cells: dict[str, list[Block]] = {}
-    for record in records:
-        if isinstance(record, Block):
-            cells.setdefault(record.cell, []).append(record)
-    return _of([*cells.values()])
+    return _of([cell.blocks for cell in run.cells.values() if cell.blocks])
 
 
 def of_cell(blocks: Sequence[Block]) -> Disturbance | None:

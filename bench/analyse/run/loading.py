@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,50 +11,52 @@ from typing import Any
 import pandas as pd
 
 from bench.measure import journal
-from bench.measure.records import STATUSES, Record
+from bench.measure.records import STATUSES
 from bench.measure.worker.one_line import all_visible, one_line
 from bench.plan import reading
 
-from . import csvfiles, environments, tables
+from . import csvfiles
+from .columns import NUMERIC, SAMPLES, TIMINGS, WHOLE, Column, names, typed
+from .run import Run
+from .tables import RunTables
 
 MOST_INFO_BYTES = 1 << 28
 """Of a run.json, which has every cell of the plan."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's tables. `info` is its plan, machine and options, empty where only a CSV is left."""
-
-    name: str
-    timings: pd.DataFrame
-    samples: pd.DataFrame
-    info: dict[str, Any]
-
-
-def load_run(path: str | PathLike[str]) -> Run:
-    """From a run's folder, a results folder (its newest run) or a `timings.csv`.
+def load_run(path: str | PathLike[str]) -> RunTables:
+    """The tables of a run's folder, a results folder (its newest run) or a `timings.csv`.
 
     Raises FileNotFoundError when there is no run, ValueError when what is there is none.
     """
     path = Path(path)
-    records = records_of(path)
-    if records is None:
-        if path.is_file():
-            return _from_csv(path)
-        reading.refuse_outside(path / "timings.csv", path)
-        return _from_csv(path / "timings.csv")
+    if run := load(path):
+        return tables_of(run, path)
+    return _from_csv(path) if path.is_file() else _from_csv(path / "timings.csv", within=path)
+
+
+def tables_of(run: Run, path: Path) -> RunTables:
+    """The tables of a run that was read from `path`. Raises ValueError where its records are of another version."""
     try:
-        return Run(tables.started(records).run, tables.timings(records), tables.samples(records), info(records))
+        return run.tables
     except (KeyError, TypeError) as error:
         raise ValueError(f"{find(path) / journal.FILE}: not of this version of relubench: {error!r}") from error
 
 
-def records_of(path: Path) -> list[Record] | None:
-    """A run's journal, found as `load_run` does; None where only a CSV is left."""
+def load(path: Path) -> Run | None:
+    """A run, from where `load_run` finds it; None where it has no journal, so that only a CSV is left.
+
+    Raises FileNotFoundError or ValueError as `load_run` does.
+    """
     if path.is_file() and path.name != journal.FILE:
         return None
     folder = find(path)
-    return journal.read(folder) if (folder / journal.FILE).exists() else None
+    return read(folder) if (folder / journal.FILE).exists() else None
+
+
+def read(folder: Path) -> Run:
+    """The run that a folder's journal has. Raises FileNotFoundError or ValueError."""
+    return Run(*journal.load(folder))
 
 
 def runs(results: Path) -> list[Path]:
@@ -76,49 +78,29 @@ def find(path: Path) -> Path:
     raise FileNotFoundError(f"{path}: no run here; a run's folder holds {journal.FILE}, a results folder runs/")
 
 
-def info(records: list[Record]) -> dict[str, Any]:
-    """What `run.json` holds: what was asked, of which machine, and how it ended."""
-    head = tables.started(records)
-    return {
-        "run": head.run,
-        "started": head.started,
-        "complete": tables.is_complete(records),
-        "options": head.options,
-        "machine": head.machine,
-        "plan": head.plan,
-        "environment": environments.of_run(records),
-    }
-
-
-def _from_csv(path: Path) -> Run:
-    timings = csvfiles.read(path)
-    missing = [name for name in tables.TIMINGS if name not in timings]
-    if needed := [name for name in missing if name not in tables.LATER]:
-        raise ValueError(f"{path}:1: not a timings.csv: it has no column {needed[0]!r}")
-    for place, status in enumerate(timings["status"]):
+def _from_csv(path: Path, within: Path | None = None) -> RunTables:
+    if within:
+        reading.refuse_outside(path, within)
+    texts = csvfiles.read(path)
+    _check_columns(path, texts, TIMINGS, "timings.csv")
+    for place, status in enumerate(texts["status"]):
         if status not in STATUSES:
-            line = csvfiles.line_of(timings, place)
+            line = csvfiles.line_of(texts, place)
             what = f"{status!r} is no status" if status else "the row has no status"
             raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
-    timings[missing] = None
-    table = _typed(path, timings, tables.TIMINGS)
+    table = _typed(path, texts, TIMINGS)
     table["reason"] = pd.Series(table["reason"].map(one_line, na_action="ignore"), dtype="string")
-    return Run(
-        str(timings["run"].iloc[0]) if len(timings) else path.parent.name,
-        table,
-        _samples_beside(path),
-        _info_beside(path),
-    )
+    name = str(texts["run"].iloc[0]) if len(texts) else path.parent.name
+    return RunTables(name, table, _samples_beside(path), _info_beside(path))
 
 
 def _samples_beside(path: Path) -> pd.DataFrame:
     beside = path.parent / "samples.csv.gz"
     if not beside.exists():
-        return tables.typed(pd.DataFrame(columns=[*tables.SAMPLES]), tables.SAMPLES)
-    samples = csvfiles.read(beside, within=path.parent)
-    if needed := [name for name in tables.SAMPLES if name not in samples]:
-        raise ValueError(f"{beside}:1: not a samples.csv.gz: it has no column {needed[0]!r}")
-    return _typed(beside, samples, tables.SAMPLES)
+        return typed(pd.DataFrame(columns=names(SAMPLES)), SAMPLES)
+    texts = csvfiles.read(beside, within=path.parent)
+    _check_columns(beside, texts, SAMPLES, "samples.csv.gz")
+    return _typed(beside, texts, SAMPLES)
 
 
 def _info_beside(path: Path) -> dict[str, Any]:
@@ -132,6 +114,15 @@ def _info_beside(path: Path) -> dict[str, Any]:
         raise ValueError(f"{beside}: not valid JSON: {error}") from error
 
 
-def _typed(path: Path, table: pd.DataFrame, dtypes: dict[str, str]) -> pd.DataFrame:
-    numeric = {name: dtype == tables.WHOLE for name, dtype in dtypes.items() if dtype in (tables.WHOLE, tables.REAL)}
-    return tables.typed(csvfiles.numbers(path, table, numeric), dtypes)
+def _check_columns(path: Path, table: pd.DataFrame, columns: Sequence[Column], what: str) -> None:
+    """Raise ValueError for the first column that is missing, but for those that earlier versions did not write."""
+    for column in columns:
+        if column.name not in table and not column.is_optional:
+            raise ValueError(f"{path}:1: not a {what}: it has no column {column.name!r}")
+
+
+def _typed(path: Path, texts: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    numeric = {
+        column.name: column.dtype == WHOLE for column in columns if column.dtype in NUMERIC and column.name in texts
+    }
+    return typed(csvfiles.numbers(path, texts, numeric), columns)

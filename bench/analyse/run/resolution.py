@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.measure.calibrate import SLOWDOWNS
-from bench.measure.records import RunStarted
-from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
+
+from .recorded import RunRecords
 
 FLOOR, TYPICAL = "floor", "typical"
 """What is judged: floors, of a change between two sides; medians paired by round, of who is faster."""
@@ -103,13 +103,12 @@ def limits(plan: Plan) -> list[int]:
     return [*dict.fromkeys(plan.threads(cell.contender) for cell in plan.cells if cell.contender.device == "cpu")]
 
 
-def of_run(head: RunStarted) -> float | None:
-    """The coarsest of the run's thread limits, as a fraction, and the largest slowdown tried where one resolves
-    none; None where none is told."""
-    if not head.calibration:
+def of_run(run: RunRecords) -> float | None:
+    """The resolution of a run, as a fraction: the coarsest of its thread limits, or the largest slowdown that was tried
+    where one resolves none; None where its machine was not calibrated for such a run."""
+    calibration, design = run.head.calibration, (run.plan.passes, run.plan.rounds)
+    if not calibration:
         return None
-    plan = from_plain(head.plan)
-    design = (plan.passes, plan.rounds)
-    covered = [limit for limit in limits(plan) if covers(head.calibration, limit, *design)]
-    known = [resolves(head.calibration, limit, *design) for limit in covered]
-    return max((SLOWDOWNS[-1] if one is None else one for one in known), default=None)
+    covered = [threads for threads in limits(run.plan) if covers(calibration, threads, *design)]
+    resolutions = [resolves(calibration, threads, *design) for threads in covered]
+    return max((SLOWDOWNS[-1] if each is None else each for each in resolutions), default=None)

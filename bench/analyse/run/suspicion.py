@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -14,9 +14,9 @@ from bench.measure.worker.duration import in_words
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan
 
-Row = dict[str, Any]
-"""A cell's columns by name, and what they were made of by names that begin with `_`."""
-SUSPECT = "suspect"
+from .columns import SUSPECT
+from .measured import MeasuredCell
+
 ABOVE = {"compute": 1.25, "bandwidth": 2.0}
 """How many times its ceiling a cell may seem to reach. Bandwidths are less certain: what lies in a smaller cache than
 the smallest footprint measured moves faster."""
@@ -31,21 +31,17 @@ FEWEST_FLOORS = 3
 """Passes of which the quickest has a step's true time, whoever else used the machine in the others."""
 
 
-def set_aside(rows: Sequence[Row], plan: Plan) -> None:
-    """Give the status `suspect`, and the reason, to rows whose time cannot be true, until `give_verdicts`."""
-    reasons = [
-        _above_ceiling(row) or _training(row, cell, rows, plan) for row, cell in zip(rows, plan.cells, strict=True)
-    ]
-    for row, reason in zip(rows, reasons, strict=True):
-        if reason:
-            row["status"], row["reason"] = SUSPECT, "; ".join(part for part in (reason, row["reason"]) if part)
+def marked(cells: Sequence[MeasuredCell], plan: Plan) -> list[MeasuredCell]:
+    """The cells, of which those whose time cannot be true have the status `suspect`, the reason, and no terms."""
+    steps = {cell.cell: cell for cell in cells if cell.cell.phase == "step" and cell.is_timed}
+    return [_marked(cell, _above_ceiling(cell) or _quick_training(cell, steps, plan)) for cell in cells]
 
 
-def give_verdicts(rows: Sequence[Row]) -> None:
-    """Once the others were compared: rows that were set aside have a time again, and their verdict says the rest."""
-    for row in rows:
-        if row["status"] == SUSPECT:
-            row |= {"status": "ok", "verdict": SUSPECT, "verdict_floor": SUSPECT}
+def _marked(cell: MeasuredCell, reason: str) -> MeasuredCell:
+    if not reason:
+        return cell
+    reasons = "; ".join(part for part in (reason, cell.reason) if part)
+    return replace(cell, status=SUSPECT, reason=reasons, terms=None)
 
 
 def trusted(timings: pd.DataFrame) -> pd.Series:
@@ -53,30 +49,29 @@ def trusted(timings: pd.DataFrame) -> pd.Series:
     return (timings["status"] == "ok") & (timings["verdict"].astype("string").fillna("") != SUSPECT)
 
 
-def _above_ceiling(row: Row) -> str:
-    fraction = row.get("_ceiling_fraction")
-    if row["status"] != "ok" or fraction is None:
+def _above_ceiling(cell: MeasuredCell) -> str:
+    """Why a time is less than the machine's best rates allow; empty where it is not."""
+    fraction, bound = cell.closeness.fraction, cell.closeness.bound
+    rate = "compute" if bound == "compute" else "bandwidth"
+    if not cell.is_timed or bound is None or not _low(fraction) > ABOVE[rate]:
         return ""
-    limit = "compute" if row["bound"] == "compute" else "bandwidth"
-    if not _low(fraction) > ABOVE[limit]:
-        return ""
-    least = in_words(row["seconds"] * fraction.value)
-    return f"takes {in_words(row['seconds'])}, but at this machine's best {limit} rate it takes {least} at least"
+    seconds = cell.time.value
+    least = in_words(seconds * fraction.value)
+    return f"takes {in_words(seconds)}, but at this machine's best {rate} rate it takes {least} at least"
 
 
-def _training(row: Row, cell: Cell, rows: Sequence[Row], plan: Plan) -> str:
-    """Whether a training takes less than its steps do."""
-    if row["status"] != "ok" or cell.phase != "train":
+def _quick_training(training: MeasuredCell, steps: Mapping[Cell, MeasuredCell], plan: Plan) -> str:
+    """Why a training takes less than its steps do; empty where it does not."""
+    step = steps.get(replace(training.cell, phase="step"))
+    if not training.is_timed or training.cell.phase != "train" or step is None:
         return ""
-    same = (cell.contender, cell.shape, "step")
-    for step, other in zip(rows, plan.cells, strict=True):
-        if (other.contender, other.shape, other.phase) == same and step["status"] == "ok":
-            call = CALL_SECONDS.get(cell.contender.device, DEVICE_CALL_SECONDS)
-            quickest = min(step["_floors"].values()) if len(step["_floors"]) >= FEWEST_FLOORS else 0.0
-            if _high(row["_time"]) / plan.steps < quickest / QUICKER - call:
-                steps = in_words(plan.steps * step["seconds"])
-                return f"takes {in_words(row['seconds'])}, but its {plan.steps} steps take {steps} one by one"
-    return ""
+    call = CALL_SECONDS.get(training.cell.contender.device, DEVICE_CALL_SECONDS)
+    floors = step.records.floors.values()
+    quickest = min(floors) if len(floors) >= FEWEST_FLOORS else 0.0
+    if not _high(training.time) / plan.steps < quickest / QUICKER - call:
+        return ""
+    together = in_words(plan.steps * step.time.value)
+    return f"takes {in_words(training.time.value)}, but its {plan.steps} steps take {together} one by one"
 
 
 def _low(estimate: Estimate) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.analyse.estimates.changepoints import MIN_SIZE, Noise, noise_of, segment
 
-from .tables import CellRecords
+from .recorded import CellRecords
 
 KINDS = ("flat", "warming", "slowing", "no steady state")
 """The better first."""
@@ -62,12 +62,9 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
     return "no steady state" if len(kinds) > 1 else kinds.pop() if kinds else "flat"
 
 
-def of_processes(held: CellRecords) -> dict[int, str]:
+def of_processes(records: CellRecords) -> dict[int, str]:
     """The class of each of a cell's processes, by pass."""
-    samples: dict[int, list[list[float]]] = {}
-    for block in held.blocks:
-        samples.setdefault(block.pass_number, []).append(block.seconds)
-    return {pass_number: classify(blocks) for pass_number, blocks in samples.items()}
+    return {pass_number: classify(blocks) for pass_number, blocks in records.samples_by_round.items()}
 
 
 def of_cell(kinds: Iterable[str]) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from bench.analyse.change import gate, paired
 from bench.analyse.change.comparability import Difference
-from bench.analyse.run import environments, tables
-from bench.measure.records import Record
-from bench.plan.plain import from_plain
+from bench.analyse.run import environments
+from bench.analyse.run.run import Run
 from bench.report.run import disturbance, surroundings
 
 from . import unpaired
@@ -17,33 +16,31 @@ from .unpaired import Comparison
 HOW = "paired: base and head had fresh processes in the same passes, and took turns"
 
 
-def comparison(records: Sequence[Record], fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Comparison:
-    """Of a journal of two sides."""
-    head = tables.started(records)
-    plan = from_plain(head.plan)
-    changes = paired.changes(records)
-    base, other = plan.sides
-    fresh = len(paired.confirming(records))
+def comparison(run: Run, fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Comparison:
+    """The comparison that a run of two sides is."""
+    changes = paired.changes(run)
+    base, head = run.plan.sides
+    fresh = len(paired.confirming(run))
     again = f"; what seemed slower had up to {fresh} fresh ones to confirm it" if fresh else ""
     facts = {
-        "run": head.run,
+        "run": run.name,
         "fail_on": [*fail_on],
-        "min_effect": plan.min_effect,
-        "min_effect_of": dict(plan.min_effects),
+        "min_effect": run.plan.min_effect,
+        "min_effect_of": dict(run.plan.min_effects),
         "confirming_passes": fresh,
     }
     return Comparison(
         base.label,
-        other.label,
+        head.label,
         gate.outcome(changes, fail_on),
         changes,
-        [Difference(*one, matters=True) for one in environments.of_sides(records)],
+        [Difference(*values, matters=True) for values in environments.of_sides(run)],
         how=HOW + again,
         facts=facts,
-        notes=[*disturbance.lines(records), *surroundings.lines(records)],
+        notes=[*disturbance.lines(run), *surroundings.lines(run)],
     )
 
 
-def section(records: Sequence[Record]) -> str:
+def section(run: Run) -> str:
     """Markdown; empty for a run of one side."""
-    return unpaired.section(comparison(records)) if from_plain(tables.started(records).plan).sides else ""
+    return unpaired.section(comparison(run)) if run.plan.sides else ""

@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 
 from bench.analyse.estimates.statistics import Blocks, typical
-from bench.analyse.run.loading import Run
-from bench.analyse.run.tables import CellRecords
+from bench.analyse.run.run import Run
+from bench.analyse.run.tables import CELL_NAMES, RunTables
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.report.plain import plain
 
-NAMES = ["implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase"]
-"""The columns that tell a sample's cell; `threads` is the limit that was set."""
 Samples = Mapping[int, Mapping[int, Sequence[float]]]
 """Seconds per iteration, by pass and round, in the order they were taken."""
 
@@ -59,7 +57,7 @@ class Measured:
 class Exported:
     """A run, and its cells in the plan's order."""
 
-    run: Run
+    run: RunTables
     cells: tuple[Measured, ...]
     adaptive: bool = False
     """Whether the run went on until its cells were decided."""
@@ -88,23 +86,32 @@ class Exported:
         return timed
 
 
-def of(run: Run, held: Mapping[str, CellRecords] | None = None) -> Exported:
-    """A run's cells by its tables; by `held`, its journal's records of each cell, where there is a
-    journal: only that tells cells apart whose thread limits are the same number."""
-    rows = [{str(name): plain(value) for name, value in row.items()} for row in run.timings.to_dict("records")]
-    plan = _plan(run)
-    if held is not None:
-        cells = [one.cell for one in held.values()]
-        samples = [_of_blocks((b.pass_number, b.round, b.seconds) for b in one.blocks) for one in held.values()]
-    else:
-        planned = plan is not None and len(plan.cells) == len(rows)
-        cells = [*plan.cells] if plan and planned else _cells_of(rows)
-        samples = _looked_up(run.samples, [_names(cell, plan) for cell in cells])
-    measured = tuple(Measured(*one) for one in zip(cells, rows, samples, strict=True))
+def of_run(run: Run) -> Exported:
+    """The cells of a run with a journal, which alone tells cells apart whose thread limits are the same number."""
+    cells = [
+        Measured(
+            records.cell, row, _of_blocks((block.pass_number, block.round, block.seconds) for block in records.blocks)
+        )
+        for records, row in zip(run.cells.values(), _rows(run.timings), strict=True)
+    ]
+    return Exported(run.tables, tuple(cells), run.plan.adaptive)
+
+
+def of_tables(run: RunTables) -> Exported:
+    """The cells of a run by its tables."""
+    rows, plan = _rows(run.timings), _plan(run)
+    planned = plan is not None and len(plan.cells) == len(rows)
+    cells = [*plan.cells] if plan and planned else _cells_of(rows)
+    samples = _looked_up(run.samples, [_names(cell, plan) for cell in cells])
+    measured = tuple(Measured(*parts) for parts in zip(cells, rows, samples, strict=True))
     return Exported(run, measured, plan is not None and plan.adaptive)
 
 
-def _plan(run: Run) -> Plan | None:
+def _rows(timings: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): plain(value) for name, value in row.items()} for row in timings.to_dict("records")]
+
+
+def _plan(run: RunTables) -> Plan | None:
     """What was asked, where the run still tells."""
     if "plan" not in run.info:
         return None
@@ -138,7 +145,7 @@ def _names(cell: Cell, plan: Plan | None) -> tuple[Any, ...]:
 def _looked_up(samples: pd.DataFrame, names: Sequence[tuple[Any, ...]]) -> list[Samples]:
     """Each cell's samples by what its columns say; none for cells of which they say the same."""
     by_name = {}
-    for key, taken in samples.groupby(NAMES, observed=True, sort=False):
+    for key, taken in samples.groupby([*CELL_NAMES], observed=True, sort=False):
         blocks = taken.groupby(["pass", "round"], sort=False)["seconds"]
         by_name[tuple(map(plain, key))] = _of_blocks((*map(int, at), block.tolist()) for at, block in blocks)
     count = Counter(names)

@@ -8,14 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from bench.analyse.estimates.statistics import typical
-from bench.analyse.run import ceilings, tables
-from bench.analyse.run.ceilings import RESOLUTION, Best, Limits, Moved
-from bench.measure.records import Ceiling, Record
+from bench.analyse.run import ceilings
+from bench.analyse.run.ceilings import Best, Limits
+from bench.analyse.run.run import Run
+from bench.measure.records import Ceiling
 from bench.plan import units
 from bench.plan.cells import Place
-from bench.plan.plain import from_plain
-from bench.plan.plan import Plan
 from bench.report import page
 
 from .rows import contender_names, shape_name
@@ -23,22 +21,19 @@ from .rows import contender_names, shape_name
 APART = ("forward", "backward", "update")
 
 
-def section(records: Sequence[Record], resolution: float = RESOLUTION) -> str:
-    """Markdown: the ceilings and who reached them, how close each contender's step comes and what binds
-    it, what of a step is not its phases, and the passes whose ceilings moved by more than
-    `resolution`, a fraction. Empty where no ceilings were measured. Raises ValueError for a
-    resolution that is not positive."""
-    plan = from_plain(tables.started(records).plan)
-    found = ceilings.limits(records)
-    if not found:
+def section(run: Run) -> str:
+    """Markdown: the ceilings and who reached them, how close each contender's step comes and what binds it, what of a
+    step is not its phases, and the passes whose ceilings moved by more than the run's resolution. Empty where no
+    ceilings were measured."""
+    if not run.limits:
         return ""
     parts = [
         "## How far from the limit",
-        page.table(pd.DataFrame([_limits(place, by_pass) for place, by_pass in found.items()])),
-        _missing(records),
-        _closeness(records, plan, found),
-        _remainders(records, plan),
-        _drift(ceilings.drift(records, resolution), found),
+        page.table(pd.DataFrame([_limits(place, by_pass) for place, by_pass in run.limits.items()])),
+        _missing(run),
+        _closeness(run),
+        _remainders(run),
+        _drift(run),
         "A ceiling is the best of every backend here, measured in every pass: a large matrix product, and copying or "
         "adding in place; the median of the passes stands here. A cell's limit is the longer of its operations at the "
         "first and its unavoidable bytes at the second (each array that a phase is given read once, each that it "
@@ -72,29 +67,27 @@ def _typical(best: Sequence[Best], unit: str) -> str:
     return f"{units.significant(float(np.median([each.rate for each in best])) / 1e9)} G{unit} ({page.escaped(most)})"
 
 
-def _missing(records: Sequence[Record]) -> str:
-    reasons = {record.contender: record.reason for record in records if isinstance(record, Ceiling) and record.reason}
+def _missing(run: Run) -> str:
+    reasons = {record.contender: record.reason for record in run.of_kind(Ceiling) if record.reason}
     return "\n".join(
         f"* Not from {page.escaped(contender)}: {page.escaped(reason)}" for contender, reason in reasons.items()
     )
 
 
-def _closeness(records: Sequence[Record], plan: Plan, found: dict[Place, dict[int, Limits]]) -> str:
+def _closeness(run: Run) -> str:
     """Contenders × shapes, of the step or of the first phase measured."""
-    timings = tables.timings(records)
-    phases = list(dict.fromkeys(cell.phase for cell in plan.cells))
+    phases = list(dict.fromkeys(cell.phase for cell in run.plan.cells))
     phase = "step" if "step" in phases else phases[0]
     lines: dict[str, dict[str, str]] = {}
-    names, held = contender_names(timings), tables.by_cell(records)
-    for cell, name in zip(plan.cells, names, strict=True):
-        mine = held[cell.key]
-        if cell.phase != phase or mine.failed or not mine.blocks:
+    for measured, name in zip(run.measured, contender_names(run.timings), strict=True):
+        cell, records = measured.cell, measured.records
+        if cell.phase != phase or records.status != "ok":
             continue
+        limits = run.limits.get(cell.contender.place, {})
+        closeness = ceilings.closeness(cell, records.typicals, records.block_errors, limits, run.plan.steps)
         line = lines.setdefault(name, {"contender": name})
-        here = found.get(cell.contender.place, {})
-        close = ceilings.closeness(cell, _seconds(mine), mine.within(), here, plan.steps)
-        line[shape_name(cell.shape)] = units.percent_with_interval(*close.fraction.with_bounds) + (
-            f" {close.bound}" if close.bound else ""
+        line[shape_name(cell.shape)] = units.percent_with_interval(*closeness.fraction.with_bounds) + (
+            f" {closeness.bound}" if closeness.bound else ""
         )
     if not lines:
         return ""
@@ -102,18 +95,17 @@ def _closeness(records: Sequence[Record], plan: Plan, found: dict[Place, dict[in
     return title + "\n\n" + page.table(pd.DataFrame([*lines.values()]).fillna("—"))
 
 
-def _remainders(records: Sequence[Record], plan: Plan) -> str:
-    held = tables.by_cell(records)
-    names = dict(zip((cell.key for cell in plan.cells), contender_names(tables.timings(records)), strict=True))
+def _remainders(run: Run) -> str:
+    """Contenders × shapes, of steps whose phases were timed apart."""
     lines: dict[str, dict[str, str]] = {}
-    for cell in plan.cells:
-        together = [held.get(replace(cell, phase=phase).key) for phase in ("step", *APART)]
-        if cell.phase != "step" or any(each is None or each.failed for each in together):
+    for cell, name in zip(run.plan.cells, contender_names(run.timings), strict=True):
+        together = [run.cells.get(replace(cell, phase=phase).key) for phase in ("step", *APART)]
+        if cell.phase != "step" or any(records is None or records.failed for records in together):
             continue
-        step, *apart = (_seconds(each) for each in together if each is not None)
+        step, *apart = (records.typicals for records in together if records is not None)
         left = ceilings.remainder(step, apart)
         if left:
-            line = lines.setdefault(names[cell.key], {"contender": names[cell.key]})
+            line = lines.setdefault(name, {"contender": name})
             sign = "−" if left.seconds < 0 else ""
             seconds = f"{sign}{units.duration(abs(left.seconds))}"
             line[shape_name(cell.shape)] = f"{units.percent_with_interval(left.share, left.low, left.high)}, {seconds}"
@@ -127,16 +119,13 @@ def _remainders(records: Sequence[Record], plan: Plan) -> str:
     )
 
 
-def _seconds(held: tables.CellRecords) -> dict[int, float]:
-    return {pass_number: typical(samples) for pass_number, samples in held.per_pass().items()}
-
-
-def _drift(moved: Sequence[Moved], found: dict[Place, dict[int, Limits]]) -> str:
+def _drift(run: Run) -> str:
+    several = len(run.limits) > 1
     lines = [
-        f"* pass {each.pass_number}: {'products' if each.what == 'products' else 'bandwidth'}"
-        f"{f' ({each.place[0]}, {each.place[1]}, {each.place[2]} threads)' if len(found) > 1 else ''} "
-        f"{units.two_digit_percent(abs(each.change))} {'higher' if each.change > 0 else 'lower'}"
-        for each in moved
+        f"* pass {moved.pass_number}: {'products' if moved.what == 'products' else 'bandwidth'}"
+        f"{f' ({moved.place[0]}, {moved.place[1]}, {moved.place[2]} threads)' if several else ''} "
+        f"{units.two_digit_percent(abs(moved.change))} {'higher' if moved.change > 0 else 'lower'}"
+        for moved in ceilings.drift(run, run.resolution)
     ]
     if not lines:
         return ""

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bench.analyse.estimates.statistics import Estimate
-from bench.analyse.run import tables, warmup
-from bench.analyse.run.costs import BreakEven, Costs, costs
-from bench.analyse.run.memo import once
-from bench.measure.records import Record
+from bench.analyse.run import warmup
+from bench.analyse.run.costs import BreakEven, Costs
+from bench.analyse.run.run import Run
 from bench.plan import units
 from bench.plan.cells import Contender, Shape
-from bench.plan.plain import from_plain
 from bench.report import page
 
 from .rows import contender_names, shape_name
@@ -24,46 +22,41 @@ WARNED = ("slowing", "no steady state")
 MOST_WARNINGS = 10
 
 
-def section(records: Sequence[Record]) -> str:
+def section(run: Run) -> str:
     """Markdown: every contender's costs at the run's first shape, and its break-even at all of them; empty where
     nothing was timed."""
-    told = costs(records)
-    if not told:
+    if not run.costs:
         return ""
-    names = _names(records)
-    plan = from_plain(tables.started(records).plan)
-    here = [each for each in told if each.shape == told[0].shape]
-    overtakes = f"overtakes {plan.baseline} after"
-    lines = [_line(each, names[each.contender, each.shape], overtakes, plan.baseline) for each in here]
+    names, baseline, first = _names(run), run.plan.baseline, run.costs[0].shape
+    overtakes = f"overtakes {baseline} after"
+    lines = [
+        _line(cost, names[cost.contender, cost.shape], overtakes, baseline) for cost in run.costs if cost.shape == first
+    ]
     parts = [
         "## What it costs to get there",
-        f"At {shape_name(told[0].shape)}, with 95 % intervals:",
+        f"At {shape_name(first)}, with 95 % intervals:",
         page.table(_without_empty(pd.DataFrame(lines), overtakes)),
-        _others(told, names, plan.baseline),
+        _others(run.costs, names, baseline),
         "Import is the framework's, NumPy included; the first pass has a column of its own, since it may "
         "have had to read the framework from the disk; set-up moves a problem's arrays to the device; a first step "
         "compiles where the backend does; both as the first things that a process does. `train` goes from host "
         "arrays to host arrays. Memory is the process's on the host, the framework's own count on an accelerator. A "
-        f"contender overtakes {plan.baseline} when it has won back, step by step, what its import, set-up and first "
+        f"contender overtakes {baseline} when it has won back, step by step, what its import, set-up and first "
         "step cost more (Fieller's interval): up to ∞ where never cannot be excluded.",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-@once
-def warnings(records: Sequence[Record]) -> list[str]:
+def warnings(run: Run) -> list[str]:
     """A line for each contender's cells that grew slower, or went back and forth, while they were sampled, and what
     to do; the worst first, and at most ten."""
     groups: dict[tuple[str, str], list[tuple[Shape, str]]] = defaultdict(list)
-    names = _names(records)
+    names = _names(run)
     timed: dict[str, int] = defaultdict(int)
-    for held in tables.by_cell(records).values():
-        if held.failed or not held.blocks:
-            continue
-        cell = held.cell
+    for key, kind in run.warmups.items():
+        cell = run.cells[key].cell
         name = names[cell.contender, cell.shape]
         timed[name] += 1
-        kind = warmup.of_cell(warmup.of_processes(held).values())
         if kind in WARNED:
             groups[name, kind].append((cell.shape, cell.phase))
     worst = sorted(groups, key=lambda group: -len(groups[group]))
@@ -78,59 +71,59 @@ def _warning(name: str, kind: str, cells: Sequence[tuple[Shape, str]], timed: in
     return f"{name}: {kind} in {len(cells)} of {timed} cells ({first}): {warmup.advice(kind)}"
 
 
-def _line(each: Costs, name: str, overtakes: str, baseline: str) -> dict[str, str]:
+def _line(cost: Costs, name: str, overtakes: str, baseline: str) -> dict[str, str]:
     return {
         "contender": name,
-        "first import": units.duration(each.first_import_seconds),
-        "import": units.duration_with_half_width(*each.import_seconds.with_bounds),
-        "set-up": units.duration_with_half_width(*each.setup_seconds.with_bounds),
-        "first step": units.duration_with_half_width(*each.first_step_seconds.with_bounds),
-        "step": units.duration_with_half_width(*each.step_seconds.with_bounds),
-        "train": units.duration_with_half_width(*each.train_seconds.with_bounds),
-        "peak memory": _memory(each.peak_bytes),
-        overtakes: _overtakes(each, baseline),
+        "first import": units.duration(cost.first_import_seconds),
+        "import": units.duration_with_half_width(*cost.import_seconds.with_bounds),
+        "set-up": units.duration_with_half_width(*cost.setup_seconds.with_bounds),
+        "first step": units.duration_with_half_width(*cost.first_step_seconds.with_bounds),
+        "step": units.duration_with_half_width(*cost.step_seconds.with_bounds),
+        "train": units.duration_with_half_width(*cost.train_seconds.with_bounds),
+        "peak memory": _memory(cost.peak_bytes),
+        overtakes: _overtakes(cost, baseline),
     }
 
 
-def _others(told: Sequence[Costs], names: dict[tuple[Contender, Shape], str], baseline: str) -> str:
-    """Break-even at the other shapes, a column each."""
-    compared = [each for each in told if each.break_even and each.shape != told[0].shape]
+def _others(costs: Sequence[Costs], names: dict[tuple[Contender, Shape], str], baseline: str) -> str:
+    """Break-even at the other shapes, a column cost."""
+    compared = [cost for cost in costs if cost.break_even and cost.shape != costs[0].shape]
     if not compared:
         return ""
     lines: dict[str, dict[str, str]] = {}
-    for each in compared:
-        name = names[each.contender, each.shape]
-        lines.setdefault(name, {"contender": name})[shape_name(each.shape)] = _overtakes(each, baseline)
+    for cost in compared:
+        name = names[cost.contender, cost.shape]
+        lines.setdefault(name, {"contender": name})[shape_name(cost.shape)] = _overtakes(cost, baseline)
     return f"Overtakes {baseline} after, at the other shapes:\n\n" + page.table(
         pd.DataFrame([*lines.values()]).fillna("—")
     )
 
 
-def _overtakes(each: Costs, baseline: str) -> str:
-    if each.break_even is None:
-        return "baseline" if each.contender.implementation == baseline else "—"
-    return told_break_even(each.break_even)
+def _overtakes(cost: Costs, baseline: str) -> str:
+    if cost.break_even is None:
+        return "baseline" if cost.contender.implementation == baseline else "—"
+    return break_even(cost.break_even)
 
 
-def told_break_even(found: BreakEven) -> str:
+def break_even(even: BreakEven) -> str:
     """`1,230 steps [980, 1,600]`, `at once`, `never`, `ahead until …`, or `cannot tell`."""
-    match found.answer:
+    match even.answer:
         case "after":
-            return f"{units.steps(found.steps)} steps [{units.steps(found.low)}, {units.steps(found.high)}]"
+            return f"{units.steps(even.steps)} steps [{units.steps(even.low)}, {units.steps(even.high)}]"
         case "until":
-            return f"ahead until {units.steps(found.steps)} steps [{units.steps(found.low)}, {units.steps(found.high)}]"
+            return f"ahead until {units.steps(even.steps)} steps [{units.steps(even.low)}, {units.steps(even.high)}]"
         case "at once":
-            return f"at once [0, {units.steps(found.high)}]" if found.high > 0 else "at once"
+            return f"at once [0, {units.steps(even.high)}]" if even.high > 0 else "at once"
         case "never":
-            return f"never, or ahead until {units.steps(found.high)} at most" if found.high > 0 else "never"
-    if math.isnan(found.low):
+            return f"never, or ahead until {units.steps(even.high)} at most" if even.high > 0 else "never"
+    if math.isnan(even.low):
         return "cannot tell"
-    known = f"ahead for {units.steps(found.low)} at least" if found.cheaper else f"not before {units.steps(found.low)}"
+    known = f"ahead for {units.steps(even.low)} at least" if even.cheaper else f"not before {units.steps(even.low)}"
     return f"cannot tell, {known}"
 
 
-def _memory(told: Estimate) -> str:
-    return f"{units.mebibytes(told.value)} {units.half_width(told.low, told.high)}" if told.passes else "—"
+def _memory(peak: Estimate) -> str:
+    return f"{units.mebibytes(peak.value)} {units.half_width(peak.low, peak.high)}" if peak.passes else "—"
 
 
 def _without_empty(lines: pd.DataFrame, last: str) -> pd.DataFrame:
@@ -139,12 +132,10 @@ def _without_empty(lines: pd.DataFrame, last: str) -> pd.DataFrame:
     return lines.drop(columns=empty)
 
 
-def _names(records: Sequence[Record]) -> dict[tuple[Contender, Shape], str]:
-    """By contender and shape, as the step's row is called, or the first one's."""
-    timings = tables.timings(records)
-    cells = from_plain(tables.started(records).plan).cells
+def _names(run: Run) -> dict[tuple[Contender, Shape], str]:
+    """What the step's row calls each contender at each shape, or the first row where there is no step."""
     names: dict[tuple[Contender, Shape], str] = {}
-    for cell, name in zip(cells, contender_names(timings), strict=True):
+    for cell, name in zip(run.plan.cells, contender_names(run.timings), strict=True):
         if cell.phase == "step":
             names[cell.contender, cell.shape] = name
         else:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse.run.crossovers import AXES, crossovers
+from bench.analyse.run.run import Run
 from bench.plan.units import rounded
 from bench.report import page
 
@@ -22,67 +23,67 @@ MOST_LINES = 4
 """On a terminal."""
 
 
-def section(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str, adaptive: bool = False) -> str:
-    """Markdown; empty where no axis has two sizes. Of `step`, or the first phase that was timed."""
-    found, phase = _found(timings, samples, adaptive)
-    if found.empty:
+def section(run: Run) -> str:
+    """Markdown: where the winner of `step`, or of the first phase that was timed, changes; empty where no axis has two
+    sizes."""
+    rows, phase = _crossovers(run)
+    if rows.empty:
         return ""
     parts = [
         "## Where the winner changes",
         f"In `{phase}`, within the sizes measured: a contender overtakes another at the size where the ratio of their "
         "times, paired within rounds and interpolated in logs, is 1; the interval is where its 95 % band holds 1.",
     ]
-    for axis, rows in _axes(found):
-        parts.append(f"### Along {axis}, {rows['measured_low'].min():,} to {rows['measured_high'].max():,}")
-        changes = _changes(rows, timings, baseline)
+    baselines, baseline = _baselines(run), run.plan.baseline
+    for axis, on_axis in _axes(rows):
+        parts.append(f"### Along {axis}, {on_axis['measured_low'].min():,} to {on_axis['measured_high'].max():,}")
+        changes = _changes(on_axis, baselines)
         if changes:
-            lines = [{"faster above": one, "faster below": other, axis: where} for one, other, where in changes]
+            lines = [{"faster above": above, "faster below": below, axis: where} for above, below, where in changes]
             parts.append(page.table(pd.DataFrame(lines[:MOST_ROWS])))
         if len(changes) > MOST_ROWS:
             parts.append(f"And {len(changes) - MOST_ROWS} more pairs.")
-        parts.append("\n".join(_standing(rows, timings, baseline)))
+        parts.append("\n".join(_standing(on_axis, baselines, baseline)))
     return "\n\n".join(part for part in parts if part)
 
 
-def terminal_lines(timings: pd.DataFrame, samples: pd.DataFrame, baseline: str, adaptive: bool = False) -> list[str]:
+def terminal_lines(run: Run) -> list[str]:
     """At most four lines, a sentence each: pairs with the baseline first."""
-    found, phase = _found(timings, samples, adaptive)
-    told = []
-    for axis, rows in _axes(found):
-        told += [
-            f"{one} overtakes {other} in {phase} at {axis} = {where.replace('<br>', ', ')}"
-            for one, other, where in _changes(rows, timings, baseline)
-        ]
-    if len(told) > MOST_LINES:
-        told[MOST_LINES - 1 :] = [f"and {len(told) - MOST_LINES + 1} more pairs change places: see the report"]
-    return told
+    rows, phase = _crossovers(run)
+    lines = [
+        f"{above} overtakes {below} in {phase} at {axis} = {where.replace('<br>', ', ')}"
+        for axis, on_axis in _axes(rows)
+        for above, below, where in _changes(on_axis, _baselines(run))
+    ]
+    if len(lines) > MOST_LINES:
+        lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more pairs change places: see the report"]
+    return lines
 
 
-def _found(timings: pd.DataFrame, samples: pd.DataFrame, adaptive: bool) -> tuple[pd.DataFrame, str]:
-    timed = timings[timings["status"] == "ok"]
-    if timed.empty:
+def _crossovers(run: Run) -> tuple[pd.DataFrame, str]:
+    phases = [cell.phase for cell, records in zip(run.plan.cells, run.cells.values(), strict=True) if records.blocks]
+    if not phases:
         return pd.DataFrame(), ""
-    phase = "step" if "step" in set(timed["phase"]) else str(timed["phase"].iloc[0])
-    return crossovers(timings, samples, contender_names(timings), [phase], adaptive), phase
+    phase = "step" if "step" in phases else phases[0]
+    return crossovers(run.measured, [*contender_names(run.timings)], [phase], run.plan.adaptive), phase
 
 
-def _axes(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _axes(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     for axis in AXES:
-        rows = found[found["axis"] == axis] if len(found) else found
-        if len(rows):
-            yield axis, rows
+        on_axis = rows[rows["axis"] == axis] if len(rows) else rows
+        if len(on_axis):
+            yield axis, on_axis
 
 
-def _changes(rows: pd.DataFrame, timings: pd.DataFrame, baseline: str) -> list[tuple[str, str, str]]:
+def _changes(rows: pd.DataFrame, baselines: set[str]) -> list[tuple[str, str, str]]:
     """(faster above, faster below, where) of each pair that changes places; those with the baseline first."""
-    at = rows[rows["answer"] == "at"]
-    told = []
-    for (one, other), places in at.groupby(["contender", "other"], sort=False):
-        where = [_place(row, len(_settings(rows)) > 1) for row in places.head(MOST_PLACES).itertuples()]
+    several = len(_settings(rows)) > 1
+    changes = []
+    for (above, below), places in rows[rows["answer"] == "at"].groupby(["contender", "other"], sort=False):
+        where = [_place(row, several) for row in places.head(MOST_PLACES).itertuples()]
         where += [f"and {len(places) - MOST_PLACES} more"] if len(places) > MOST_PLACES else []
-        told.append((str(one), str(other), "<br>".join(where)))
-    bases = _baselines(timings, baseline)
-    return sorted(told, key=lambda pair: not bases & {pair[0], pair[1]})
+        changes.append((str(above), str(below), "<br>".join(where)))
+    return sorted(changes, key=lambda change: not baselines & {change[0], change[1]})
 
 
 def _place(row: Any, several: bool) -> str:
@@ -90,24 +91,25 @@ def _place(row: Any, several: bool) -> str:
     return f"{size} [{low}, {high}]" + (f" ({row.fixed})" if several else "")
 
 
-def _standing(rows: pd.DataFrame, timings: pd.DataFrame, baseline: str) -> list[str]:
-    """One line each for those always faster than the baseline, always slower, and not told apart throughout."""
-    told: dict[str, list[str]] = {"always faster": [], "always slower": [], "cannot tell": []}
+def _standing(rows: pd.DataFrame, baselines: set[str], baseline: str) -> list[str]:
+    """One line each for those always faster than the baseline, always slower, and not known throughout."""
+    names_by_answer: dict[str, list[str]] = {"always faster": [], "always slower": [], "cannot tell": []}
     settings = len(_settings(rows))
-    for base in sorted(_baselines(timings, baseline)):
-        mine = rows[(rows["contender"] == base) | (rows["other"] == base)]
-        flipped = mine["contender"] == base
-        others = mine["other"].where(flipped, mine["contender"])
+    for base in sorted(baselines):
+        own = rows[(rows["contender"] == base) | (rows["other"] == base)]
+        is_flipped = own["contender"] == base
+        others = own["other"].where(is_flipped, own["contender"])
         opposite = {"always": "always slower", "never": "always faster"}
         straight = {"always": "always faster", "never": "always slower"}
         answers = [
-            (opposite if is_flipped else straight).get(answer, answer)
-            for is_flipped, answer in zip(flipped, mine["answer"], strict=True)
+            (opposite if flipped else straight).get(answer, answer)
+            for flipped, answer in zip(is_flipped, own["answer"], strict=True)
         ]
         for (name, answer), count in Counter(zip(others, answers, strict=True)).items():
-            if answer in told:
-                told[answer].append(str(name) + (f" ({count} of {settings} settings)" if settings > count else ""))
-    lines = [f"- {what}: {', '.join(names)}" for what, names in told.items() if names]
+            if answer in names_by_answer:
+                share = f" ({count} of {settings} settings)" if settings > count else ""
+                names_by_answer[answer].append(f"{name}{share}")
+    lines = [f"- {answer}: {', '.join(names)}" for answer, names in names_by_answer.items() if names]
     return [f"Against {baseline}:", "", *lines] if lines else []
 
 
@@ -115,6 +117,6 @@ def _settings(rows: pd.DataFrame) -> set[str]:
     return set(rows["fixed"])
 
 
-def _baselines(timings: pd.DataFrame, baseline: str) -> set[str]:
+def _baselines(run: Run) -> set[str]:
     """What the baseline is called: several names where it ran on several devices or thread limits."""
-    return set(contender_names(timings)[timings["implementation"] == baseline])
+    return set(contender_names(run.timings)[run.timings["implementation"] == run.plan.baseline])

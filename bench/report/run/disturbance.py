@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bench.analyse.run import tables
 from bench.analyse.run.disturbance import UNSTEADY, Disturbance, of_run, says_unsteady
-from bench.measure.records import Record
+from bench.analyse.run.run import Run
 from bench.plan.cells import without_variant
-from bench.plan.plain import from_plain
 from bench.plan.units import percent
 
 
-def lines(records: Sequence[Record]) -> list[str]:
+def lines(run: Run) -> list[str]:
     """One line where cells are unsteady or the whole run was disturbed; none after a quiet run. The cells of two sides
     count once."""
-    taken = of_run(records)
+    taken = of_run(run)
     if taken is None:
         return []
-    timings = tables.timings(records)
-    keys = [without_variant(cell.key) for cell in from_plain(tables.started(records).plan).cells]
-    timed = {key for key, status in zip(keys, timings["status"], strict=True) if status == "ok"}
-    unsteady = {key for key, reason in zip(keys, timings["reason"], strict=True) if says_unsteady(reason)}
+    keys = [without_variant(key) for key in run.cells]
+    timed = {key for key, measured in zip(keys, run.measured, strict=True) if measured.records.status == "ok"}
+    unsteady = {key for key, measured in zip(keys, run.measured, strict=True) if says_unsteady(measured.reason)}
     if not unsteady and not taken.is_disturbed:
         return []
     return [f"{_took(taken)} while this was measured: {_suffered(len(unsteady), len(timed))}"]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bench.analyse.run import tables
-from bench.measure.records import Record, RunResumed, Unread
-from bench.plan.plain import from_plain
+from bench.analyse.run.run import Run
+from bench.measure.records import RunResumed, Unread
 
 MOST_SHOWN = 3
 
 
-def lines(records: Sequence[Record]) -> list[str]:
-    """Without full stops at their ends; none of a run that is whole."""
-    return [line for line in (_unread(records), _changed(records), _passes(records)) if line]
+def lines(run: Run) -> list[str]:
+    """The lines, without full stops at their ends; none of a run that is whole."""
+    return [line for line in (_unread(run), _changed(run), _passes(run)) if line]
 
 
-def _unread(records: Sequence[Record]) -> str:
-    unread = [record for record in records if isinstance(record, Unread)]
+def _unread(run: Run) -> str:
+    unread = run.of_kind(Unread)
     if not unread:
         return ""
     shown = [f"line {record.line} ({record.reason})" for record in unread[:MOST_SHOWN]]
@@ -25,21 +22,20 @@ def _unread(records: Sequence[Record]) -> str:
     return f"Of the journal, {_count(len(unread), 'line')} could not be read: {', '.join([*shown, *more])}"
 
 
-def _changed(records: Sequence[Record]) -> str:
-    changed = [one for record in records if isinstance(record, RunResumed) for one in record.changed]
+def _changed(run: Run) -> str:
+    changed = [what for record in run.of_kind(RunResumed) for what in record.changed]
     if not changed:
         return ""
     return f"The run was resumed after a change of {', '.join(dict.fromkeys(changed))}; its cells were verified again"
 
 
-def _passes(records: Sequence[Record]) -> str:
-    plan = from_plain(tables.started(records).plan)
-    passes = [len(cell_records.per_pass()) for cell_records in tables.by_cell(records).values()]
-    fewer = [count for count in passes if 0 < count < plan.passes]
+def _passes(run: Run) -> str:
+    passes = [records.passes for records in run.cells.values()]
+    fewer = [count for count in passes if 0 < count < run.plan.passes]
     if not fewer:
         return ""
     least = f"{min(fewer)}" if min(fewer) == max(fewer) else f"{min(fewer)} to {max(fewer)}"
-    return f"Of {plan.passes} passes, {_count(len(fewer), 'timed cell')} had {least}"
+    return f"Of {run.plan.passes} passes, {_count(len(fewer), 'timed cell')} had {least}"
 
 
 def _count(count: int, what: str) -> str:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from bench.analyse.run import resolution, tables
-from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, Record, RunEnded, WorkerStarted
+from bench.analyse.run.columns import SUSPECT
+from bench.analyse.run.run import Run
+from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
 from bench.plan import units
-from bench.plan.plain import from_plain
-from bench.plan.plan import Plan
+from bench.plan.cells import Contender
 from bench.report import page
 from bench.report.change import paired
 
@@ -21,55 +19,51 @@ from . import ceilings, costs, crossovers, disturbance, integrity, surroundings,
 from .rows import contender_names, disagree, rank_range, shape_name, shapes
 
 
-def report(records: Sequence[Record]) -> str:
+def report(run: Run) -> str:
     """The whole page."""
-    timings = tables.timings(records)
-    timings["contender"] = contender_names(timings)
-    plan = from_plain(tables.started(records).plan)
-    timings["shape"] = [shape_name(cell.shape) for cell in plan.cells]
-    timings["limit"] = [str(cell.contender.threads) for cell in plan.cells]
-    ranked = not plan.sides  # of two sides, who is faster than whom is not what was asked
+    timings = run.timings.assign(
+        contender=contender_names(run.timings),
+        shape=[shape_name(cell.shape) for cell in run.plan.cells],
+        limit=[str(cell.contender.threads) for cell in run.plan.cells],
+    )
+    ranked = not run.plan.sides  # of two sides, who is faster than whom is not what was asked
     sections = [
-        _title(records, timings),
-        paired.section(records),
+        _title(run, timings),
+        paired.section(run),
         _fastest(timings) if ranked else "",
         _step_times(timings),
-        _speedups(timings, plan) if ranked else "",
-        _changed(timings) if ranked else "",
-        _trust(records),
-        crossovers.section(timings, tables.samples(records), plan.baseline, plan.adaptive) if ranked else "",
-        ceilings.section(records, resolution.of_run(tables.started(records)) or ceilings.RESOLUTION) if ranked else "",
-        costs.section(records) if ranked else "",
-        _threads(records, plan),
+        _speedups(run, timings) if ranked else "",
+        _disagreements(timings) if ranked else "",
+        _trust(run),
+        crossovers.section(run) if ranked else "",
+        ceilings.section(run) if ranked else "",
+        costs.section(run) if ranked else "",
+        _threads(run),
         _failures(timings),
-        _asked(records, plan),
-        _machine(records, timings),
-        _method(records, plan),
+        _asked(run),
+        _machine(run, timings),
+        _method(run),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _title(records: Sequence[Record], timings: pd.DataFrame) -> str:
-    head = tables.started(records)
+def _title(run: Run, timings: pd.DataFrame) -> str:
+    plan, head = run.plan, run.head
     counts = timings["status"].value_counts()
     outcome = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    plan = from_plain(head.plan)
     accelerators = page.escaped(", ".join(sorted(set(_accelerator_names(timings)))))
-    machine = (
-        f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {from_plain(head.plan).cpus} processors"
-    )
-    two_sided = bool(from_plain(head.plan).sides)
-    question = "Did it get slower?" if two_sided else "Which backend trains `y = relu(x·w1)·w2` fastest?"
+    machine = f"{page.escaped(str(head.machine.get('cpu', 'unknown processor')))}, {plan.cpus} processors"
+    question = "Did it get slower?" if plan.sides else "Which backend trains `y = relu(x·w1)·w2` fastest?"
     lines = [
-        f"# relubench: {page.escaped(head.run)}",
+        f"# relubench: {page.escaped(run.name)}",
         f"{question} Grid {page.code(plan.grid)} on {machine}{', ' + accelerators if accelerators else ''}: "
         f"{len(timings)} cells ({outcome}).",
     ]
-    if not tables.is_complete(records):
-        command = page.code(f"pytest bench/ --benchmark-only --resume {head.run}")
-        go_on = f"; {command} goes on with it" if not two_sided else ""
+    if not run.is_complete:
+        command = page.code(f"pytest bench/ --benchmark-only --resume {run.name}")
+        go_on = f"; {command} goes on with it" if not plan.sides else ""
         lines.append(f"> **This run was cut off.** What it had measured is here{go_on}.")
-    lines += [f"> **{line}.**" for line in (*integrity.lines(records), *disturbance.lines(records))]
+    lines += [f"> **{line}.**" for line in (*integrity.lines(run), *disturbance.lines(run))]
     return "\n\n".join(lines)
 
 
@@ -81,9 +75,9 @@ def _fastest(timings: pd.DataFrame) -> str:
     lines: list[dict[str, str]] = []
     for shape, rows in shapes(timed):
         line = {"shape": shape_name(shape)}
-        for phase, here in rows.groupby("phase", observed=True):
-            told = [_groups(alike) for _, alike in here.groupby(["dtype", "precision", "limit"], observed=True)]
-            line[str(phase)] = "<br><br>".join(told)
+        for phase, in_phase in rows.groupby("phase", observed=True):
+            groups = in_phase.groupby(["dtype", "precision", "limit"], observed=True)
+            line[str(phase)] = "<br><br>".join(_groups(comparable) for _, comparable in groups)
         lines.append(line)
     return (
         "## Fastest\n\n"
@@ -124,7 +118,8 @@ def _step_times(timings: pd.DataFrame) -> str:
     return f"## {phase.capitalize()} time\n\n" + page.table(pivot.reset_index())
 
 
-def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
+def _speedups(run: Run, timings: pd.DataFrame) -> str:
+    plan = run.plan
     known = timings[timings["speedup"].notna() & timings["verdict"].notna()]
     if known.empty:
         return ""
@@ -148,13 +143,13 @@ def _speedups(timings: pd.DataFrame, plan: Plan) -> str:
     return "\n\n".join(parts)
 
 
-def _trust(records: Sequence[Record]) -> str:
-    """What the machine resolves, how a run of as many passes as it takes ended, cells that did not settle."""
-    told = [*surroundings.lines(records), *trust.lines(records), *costs.warnings(records)]
-    return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in told)
+def _trust(run: Run) -> str:
+    """What the machine resolves, how an adaptive run ended, and which cells did not settle."""
+    lines = [*surroundings.lines(run), *trust.lines(run), *costs.warnings(run)]
+    return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in lines)
 
 
-def _changed(timings: pd.DataFrame) -> str:
+def _disagreements(timings: pd.DataFrame) -> str:
     """Cells of which the typical time and the floor say different things."""
     apart = timings[[disagree(row) for _, row in timings.iterrows()]]
     if apart.empty:
@@ -180,14 +175,21 @@ def _verdict_of(row: pd.Series, suffix: str) -> str:
     return f"{row[f'verdict{suffix}']} {units.ratio(*numbers)}"
 
 
-def _threads(records: Sequence[Record], plan: Plan) -> str:
+def _threads(run: Run) -> str:
     """Whether limits held: processor seconds per second in the steps of each contender."""
-    held = [cell for cell in tables.by_cell(records).values() if cell.blocks]
-    lines = []
-    for contender in dict.fromkeys(cell.cell.contender for cell in held):
-        busy = [cell.busy for cell in held if cell.cell.contender == contender]
-        name = contender.label if plan.sides else str(contender)
-        lines.append({"contender": name, "limit": plan.threads(contender), "busy, most": f"{max(busy):.2f}"})
+    busy: dict[Contender, float] = {}
+    for records in run.cells.values():
+        if records.blocks:
+            contender = records.cell.contender
+            busy[contender] = max(records.busy, busy.get(contender, 0.0))
+    lines = [
+        {
+            "contender": contender.label if run.plan.sides else str(contender),
+            "limit": run.plan.threads(contender),
+            "busy, most": f"{most:.2f}",
+        }
+        for contender, most in busy.items()
+    ]
     return "## Threads\n\n" + page.table(pd.DataFrame(lines)) if lines else ""
 
 
@@ -208,8 +210,8 @@ def _failures(timings: pd.DataFrame) -> str:
     return "## What failed, and why\n\n" + page.table(pd.DataFrame(lines))
 
 
-def _asked(records: Sequence[Record], plan: Plan) -> str:
-    head = tables.started(records)
+def _asked(run: Run) -> str:
+    head, plan = run.head, run.plan
     contenders = list(dict.fromkeys(cell.contender for cell in plan.cells))
     passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
     front = "python -m bench" if head.options[:1] == ["ab"] else "pytest"
@@ -228,8 +230,8 @@ def _asked(records: Sequence[Record], plan: Plan) -> str:
     return "## What was asked\n\n" + page.facts(facts)
 
 
-def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
-    machine, two_sided = tables.started(records).machine, bool(from_plain(tables.started(records).plan).sides)
+def _machine(run: Run, timings: pd.DataFrame) -> str:
+    machine = run.head.machine
     facts: dict[str, Any] = {
         "processor": f"{machine.get('cpu')}, {machine.get('usable_processors')} of {machine.get('processors')} usable",
         "memory": units.gibibytes(machine.get("memory_bytes", 0)),
@@ -237,21 +239,20 @@ def _machine(records: Sequence[Record], timings: pd.DataFrame) -> str:
         "accelerators": ", ".join(sorted(set(_accelerator_names(timings)))) or "none",
         "relubench": f"{machine.get('relubench')} {machine.get('source', '')}".strip(),
     }
-    for worker in (record for record in records if isinstance(record, WorkerStarted)):
-        side = f", {worker.contender.partition('~')[2]}" if two_sided else ""
+    for worker in run.of_kind(WorkerStarted):
+        side = f", {worker.contender.partition('~')[2]}" if run.plan.sides else ""
         facts[f"{worker.backend}{side}"] = (
             f"{worker.backend_version}, {worker.interpreter}, matmul precision {worker.precision}"
         )
         facts[f"BLAS of NumPy{side}"] = worker.details.get("blas")
-    facts |= surroundings.facts(machine, records)
+    facts |= surroundings.facts(run)
     return "## Machine and versions\n\n" + page.facts(facts)
 
 
-def _method(records: Sequence[Record], plan: Plan) -> str:
+def _method(run: Run) -> str:
     """How it was measured, and where the time went."""
-    blocks = [record for record in records if isinstance(record, Block)]
-    wall = sum(record.wall_seconds for record in records if isinstance(record, RunEnded))
-    spent = breakdown(records)
+    plan, spent = run.plan, breakdown(run)
+    wall = spent["whole run"]
     lines = [
         "## How it was measured",
         f"In each {'pass' if plan.adaptive else f'of {plan.passes} passes'} every contender had a fresh process, "
@@ -269,7 +270,7 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
         "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
         f"{units.short_percent(plan.min_effect)} and survives false-discovery control.",
     ]
-    if blocks and wall:
+    if run.of_kind(Block) and wall:
         rows = [
             {"what": what, "seconds": f"{spent[what]:.1f}", "share": units.percent(spent[what] / wall)}
             for what in spent
@@ -278,25 +279,23 @@ def _method(records: Sequence[Record], plan: Plan) -> str:
     return "\n\n".join(lines)
 
 
-def breakdown(records: Sequence[Record]) -> dict[str, float]:
+def breakdown(run: Run) -> dict[str, float]:
     """Where a run's wall time went, in seconds."""
-    blocks = [record for record in records if isinstance(record, Block)]
-    prepared = [record for record in records if isinstance(record, Prepared)]
-    starts = [record for record in records if isinstance(record, WorkerStarted)]
+    blocks, prepared = run.of_kind(Block), run.of_kind(Prepared)
     sampled = sum(math.fsum(block.seconds) * block.inner for block in blocks)
     spent = {
         "timed": sampled,
         "re-warming": sum(block.rewarm_seconds for block in blocks),
         "between samples and blocks": sum(block.wall_seconds - block.rewarm_seconds for block in blocks) - sampled,
-        "calibrating": sum(record.wall_seconds for record in records if isinstance(record, Entered)),
-        "imports": sum(start.wall_seconds for start in starts),
+        "calibrating": sum(record.wall_seconds for record in run.of_kind(Entered)),
+        "imports": sum(record.wall_seconds for record in run.of_kind(WorkerStarted)),
         "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
         "verifying": sum(p.verify_seconds for p in prepared),
-        "checking what was timed": sum(record.check_seconds for record in records if isinstance(record, Left)),
-        "ceilings": sum(record.wall_seconds for record in records if isinstance(record, Ceiling)),
-        "failing": sum(record.wall_seconds for record in records if isinstance(record, Failed)),
+        "checking what was timed": sum(record.check_seconds for record in run.of_kind(Left)),
+        "ceilings": sum(record.wall_seconds for record in run.of_kind(Ceiling)),
+        "failing": sum(record.wall_seconds for record in run.of_kind(Failed)),
     }
-    wall = sum(record.wall_seconds for record in records if isinstance(record, RunEnded))
+    wall = sum(record.wall_seconds for record in run.of_kind(RunEnded))
     return {**spent, "the rest": max(0.0, wall - sum(spent.values())), "whole run": wall}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.analyse.run import environments, kernels, tables
+from bench.analyse.run import environments, kernels
 from bench.analyse.run.kernels import Slower
-from bench.measure.records import Record, WorkerStarted
+from bench.analyse.run.run import Run
+from bench.measure.records import WorkerStarted
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
-from bench.plan.plain import from_plain
 from bench.plan.units import kibibytes_or_mebibytes
 from bench.report import page
 
@@ -18,28 +18,26 @@ Started = tuple[str, str, Mapping[str, Any]]
 """A contender's name, its backend, and what its process reported."""
 
 
-def lines(records: Sequence[Record]) -> list[str]:
-    """Of a run's journal."""
-    plan = from_plain(tables.started(records).plan)
-    contenders = {
-        contender.label: contender for contender in (*(cell.contender for cell in plan.cells), *plan.ceilings)
-    }
+def lines(run: Run) -> list[str]:
+    """The sentences about a run."""
+    measured = [cell.contender for cell in run.plan.cells]
+    contenders = {contender.label: contender for contender in (*measured, *run.plan.ceilings)}
     started = [
-        (_name(contenders[record.contender]), record.backend, record.details)
-        for record in records
-        if isinstance(record, WorkerStarted) and contenders[record.contender].device == "cpu"
+        (_name(contenders[worker.contender]), worker.backend, worker.details)
+        for worker in run.of_kind(WorkerStarted)
+        if contenders[worker.contender].device == "cpu"
     ]
-    return of(tables.started(records).machine, started)
+    return of(run.head.machine, started)
 
 
 def of(machine: Mapping[str, Any], started: Iterable[Started]) -> list[str]:
-    """Of a machine's facts and the processes that were started on it."""
+    """The sentences about a machine, by its facts, and about the processes that were started on it."""
     by_finding: dict[Slower, list[str]] = {}
     for contender, backend, details in started:
         for finding in kernels.slower(backend, details, machine.get("instructions")):
             by_finding.setdefault(finding, []).append(contender)
-    told = [slower(finding, list(dict.fromkeys(names))) for finding, names in by_finding.items()]
-    return [*overridden(machine.get("overridden") or {}), *told, *quota(machine)]
+    kernels_below = [slower(finding, list(dict.fromkeys(names))) for finding, names in by_finding.items()]
+    return [*overridden(machine.get("overridden") or {}), *kernels_below, *quota(machine)]
 
 
 def slower(finding: Slower, contenders: Sequence[str]) -> str:
@@ -61,8 +59,8 @@ def overridden(values: Mapping[str, str]) -> list[str]:
         return []
     had = ", ".join(f"{name}={value}" for name, value in values.items())
     pinned = [f"{name}={limits.SETTINGS[name]}" for name in values if name in limits.SETTINGS]
-    told = f"the environment sets {had}; contenders are measured without {'that' if len(values) == 1 else 'these'}"
-    return [told + (f", with {', '.join(pinned)}" if pinned else "")]
+    line = f"the environment sets {had}; contenders are measured without {'that' if len(values) == 1 else 'these'}"
+    return [line + (f", with {', '.join(pinned)}" if pinned else "")]
 
 
 def quota(machine: Mapping[str, Any]) -> list[str]:
@@ -80,28 +78,27 @@ def _name(contender: Contender) -> str:
     return " of ".join(part for part in (contender.implementation, contender.variant) if part)
 
 
-def facts(machine: Mapping[str, Any], records: Sequence[Record]) -> dict[str, str]:
-    """For the page's section about the machine: what was set, what kernels ran, and what the processors share."""
-    started = [record for record in records if isinstance(record, WorkerStarted)]
-    variables = environments.of_run(records) or {}
-    ran = dict.fromkeys(
+def facts(run: Run) -> dict[str, str]:
+    """The facts for the page's section about the machine: what was set, what kernels ran, what the processors share."""
+    variables = environments.of_run(run) or {}
+    kernels_run = dict.fromkeys(
         text
-        for record in started
-        if (text := kernels.in_words(record.backend, record.details)) and not record.device_name
+        for worker in run.of_kind(WorkerStarted)
+        if (text := kernels.in_words(worker.backend, worker.details)) and not worker.device_name
     )
-    told = {
-        **of_machine(machine),
-        "matrix kernels": "; ".join(ran),
+    values = {
+        **of_machine(run.head.machine),
+        "matrix kernels": "; ".join(kernels_run),
         "environment": page.Markdown(", ".join(page.code(f"{name}={value}") for name, value in variables.items())),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def of_machine(machine: Mapping[str, Any]) -> dict[str, str]:
     """What is known of the processors, where it matters."""
     cores, affinity, turbo = machine.get("usable_cores"), machine.get("affinity"), machine.get("turbo")
     swap = machine.get("swap_bytes") or 0
-    told = {
+    values = {
         "quota": f"{machine['quota']:g} processors" if machine.get("quota") else "",
         "hyperthreads": f"{affinity} usable processors on {cores} cores"
         if cores and affinity and cores < affinity
@@ -110,4 +107,4 @@ def of_machine(machine: Mapping[str, Any]) -> dict[str, str]:
         "turbo": "" if turbo is None else "on" if turbo else "off",
         "swap in use": kibibytes_or_mebibytes(swap) if swap >= 2**20 else "",
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in values.items() if value}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 from tabulate import tabulate
 
-from bench.analyse.run import tables
-from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.records import Record
+from bench.analyse.run.columns import SUSPECT
+from bench.analyse.run.run import Run
 from bench.plan import units
-from bench.plan.plain import from_plain
 from bench.report.change import paired, unpaired
 
 from . import costs, crossovers, disturbance, integrity, surroundings, trust
@@ -20,21 +16,19 @@ from .rows import contender_names, disagree, rank_range, shape_name, shapes
 MOST_WARNINGS = 3
 
 
-def page(records: Sequence[Record]) -> str:
+def page(run: Run) -> str:
     """What a run ends with: the tables, and below them what to make of them; of two sides, what changed."""
-    plan = from_plain(tables.started(records).plan)
-    if plan.sides:
-        return unpaired.text(paired.comparison(records))
-    timings = tables.timings(records)
-    told = [
-        *integrity.lines(records),
-        *disturbance.lines(records),
-        *crossovers.terminal_lines(timings, tables.samples(records), plan.baseline, plan.adaptive),
-        *surroundings.lines(records),
-        *trust.lines(records),
-        *costs.warnings(records)[:MOST_WARNINGS],
+    if run.plan.sides:
+        return unpaired.text(paired.comparison(run))
+    lines = [
+        *integrity.lines(run),
+        *disturbance.lines(run),
+        *crossovers.terminal_lines(run),
+        *surroundings.lines(run),
+        *trust.lines(run),
+        *costs.warnings(run)[:MOST_WARNINGS],
     ]
-    return "\n\n".join(part for part in (summary(timings, plan.baseline), "\n".join(told)) if part)
+    return "\n\n".join(part for part in (summary(run.timings, run.plan.baseline), "\n".join(lines)) if part)
 
 
 def summary(timings: pd.DataFrame, baseline: str) -> str:

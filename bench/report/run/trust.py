@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bench.analyse.change import paired
-from bench.analyse.run import resolution, tables
-from bench.analyse.run.suspicion import SUSPECT
-from bench.measure.records import PassChosen, Record, RunEnded
+from bench.analyse.run import resolution
+from bench.analyse.run.run import Run
+from bench.measure.records import PassChosen, RunEnded
 from bench.plan import looks
-from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 from bench.plan.units import short_percent
 from bench.report.machine.calibration import sentence
@@ -19,17 +18,16 @@ from bench.report.machine.calibration import sentence
 UNCALIBRATED = "not calibrated: `python -m bench calibrate` finds out how small a change this machine can tell"
 
 
-def lines(records: Sequence[Record]) -> list[str]:
+def lines(run: Run) -> list[str]:
     """One sentence each."""
-    return [*_resolution(records), *_ending(records)]
+    return [*_resolution(run), *_ending(run)]
 
 
-def _resolution(records: Sequence[Record]) -> list[str]:
-    head = tables.started(records)
-    plan = from_plain(head.plan)
+def _resolution(run: Run) -> list[str]:
+    head, plan = run.head, run.plan
     if not head.calibration:
         return [f"{head.calibration_damaged}; {UNCALIBRATED}" if head.calibration_damaged else UNCALIBRATED]
-    cells = _judged(records, plan)
+    cells = _judged(run)
     return [_resolved(head.calibration, plan, threads, cells) for threads in resolution.limits(plan)]
 
 
@@ -58,28 +56,27 @@ def _among(cells: int, tried: int) -> str:
     return f" in one of {min(cells, tried)} cells"
 
 
-def _judged(records: Sequence[Record], plan: Plan) -> int:
+def _judged(run: Run) -> int:
     """How many cells share the run's false-discovery rate."""
-    if plan.sides:
-        return sum(change.ratio.passes > 0 for change in paired.changes(records))
-    verdicts = tables.timings(records)["verdict"]
-    return int((verdicts.notna() & (verdicts.astype("string") != SUSPECT)).sum())
+    if run.plan.sides:
+        return sum(change.ratio.passes > 0 for change in paired.changes(run))
+    return sum(speedup.verdict is not None for speedup in run.speedups.values())
 
 
-def _ending(records: Sequence[Record]) -> list[str]:
-    """Of a run of as many passes as it takes: how many those were, and why no more."""
-    plan = from_plain(tables.started(records).plan)
+def _ending(run: Run) -> list[str]:
+    """How many passes an adaptive run had, and why no more."""
+    plan = run.plan
     if not plan.adaptive:
         return []
-    chosen = [record for record in records if isinstance(record, PassChosen) and not record.confirming]
-    ended = [record.reason for record in records if isinstance(record, RunEnded) and record.reason]
+    chosen = [record for record in run.of_kind(PassChosen) if not record.confirming]
+    endings = [record.reason for record in run.of_kind(RunEnded) if record.reason]
     passes = Counter(key for record in chosen for key in record.cells)
     if not passes:
         return []
     least, most = min(passes.values()), max(passes.values())
-    told = f"{most} passes" if least == most else f"{least} to {most} passes a cell"
-    open_still = len(paired.undecided(records) if plan.sides else tables.undecided(records))
-    reason = ended[-1] if ended else "the run was cut off"
-    still = f"; {open_still} of {len(plan.cells)} cells are still undecided" if open_still else ""
+    begin = f"{most} passes" if least == most else f"{least} to {most} passes a cell"
+    undecided = len(paired.undecided(run) if plan.sides else run.undecided)
+    reason = endings[-1] if endings else "the run was cut off"
+    still = f"; {undecided} of {len(plan.cells)} cells are still undecided" if undecided else ""
     few = "; fewer than five passes decide nothing" if most < 5 else ""
-    return [f"{told}, then {reason}{still}{few} (± {short_percent(plan.precision)} would be precise enough)"]
+    return [f"{begin}, then {reason}{still}{few} (± {short_percent(plan.precision)} would be precise enough)"]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from bench.analyse.change.history import Look
+from bench.analyse.run.run import Run
 from bench.history import store
 from bench.history.entries import entry_of
 from bench.history.look import look, since
@@ -16,7 +17,7 @@ WRONG = Outcome("wrong", "w1 after update is off", error=0.25, tolerance=0.001)
 
 def looked(results, runs, *asked) -> Look:
     for run in runs:
-        store.add(results, entry_of(run))
+        store.add(results, entry_of(Run.of(run)))
     with store.reading(results) as kept:
         return look(kept, *asked)
 
@@ -110,7 +111,7 @@ def test_a_cell_that_lost_its_time_on_another_machine_is_not_missed(tmp_path):
 
 
 def test_an_empty_history_says_so(tmp_path):
-    told = entry_of(many.run(0))
+    told = entry_of(Run.of(many.run(0)))
     store.add(tmp_path, told)
     with store.reading(tmp_path) as kept:
         kept._connection.execute("DELETE FROM runs")

@@ -15,15 +15,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.analyse.run.loading import info
+from bench.analyse.run.run import Run
 from bench.history import store
 from bench.history.entries import entry_of
 from bench.measure import journal
 from bench.measure.records import WorkerStarted
 from bench.plan.cells import Side
-from bench.report import files
 from tests.bench import many
-from tests.bench.made import NUMPY, TORCH, plan_of_cells, records
+from tests.bench.made import NUMPY, TORCH, plan_of_cells, records, write_files
 
 
 def contents(results: Path) -> dict:
@@ -46,7 +45,7 @@ def contents(results: Path) -> dict:
 
 def add(results: Path, *runs) -> None:
     for one in runs:
-        store.add(results, entry_of(one))
+        store.add(results, entry_of(Run.of(one)))
 
 
 def test_a_run_that_was_added_is_found(tmp_path):
@@ -57,7 +56,7 @@ def test_a_run_that_was_added_is_found(tmp_path):
         series = kept.series(number)
     assert series.timings["run"].tolist() == [many.name(0), many.name(1)]
     assert series.timings["seconds"].tolist() == [
-        one.seconds for run in (0, 1) for one in entry_of(many.run(run)).timed if "torch" in one.key
+        one.seconds for run in (0, 1) for one in entry_of(Run.of(many.run(run))).timed if "torch" in one.key
     ]
     assert series.timings["started"].iloc[1] == pd.Timestamp(many.day(1))
 
@@ -78,7 +77,9 @@ def test_adding_a_run_again_changes_nothing(tmp_path):
 def test_a_run_that_is_added_again_is_what_it_is_now(tmp_path):
     add(tmp_path, many.run(0), many.run(0, lambda cell: 2.0))
     with store.reading(tmp_path) as kept:
-        assert kept.series(1).timings["seconds"].tolist() == [entry_of(many.run(0, lambda cell: 2.0)).timed[0].seconds]
+        assert kept.series(1).timings["seconds"].tolist() == [
+            entry_of(Run.of(many.run(0, lambda cell: 2.0))).timed[0].seconds
+        ]
 
 
 def test_an_index_made_of_the_folders_is_the_one_that_runs_were_added_to(tmp_path):
@@ -200,10 +201,10 @@ def test_runs_that_end_while_it_is_made_anew_are_not_lost(tmp_path):
 def test_a_run_that_appears_while_the_others_are_read_is_in_the_new_index(tmp_path, monkeypatch):
     many.write(tmp_path, [many.run(0)])
 
-    def late(asked):
-        if asked[0].run == many.name(0):
+    def late(run):
+        if run.name == many.name(0):
             many.write(tmp_path, [many.run(1)])
-        return entry_of(asked)
+        return entry_of(run)
 
     monkeypatch.setattr(store, "entry_of", late)
     assert store.rebuild(tmp_path).runs == 2
@@ -237,7 +238,7 @@ def test_a_lock_that_another_process_has_is_waited_for_with_a_word(tmp_path):
             lines.append(line)
             fcntl.flock(file, fcntl.LOCK_UN)
 
-        for write in (store.rebuild, lambda results, say: store.add(results, entry_of(many.run(1)), say)):
+        for write in (store.rebuild, lambda results, say: store.add(results, entry_of(Run.of(many.run(1))), say)):
             fcntl.flock(file, fcntl.LOCK_EX)
             write(tmp_path, say)
     assert lines == [f"{tmp_path / store.LOCK}: another process has it; waiting for at most 60 s"] * 2
@@ -402,12 +403,11 @@ def without_worker(run):
     [
         (without_worker(many.run(1)), "something unexpected happened: IndexError: "),
         (of_another_release(many.run(1)), "plan: novel is not of this version of relubench"),
-        (many.run(1, machine={"cpu": {}}), "something unexpected happened: TypeError: "),
         (many.run(1, workers={NUMPY: {"details": {"kernels": 3}}}), "something unexpected happened: AttributeError: "),
         (many.run(1, workers={TORCH: {"details": {"environment": 3}}}), "something unexpected happened: TypeError: "),
         (many.run(1, plan=plan_of_cells(passes=many.PASSES, min_effect=math.nan)), "IntegrityError: NOT NULL"),
     ],
-    ids=["IndexError", "ValueError", "TypeError", "AttributeError", "TypeError of a worker", "IntegrityError"],
+    ids=["IndexError", "ValueError", "AttributeError", "TypeError of a worker", "IntegrityError"],
 )
 def test_a_journal_that_says_what_cannot_be_kept_is_named_with_the_reason(tmp_path, run, reason):
     [_, folder, _] = many.write(tmp_path, [many.run(0), run, many.run(2)])
@@ -420,10 +420,10 @@ def test_a_journal_that_says_what_cannot_be_kept_is_named_with_the_reason(tmp_pa
 def test_whatever_is_wrong_with_one_run_takes_no_other(tmp_path, monkeypatch, error):
     [_, folder, _] = many.write(tmp_path, [many.run(number) for number in range(3)])
 
-    def failing(asked):
-        if asked[0].run == folder.name:
+    def failing(run):
+        if run.name == folder.name:
             raise error
-        return entry_of(asked)
+        return entry_of(run)
 
     monkeypatch.setattr(store, "entry_of", failing)
     skipped(tmp_path, folder, str(error) or type(error).__name__)
@@ -502,7 +502,7 @@ def test_a_reader_goes_on_with_what_it_found_while_runs_are_added(tmp_path):
 def test_an_add_that_fails_leaves_nothing_of_the_run(tmp_path):
     add(tmp_path, many.run(0))
     before = contents(tmp_path)
-    told = entry_of(many.run(1))
+    told = entry_of(Run.of(many.run(1)))
     broken = replace(told, timed=(told.timed[0], told.timed[0]))
     with pytest.raises(ValueError, match="UNIQUE"):
         store.add(tmp_path, broken)
@@ -514,25 +514,25 @@ def test_a_run_of_two_sides_is_left_out_and_named(tmp_path):
     contenders = [replace(NUMPY, variant=side.name) for side in sides]
     two = many.run(1, plan=plan_of_cells(contenders, passes=many.PASSES, sides=sides))
     [one, other] = many.write(tmp_path, [many.run(0), two])
-    (other / "run.json").write_text(json.dumps(info(two)))
+    (other / "run.json").write_text(json.dumps(Run.of(two).info))
     assert store.rebuild(tmp_path).two_sides == [other.name]
     with store.reading(tmp_path) as kept:
         assert kept.runs()["name"].tolist() == [one.name]
         assert kept.missing() == []
     with pytest.raises(ValueError, match="two sides"):
-        entry_of(two)
+        entry_of(Run.of(two))
 
 
 def test_whole_runs_that_it_lacks_are_known(tmp_path):
     for folder in many.write(tmp_path, [many.run(0), many.run(1), many.run(2, complete=False)]):
-        files.write(folder)
+        write_files(folder)
     add(tmp_path, many.run(0))
     with store.reading(tmp_path) as kept:
         assert kept.missing() == [many.name(1)]
 
 
 def test_many_runs_of_many_cells_are_kept(tmp_path):
-    first = entry_of(many.run(0))
+    first = entry_of(Run.of(many.run(0)))
     cells = tuple(replace(one, key=f"{number}{one.key}") for number in range(100) for one in first.timed)
     for number in range(30):
         store.add(tmp_path, replace(first, run=many.name(number), started=many.day(number), timed=cells))

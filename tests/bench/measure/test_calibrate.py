@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse.machine import calibration
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.measure import calibrate, journal, machine
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, RunEnded
@@ -149,8 +149,8 @@ def test_real_processes_are_calibrated_from_the_first_block_to_the_table(tmp_pat
     plan = replace(plan, cells=tuple(c for c in plan.cells if c.contender.variant in ("reference", "+0%", "+10%")))
     folders = calibrate.measure(plan, tmp_path, 0.1)
     records = [journal.read(folder) for folder in folders]
-    assert {row for told in records for row in tables.timings(told)["status"]} == {"ok"}
-    found = calibration.analyse(*records)
+    assert {row for told in records for row in Run.of(told).timings["status"]} == {"ok"}
+    found = calibration.analyse(*Run.of(records))
     assert [effect["slowdown"] for effect in found["effects"]] == [0.0, 0.10]
     assert found["settings"][0]["passes_measured"] == 2
     assert "numpy step at N=64 D_in=1000 H=100 against itself" in shown.text(found)

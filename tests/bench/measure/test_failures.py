@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse.run import tables
 from bench.measure import cgroups, journal, memory
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Failed
@@ -20,7 +19,7 @@ LARGE = Shape(100, 2000, 3000)
 
 
 def outcomes(folder):
-    rows = tables.timings(journal.read(folder))
+    rows = Run.of(journal.read(folder)).timings
     return {(row.implementation, row.phase): (row.status, row.reason) for row in rows.itertuples()}
 
 
@@ -66,7 +65,7 @@ def test_so_many_failures_in_a_row_as_are_allowed_are_tried(tmp_path, most, trie
 
 
 def outcomes_of_shapes(folder):
-    rows = tables.timings(journal.read(folder))
+    rows = Run.of(journal.read(folder)).timings
     return [((row.implementation, row.phase), (row.status, row.reason)) for row in rows.itertuples()]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.measure.foreign import harmless
 from bench.measure.records import Block, Unread
@@ -27,15 +27,15 @@ def test_a_cell_with_an_odd_name_still_has_its_blocks(tmp_path):
     for name in ("../../up", EVIL, "a[b]c", "]", "a b"):
         plan = plan_of_cells((NUMPY, Contender(name, "cpu", "float32")))
         records = read_back(tmp_path / str(len(name)), Story(plan).records())
-        held = tables.by_cell(records)
+        held = Run.of(records).cells
         assert all(cell.blocks and cell.workers for cell in held.values()), name
-        assert re.fullmatch(r"[\w.:+%~ -]+", from_plain(tables.started(records).plan).cells[1].contender.implementation)
+        assert re.fullmatch(r"[\w.:+%~ -]+", from_plain(Run.of(records).head.plan).cells[1].contender.implementation)
 
 
 def test_every_text_can_be_seen_and_is_on_one_line(tmp_path):
     head, *rest = Story(plan_of_cells(), machine={"cpu": EVIL, "more": [{EVIL: EVIL}]}, name=EVIL).records()
     records = read_back(tmp_path, [head, *rest])
-    texts = json.dumps([tables.started(records).run, tables.started(records).machine], ensure_ascii=False)
+    texts = json.dumps([Run.of(records).head.run, Run.of(records).head.machine], ensure_ascii=False)
     assert texts.isprintable()
     assert "\\\\u202e" in texts
 

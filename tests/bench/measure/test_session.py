@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.measure import calibrations, client, interrupts, journal, machine, session
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.client import WorkerFailed
@@ -129,14 +129,14 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
     done = len(records_of(tmp_path, Block))
     assert 0 < done < 48
     assert session.resumable(tmp_path) == plan
-    assert not tables.is_complete(journal.read(tmp_path))
+    assert not Run.of(journal.read(tmp_path)).is_complete
     session.measure(plan, tmp_path, resumed=True, open_worker=Office().open)
     records = journal.read(tmp_path)
     assert records[: len(before)] == before
     assert [type(record) for record in records].count(RunStarted) == 1
     assert [record.options for record in records_of(tmp_path, RunResumed)] == [["bench/"]]
     assert len(set(places(records_of(tmp_path, Block)))) == len(records_of(tmp_path, Block)) == 48
-    assert tables.is_complete(records)
+    assert Run.of(records).is_complete
 
 
 def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
@@ -233,7 +233,7 @@ def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
         assert len(records_of(tmp_path, Block)) == 60
     session.measure(plan, tmp_path, resumed=cut, open_worker=open_worker)
     records = journal.read(tmp_path)
-    timings = tables.timings(records)
+    timings = Run.of(records).timings
     assert len(timings) == len(plan.cells) == 30
     assert set(timings["status"]) == {"ok"}
     assert set(timings["reason"]) == {""}
@@ -256,7 +256,7 @@ def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
         FAST: {"faster"},
         LAGGING: {"slower"},
     }
-    samples = tables.samples(records)
+    samples = Run.of(records).samples
     assert len(samples) == sum(len(block.seconds) for block in records_of(tmp_path, Block))
     for cell in plan.cells:
         mine = samples[
@@ -281,7 +281,7 @@ def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, 
         tmp_path,
         notify=shown.append,
         open_worker=lambda contender, pass_number: InProcess(contender, clock),
-        undecided=lambda: tables.undecided(journal.read(tmp_path)),
+        undecided=lambda: Run.of(journal.read(tmp_path)).undecided,
     )
     assert [record.pass_number for record in records_of(tmp_path, PassChosen)] == [1, 2, 3, 4, 5]
     [end] = records_of(tmp_path, RunEnded)
@@ -328,7 +328,7 @@ def test_a_damaged_calibration_is_not_copied_into_the_journal_but_named_by_the_r
     assert records[0].calibration is None
     said = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
     assert records[0].calibration_damaged.startswith(said)
-    assert said in page(records)
+    assert said in page(Run.of(records))
 
 
 @pytest.mark.parametrize("name", ["results", "results/runs"])
@@ -346,7 +346,7 @@ def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("tests.bench.fakes.Fast.loss", lambda net: 0 * Slow.loss(net))
     plan = plan_of([SLOW, FAST], SHAPES, ["step"], baseline=SLOW)
     session.measure(plan, tmp_path, open_worker=lambda contender, pass_number: InProcess(contender, clock))
-    timings = tables.timings(journal.read(tmp_path)).set_index("implementation")
+    timings = Run.of(journal.read(tmp_path)).timings.set_index("implementation")
     assert set(timings.loc[SLOW, "status"]) == {"ok"}
     assert set(timings.loc[FAST, "status"]) == {"wrong"}
     assert timings.loc[FAST, ["seconds", "speedup"]].isna().all(axis=None)
@@ -417,7 +417,7 @@ def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
         with pytest.raises(KeyboardInterrupt):
             session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=0).open)
     session.measure(plan, tmp_path, resumed=True, open_worker=Office(fault=fault).open)
-    timings = tables.timings(journal.read(tmp_path))
+    timings = Run.of(journal.read(tmp_path)).timings
     for _, row in timings.iterrows():
         assert row["status"] == ("wrong" if row["implementation"] == "b" else "ok")
         if row["implementation"] != "b":
@@ -430,7 +430,7 @@ def test_without_a_change_nothing_is_verified_again(tmp_path):
     office = Office()
     session.measure(plan, tmp_path, resumed=True, open_worker=office.open)
     assert not any(ask.request["check"] for ask in office.of("prepare"))
-    assert set(tables.timings(journal.read(tmp_path))["reason"]) == {""}
+    assert set(Run.of(journal.read(tmp_path)).timings["reason"]) == {""}
 
 
 @pytest.mark.parametrize("missing", session.WRITTEN)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.analyse.run import csvfiles, loading, tables
+from bench.analyse.run import csvfiles
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.report import files
 from bench.report.run.markdown import report
-from tests.bench.made import Story, plan_of_cells, records, same_as_golden, write_journal
+from tests.bench.made import Story, plan_of_cells, records, same_as_golden, write_files, write_journal
 
 WRITTEN = ["run.json", "timings.csv", "samples.csv.gz", "report.md"]
 
@@ -27,61 +28,61 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_timings_csv_is_the_golden_one():
-    assert same_as_golden("timings.csv", files.timings_csv(tables.timings(records())))
+    assert same_as_golden("timings.csv", files.timings_csv(Run.of(records()).timings))
 
 
 def test_a_run_s_files_are_written_beside_its_journal(folder):
     before = (folder / journal.FILE).read_bytes()
-    assert files.write(folder) == [folder / name for name in WRITTEN]
+    assert write_files(folder) == [folder / name for name in WRITTEN]
     assert set(contents(folder)) == {journal.FILE, *WRITTEN}
     assert (folder / journal.FILE).read_bytes() == before
 
 
 def test_writing_twice_gives_the_same_bytes_in_every_file(folder, monkeypatch):
-    files.write(folder)
+    write_files(folder)
     first = contents(folder)
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
     for name in WRITTEN:
         os.utime(folder / name, (1, 1))
-    files.write(folder)
+    write_files(folder)
     assert contents(folder) == first
 
 
 def test_the_same_journal_elsewhere_gives_the_same_bytes(folder, tmp_path):
     other = write_journal(tmp_path / "elsewhere")
-    files.write(folder)
-    files.write(other)
+    write_files(folder)
+    write_files(other)
     assert contents(other) == contents(folder)
 
 
 def test_a_results_folder_gets_the_newest_table_and_report(folder):
     results = folder.parent.parent
     (results / "report.md").write_text("old\n", encoding="utf-8")
-    files.write(folder, results)
+    write_files(folder, results)
     assert contents(results) == {name: contents(folder)[name] for name in ("timings.csv", "report.md")}
     newer = write_journal(folder.parent / "two", Story(plan_of_cells(), name="two").records())
-    files.write(newer, results)
+    write_files(newer, results)
     assert contents(results) == {name: contents(newer)[name] for name in ("timings.csv", "report.md")}
 
 
 def test_run_json_is_the_run_s_info(folder):
-    files.write(folder)
-    assert json.loads((folder / "run.json").read_text(encoding="utf-8")) == loading.info(records())
+    write_files(folder)
+    assert json.loads((folder / "run.json").read_text(encoding="utf-8")) == Run.of(records()).info
 
 
 def test_report_md_is_the_page(folder):
-    files.write(folder)
-    assert (folder / "report.md").read_bytes() == report(records()).encode()
+    write_files(folder)
+    assert (folder / "report.md").read_bytes() == report(Run.of(records())).encode()
 
 
 def test_samples_are_exact(folder):
-    files.write(folder)
+    write_files(folder)
     samples = csvfiles.read(folder / "samples.csv.gz")
-    assert [*map(float, samples["seconds"])] == list(tables.samples(records())["seconds"])
+    assert [*map(float, samples["seconds"])] == list(Run.of(records()).samples["seconds"])
 
 
 def test_the_packed_samples_have_neither_a_name_nor_a_time_in_them(folder):
-    files.write(folder)
+    write_files(folder)
     packed = (folder / "samples.csv.gz").read_bytes()
     assert packed[3] & 0b1000 == 0
     assert packed[4:8] == bytes(4)
@@ -90,14 +91,14 @@ def test_the_packed_samples_have_neither_a_name_nor_a_time_in_them(folder):
 
 def test_a_run_that_was_cut_off_has_its_files(tmp_path):
     folder = write_journal(tmp_path, records(passes=0, complete=False))
-    files.write(folder)
+    write_files(folder)
     assert len(pd.read_csv(folder / "timings.csv")) == 12
     assert pd.read_csv(folder / "samples.csv.gz").empty
 
 
 def test_a_folder_without_a_journal_is_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError):
-        files.write(tmp_path)
+        write_files(tmp_path)
     assert contents(tmp_path) == {}
 
 
@@ -112,7 +113,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_whole(folder, monkeypat
 
     monkeypatch.setattr(Path, "write_bytes", break_off)
     with pytest.raises(OSError, match="no space left"):
-        files.write(folder)
+        write_files(folder)
     assert {contents(folder)[name] for name in WRITTEN} == {b"old"}
 
 
@@ -126,11 +127,11 @@ def test_a_copy_that_fails_half_way_leaves_the_old_copy_whole(folder, monkeypatc
 
     monkeypatch.setattr(shutil, "copyfile", break_off)
     with pytest.raises(OSError, match="no space left"):
-        files.write(folder, results)
+        write_files(folder, results)
     assert (results / "timings.csv").read_bytes() == b"old"
-    assert (folder / "timings.csv").read_bytes() == files.timings_csv(tables.timings(records())).encode()
+    assert (folder / "timings.csv").read_bytes() == files.timings_csv(Run.of(records()).timings).encode()
 
 
 def test_nothing_is_left_lying_beside(folder):
-    files.write(folder, folder.parent.parent)
+    write_files(folder, folder.parent.parent)
     assert not list(folder.parent.parent.rglob(".*"))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import bench
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.history import entries
 from bench.measure import journal
 from bench.measure.records import Ceiling, Failed, WorkerStarted
@@ -17,7 +17,7 @@ from bench.report import files, page
 from bench.report.change import paired, unpaired
 from bench.report.exports import formats
 from bench.report.run import ceilings, markdown, terminal
-from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, write_journal
+from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, write_files, write_journal
 from tests.bench.report.exports.exported import exported
 from tests.bench.sides import compared
 
@@ -53,18 +53,18 @@ def test_what_a_contender_says_of_itself_is_on_one_line_as_well():
 
 
 def test_it_is_one_row_of_the_tables_and_one_line_of_the_terminal(odd, tmp_path):
-    files.write(write_journal(tmp_path, odd.records()))
+    write_files(write_journal(tmp_path, odd.records()))
     text = (tmp_path / "timings.csv").read_text(encoding="utf-8")
     assert len(text.splitlines()) == 1 + len(odd.plan.cells)
     assert [row["reason"] for row in csv.DictReader(text.splitlines())] == ["", LINE, "", LINE]
-    assert f"torch: crashed, {LINE} (2 cells)" in terminal.page(odd.records()).splitlines()
-    [row] = [line for line in markdown.report(odd.records()).splitlines() if "third fourth" in line]
+    assert f"torch: crashed, {LINE} (2 cells)" in terminal.page(odd.run()).splitlines()
+    [row] = [line for line in markdown.report(odd.run()).splitlines() if "third fourth" in line]
     assert ESCAPED in row
     assert len(cells_of(row)) == 4
 
 
 def test_a_table_without_its_journal_has_it_on_one_line(odd, tmp_path):
-    table = tables.timings(odd.records())
+    table = odd.run().timings
     table["reason"] = table["reason"].astype(str).replace(LINE, ODD)
     (tmp_path / "timings.csv").write_text(files.timings_csv(table), encoding="utf-8", newline="")
     assert set(bench.load(tmp_path).timings["reason"].dropna()) - {""} == {LINE}
@@ -72,7 +72,7 @@ def test_a_table_without_its_journal_has_it_on_one_line(odd, tmp_path):
 
 def test_it_is_one_row_of_a_comparison():
     records = compared(outcomes={(HEAD, "numpy"): Outcome("crashed", ODD)})
-    told = paired.comparison(records)
+    told = paired.comparison(Run.of(records))
     [row] = [line for line in unpaired.section(told).splitlines() if "third fourth" in line]
     assert ESCAPED in row
     assert len(cells_of(row)) == len(
@@ -80,17 +80,17 @@ def test_it_is_one_row_of_a_comparison():
     )
     assert sum("second" in line for line in unpaired.text(told).splitlines()) == 1
     both = dict.fromkeys([(BASE, "numpy"), (HEAD, "numpy")], Outcome("crashed", ODD))
-    nothing = paired.comparison(compared(outcomes=both))
+    nothing = paired.comparison(Run.of(compared(outcomes=both)))
     assert f"* numpy: crashed: {ESCAPED} (1 cell)" in unpaired.markdown(nothing).splitlines()
 
 
-def test_it_is_one_item_of_the_list_of_missing_ceilings():
+def test_it_is_one_item_of_the_list_of_missing_ceilings(odd):
     record = Ceiling(1, 1, "numpy-cpu-float32", reason=ODD)
-    assert ceilings._missing([record]) == f"* Not from numpy-cpu-float32: {ESCAPED}"
+    assert ceilings._missing(Run.of([*odd.records(), record])) == f"* Not from numpy-cpu-float32: {ESCAPED}"
 
 
 def test_it_is_one_line_of_the_history_and_of_every_export(odd):
-    assert {row.reason for row in entries.entry_of(odd.records()).untimed} == {LINE}
+    assert {row.reason for row in entries.entry_of(odd.run()).untimed} == {LINE}
     run = exported(odd)
     rows = [json.loads(line) for line in formats.TEXTS["jsonl"](run).splitlines()]
     assert [row["reason"] for row in rows if row["status"] == "crashed"] == [LINE, LINE]

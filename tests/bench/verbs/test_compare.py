@@ -9,8 +9,7 @@ import pytest
 
 from bench.__main__ import USAGE_ERROR, main
 from bench.measure import journal
-from bench.report import files
-from tests.bench.made import MACHINE, TORCH, Outcome, Story, plan_of_cells, settled, write_journal
+from tests.bench.made import MACHINE, TORCH, Outcome, Story, plan_of_cells, settled, write_files, write_journal
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_a_difference_that_there_is_not_may_be_allowed(run):
 def test_a_timings_csv_with_its_samples_will_do(run):
     base, head = run("a"), run("b", 1.1)
     for folder in (base, head):
-        files.write(Path(folder))
+        write_files(Path(folder))
     assert main(["compare", f"{base}/timings.csv", f"{head}/timings.csv"]) == 1
     assert main(["compare", base, f"{head}/timings.csv"]) == 1
 
@@ -172,7 +171,7 @@ def test_a_variable_may_be_allowed_that_neither_run_had_set_but_not_any_word(run
 def test_the_environment_is_known_of_a_run_whose_journal_is_gone(run):
     folders = [Path(run(name, **with_environment(one))) for name, one in (("base", {}), ("head", {"XLA_FLAGS": "--x"}))]
     for folder in folders:
-        files.write(folder, folder.parent, journal.read(folder))
+        write_files(folder, folder.parent)
         (folder / journal.FILE).unlink()
     assert main(["compare", *map(str, folders)]) == 3
     assert main(["compare", *map(str, folders), "--allow", "XLA_FLAGS"]) == 0

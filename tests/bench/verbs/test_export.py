@@ -3,9 +3,8 @@ import json
 import pytest
 
 from bench.__main__ import main
-from bench.report import files
 from bench.report.exports import FORMATS
-from tests.bench.made import story, write_journal
+from tests.bench.made import story, write_files, write_journal
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_what_a_format_leaves_out_is_told_beside_it(results, capsys):
 
 def test_a_run_of_which_only_the_tables_are_left_is_exported_too(results, tmp_path, capsys):
     folder = results / "runs" / story().name
-    files.write(folder)
+    write_files(folder)
     texts = {}
     for journal in ("there", "gone"):
         if journal == "gone":
@@ -122,7 +121,7 @@ def test_a_tree_with_another_s_list_of_benchmarks_is_left_alone(results, tmp_pat
 
 def test_a_run_without_samples_is_no_pytest_benchmark(results, tmp_path, capsys):
     folder = results / "runs" / story().name
-    files.write(folder)
+    write_files(folder)
     alone = tmp_path / "alone.csv"
     alone.write_bytes((folder / "timings.csv").read_bytes())
     told = complaint(capsys, alone, "--format", "pytest-benchmark")

@@ -9,9 +9,8 @@ import pytest
 
 from bench import __main__ as front
 from bench.measure.client import ROOT
-from bench.report import files
 from bench.verbs import compare
-from tests.bench.made import Story, plan_of_cells, write_journal
+from tests.bench.made import Story, plan_of_cells, write_files, write_journal
 
 VERBS = [
     "report {run}",
@@ -31,8 +30,8 @@ def places(tmp_path_factory):
     results = tmp_path_factory.mktemp("saved") / "results"
     story = Story(plan_of_cells())
     run = write_journal(results / "runs" / story.name, story.records())
-    files.write(run, results)
-    store.add(results, entries.entry_of(story.records()))
+    write_files(run, results)
+    store.add(results, entries.entry_of(story.run()))
     return {"run": str(run), "results": str(results)}
 
 

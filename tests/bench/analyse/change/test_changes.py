@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse.change.changes import ABSENT, Change, Held, judge, machine_ratio
+from bench.analyse.change.changes import ABSENT, Change, SideOutcome, judge, machine_ratio
 from bench.analyse.estimates.statistics import Estimate
 from bench.plan.cells import Cell
 from tests.bench.made import LARGE, NUMPY, SMALL, TORCH
 
 CELL = Cell(NUMPY, SMALL, "step")
-OK = Held("ok", "", Estimate(1e-3, 9e-4, 1.1e-3, 5))
+OK = SideOutcome("ok", "", Estimate(1e-3, 9e-4, 1.1e-3, 5))
 SLOWER, SAME, FASTER = Estimate(1.1, 1.09, 1.11, 5), Estimate(1.0, 0.99, 1.01, 5), Estimate(0.9, 0.89, 0.91, 5)
 
 
@@ -29,16 +29,16 @@ def test_a_ratio_above_one_is_slower(ratio, verdict):
 @pytest.mark.parametrize(
     ("base", "head", "verdict", "reason"),
     [
-        (OK, Held("wrong", "w1 is off"), "wrong", "w1 is off"),
-        (Held("wrong"), Held("wrong", "still"), "wrong", "still"),
-        (ABSENT, Held("wrong", "new"), "wrong", "new"),
+        (OK, SideOutcome("wrong", "w1 is off"), "wrong", "w1 is off"),
+        (SideOutcome("wrong"), SideOutcome("wrong", "still"), "wrong", "still"),
+        (ABSENT, SideOutcome("wrong", "new"), "wrong", "new"),
         (OK, ABSENT, "missing", "only in base"),
         (ABSENT, OK, "missing", "only in head"),
-        (Held("crashed", "bang"), ABSENT, "missing", "only in base, crashed: bang"),
-        (OK, Held("timeout", "120 s"), "missing", "in head timeout: 120 s"),
-        (OK, Held("not_run"), "missing", "in head not_run"),
-        (Held("wrong", "was off"), OK, "fixed", "in base wrong: was off"),
-        (Held("crashed"), Held("unavailable", "no CuPy"), "untimed", "unavailable: no CuPy"),
+        (SideOutcome("crashed", "bang"), ABSENT, "missing", "only in base, crashed: bang"),
+        (OK, SideOutcome("timeout", "120 s"), "missing", "in head timeout: 120 s"),
+        (OK, SideOutcome("not_run"), "missing", "in head not_run"),
+        (SideOutcome("wrong", "was off"), OK, "fixed", "in base wrong: was off"),
+        (SideOutcome("crashed"), SideOutcome("unavailable", "no CuPy"), "untimed", "unavailable: no CuPy"),
     ],
 )
 def test_a_cell_without_a_ratio_says_what_became_of_it(base, head, verdict, reason):

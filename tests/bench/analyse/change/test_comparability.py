@@ -9,6 +9,7 @@ import pytest
 from bench.analyse.change import sides
 from bench.analyse.change.comparability import Difference, differences, libraries, stopping, variables
 from bench.analyse.change.sides import RunSide
+from bench.analyse.run.run import Run
 from bench.plan.cells import Contender
 from tests.bench.made import CUPY, MACHINE, NUMPY, TORCH, Outcome, Story, plan_of_cells
 
@@ -17,7 +18,7 @@ GPU = Contender("torch", "cuda", "float32")
 
 def run(machine=(), **others) -> RunSide:
     plan = others.pop("plan", plan_of_cells())
-    return sides.of_records(Story(plan, machine={**MACHINE, **dict(machine)}, **others).records())
+    return sides.of_run(Story(plan, machine={**MACHINE, **dict(machine)}, **others).run())
 
 
 def told(base: RunSide, head: RunSide) -> dict[str, Difference]:
@@ -165,7 +166,7 @@ def test_cells_that_are_not_timed_on_both_sides_do_not_count():
     plan = plan_of_cells((CUPY,))
     gone = Story(plan, outcomes={plan.cells[0]: Outcome("unavailable", "no CuPy")}).records()
     head = run(plan=plan, workers={CUPY: {"backend_version": "9.9"}})
-    assert differences(sides.of_records(gone), head) == []
+    assert differences(sides.of_run(Run.of(gone)), head) == []
 
 
 def test_what_matters_comes_first_and_stops_unless_it_is_allowed():

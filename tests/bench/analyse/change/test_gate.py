@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.analyse.change import gate
-from bench.analyse.change.changes import Change, Held
+from bench.analyse.change.changes import Change, SideOutcome
 from bench.analyse.estimates.statistics import Estimate
 from bench.plan.cells import Cell
 from tests.bench.made import NUMPY, SMALL
@@ -14,7 +14,7 @@ SAME = Estimate(1.0, 0.99, 1.01, 5)
 
 
 def told(verdict: str, ratio: Estimate = SAME, **others) -> Change:
-    return Change(Cell(NUMPY, SMALL, "step"), Held("ok"), Held("ok"), ratio, verdict=verdict, **others)
+    return Change(Cell(NUMPY, SMALL, "step"), SideOutcome("ok"), SideOutcome("ok"), ratio, verdict=verdict, **others)
 
 
 def test_the_summary_counts_the_cells_and_names_the_worst():

@@ -8,6 +8,7 @@ import pytest
 
 from bench.analyse.change import gate, paired
 from bench.analyse.change.changes import Change
+from bench.analyse.run.run import Run
 from bench.measure.records import PassChosen, Record
 from bench.plan.sides import BASE, HEAD
 from tests.bench.made import LARGE, SMALL, Outcome
@@ -18,8 +19,8 @@ CRASHED = Outcome("crashed", "bang")
 
 def told(records: list[Record]) -> dict[str, Change]:
     """By implementation, of the only cell that each has."""
-    found = {change.cell.contender.implementation: change for change in paired.changes(records)}
-    assert len(found) == len(paired.changes(records))
+    found = {change.cell.contender.implementation: change for change in paired.changes(Run.of(records))}
+    assert len(found) == len(paired.changes(Run.of(records)))
     return found
 
 
@@ -96,7 +97,7 @@ def test_a_renamed_implementation_is_missing_under_both_names():
 
 def test_a_shape_that_only_base_has_is_missing():
     records = compared(shapes=(SMALL, LARGE), gone=lambda cell: cell.shape == LARGE)
-    found = paired.changes(records)
+    found = paired.changes(Run.of(records))
     assert {(change.cell.shape, change.verdict) for change in found} == {(SMALL, "same"), (LARGE, "missing")}
     assert {change.reason for change in found if change.verdict == "missing"} == {"only in base"}
 
@@ -113,7 +114,7 @@ def test_a_run_that_was_cut_off_decides_nothing():
     assert {change.verdict for change in found.values()} == {"unclear"}
     assert found["numpy"].reason.startswith("3 passes")
     [first, *_] = records
-    assert {change.verdict for change in paired.changes([first])} == {"untimed"}
+    assert {change.verdict for change in paired.changes(Run.of([first]))} == {"untimed"}
 
 
 def test_a_minimum_effect_by_pattern_is_of_the_cells_it_matches():
@@ -124,9 +125,9 @@ def test_a_minimum_effect_by_pattern_is_of_the_cells_it_matches():
 
 
 def test_suspects_are_both_sides_of_the_cells_that_seem_slower():
-    assert paired.suspects(compared()) == set()
-    assert paired.suspects(compared(slower("torch", -0.3))) == set()
-    keys = paired.suspects(compared(slower("torch", 0.3)))
+    assert paired.suspects(Run.of(compared())) == set()
+    assert paired.suspects(Run.of(compared(slower("torch", -0.3)))) == set()
+    keys = paired.suspects(Run.of(compared(slower("torch", 0.3))))
     assert len(keys) == 2
     assert all("torch" in key for key in keys)
     assert {key.partition("~")[2] for key in keys} == {"base]", "head]"}
@@ -148,7 +149,7 @@ def test_slower_once_and_not_again_is_unclear(again):
     for change in told(compared(factor, confirmed=5)).values():
         assert change.verdict == "unclear"
         assert change.reason.startswith("slower at first, but ")
-    assert gate.outcome(paired.changes(compared(factor, confirmed=5))).exit_code == 3
+    assert gate.outcome(paired.changes(Run.of(compared(factor, confirmed=5)))).exit_code == 3
 
 
 def test_fresh_passes_have_no_say_in_what_was_not_under_suspicion():
@@ -171,15 +172,15 @@ def test_what_needs_more_passes_is_both_sides_of_cells_that_are_unclear_and_not_
     def wild(cell, pass_number):
         return (0.97, 1.03, 1.0, 1.06, 0.99)[(pass_number - 1) % 5] if cell.contender.implementation == "torch" else 1.0
 
-    keys = paired.undecided(compared(wild, time_budget=60.0))
+    keys = paired.undecided(Run.of(compared(wild, time_budget=60.0)))
     assert len(keys) == 2
     assert all("torch" in key for key in keys)
-    assert paired.undecided(compared(wild, time_budget=60.0, precision=0.5)) == set()
-    assert paired.undecided(compared(time_budget=60.0)) == set()
+    assert paired.undecided(Run.of(compared(wild, time_budget=60.0, precision=0.5))) == set()
+    assert paired.undecided(Run.of(compared(time_budget=60.0))) == set()
 
 
 def test_confirming_passes_are_those_marked_so():
     records = compared(confirmed=2)
-    assert paired.confirming(records) == {6, 7}
-    assert paired.confirming([*records, PassChosen(9, [], 2)]) == {6, 7}
+    assert paired.confirming(Run.of(records)) == {6, 7}
+    assert paired.confirming(Run.of([*records, PassChosen(9, [], 2)])) == {6, 7}
     assert told(compared(at_first("numpy", 0.3), confirmed=5))["numpy"].verdict == "unclear"

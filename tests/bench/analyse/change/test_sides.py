@@ -10,11 +10,22 @@ import pytest
 from bench.analyse.change import sides
 from bench.analyse.change.sides import CellSide, RunSide, matched
 from bench.analyse.estimates.statistics import floor
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.measure.records import Block, Ceiling
 from bench.plan.cells import Cell, Contender
-from bench.report import files
-from tests.bench.made import LARGE, NUMPY, SMALL, TORCH, Story, plan_of_cells, records, story, write_journal
+from tests.bench.made import (
+    LARGE,
+    NUMPY,
+    SMALL,
+    TORCH,
+    Story,
+    plan_of_cells,
+    records,
+    story,
+    write_files,
+    write_journal,
+)
 
 ONE, TWO = (Contender("numpy", "cpu", "float32", threads) for threads in (1, 2))
 
@@ -28,7 +39,7 @@ def threads(pairs):
 
 
 def test_a_run_has_one_floor_and_one_typical_time_a_process():
-    told = sides.of_records(records())
+    told = sides.of_run(Run.of(records()))
     first = told.cells[0]
     assert first.cell == Cell(replace(NUMPY, threads=2), SMALL, "forward")
     seconds = [s for one in records() if isinstance(one, Block) and one.pass_number == 2 for s in one.seconds]
@@ -39,7 +50,7 @@ def test_a_run_has_one_floor_and_one_typical_time_a_process():
 
 def test_a_cell_carries_what_its_times_depend_on():
     plan = plan_of_cells((TORCH,), phases=("step", "train"))
-    step, train = sides.of_records(Story(plan).records()).cells
+    step, train = sides.of_run(Story(plan).run()).cells
     assert step.facts == {
         "cpu": "Model Processor",
         "python": "CPython 3.11.7",
@@ -54,14 +65,14 @@ def test_a_cell_carries_what_its_times_depend_on():
 
 def test_a_limit_that_did_not_hold_is_not_the_threads_in_force():
     plan = plan_of_cells((ONE, NUMPY))
-    for told in (sides.of_records(Story(plan, busy={ONE: 1.9}).records()),):
+    for told in (sides.of_run(Story(plan, busy={ONE: 1.9}).run()),):
         first, second = told.cells
         assert (first.cell.contender.threads, first.facts["threads"]) == (1, "2")
         assert (second.cell.contender.threads, second.facts["threads"]) == (2, "2")
 
 
 def test_a_cell_without_a_time_has_its_reason():
-    told = {one.cell: one for one in sides.of_records(records()).cells}
+    told = {one.cell: one for one in sides.of_run(Run.of(records())).cells}
     wrong = told[Cell(replace(TORCH, threads=2), LARGE, "step")]
     assert (wrong.status, wrong.floors) == ("wrong", {})
     assert wrong.reason.startswith("w1 after update")
@@ -73,7 +84,7 @@ def test_a_run_that_measured_its_ceilings_has_each_pass_s_least_time():
         Ceiling(9, pass_number, NUMPY.label, {"a": 1e11 / pass_number}, {"1000000": 1e12}, {"1000000": 1e12})
         for pass_number in (1, 2, 3)
     ]
-    [told] = sides.of_records([*Story(plan).records(), *rates]).cells
+    [told] = sides.of_run(Run.of([*Story(plan).records(), *rates])).cells
     work = 4 * 64 * 1000 * 100 + 6 * 64 * 100 * 10
     assert told.limits == pytest.approx({pass_number: work * pass_number / 1e11 for pass_number in (1, 2, 3)})
     assert told.limit > 0
@@ -89,7 +100,7 @@ def written(tmp_path):
         return (1e-3 if cell.contender == ONE else 2e-3) * (1 + pass_number / 100) * cell.shape.N * steps
 
     folder = write_journal(tmp_path / "run", Story(plan, seconds, busy={ONE: 1.9}).records())
-    files.write(folder)
+    write_files(folder)
     return folder
 
 

@@ -23,7 +23,7 @@ def run(factor: float = 1.0, **others) -> RunSide:
     def seconds(cell, pass_number):
         return settled(cell, pass_number) * (factor if cell.contender.implementation == "torch" else 1.0)
 
-    return sides.of_records(Story(**{"plan": plan_of_cells(), "seconds": seconds, **others}).records())
+    return sides.of_run(Story(**{"plan": plan_of_cells(), "seconds": seconds, **others}).run())
 
 
 def by_name(changes):

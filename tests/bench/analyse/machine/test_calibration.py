@@ -14,6 +14,7 @@ import pytest
 from bench.analyse.machine import calibration
 from bench.analyse.machine.calibration import Effect
 from bench.analyse.run import resolution
+from bench.analyse.run.run import Run
 from bench.measure import calibrate
 from bench.plan.cells import Cell, Contender
 from tests.bench.made import Outcome, Story, plan_of_cells
@@ -48,7 +49,7 @@ def analysed(told: Story, back_to_back: Story | None = None):
     in_a_row = back_to_back or replace(told, passes=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return calibration.analyse(told.records(), in_a_row.records())
+        return calibration.analyse(told.run(), in_a_row.run())
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_one_pass_back_to_back_is_a_trial(found):
 def test_a_pass_that_is_not_whole_is_left_out():
     told = made(9, calm).records()
     last = max(number for number, record in enumerate(told) if type(record).__name__ == "Block")
-    result = calibration.analyse(told[:last], made(1, calm).records())
+    result = calibration.analyse(Run.of(told[:last]), made(1, calm).run())
     assert result["settings"][0]["passes_measured"] == 8
 
 
@@ -245,7 +246,7 @@ def test_a_run_resolves_what_the_least_steady_of_its_thread_limits_does(threads,
     ]
     plan = plan_of_cells([Contender("numpy", "cpu", "float32", limit) for limit in threads])
     first = replace(Story(plan).records()[0], calibration={"settings": settings})
-    assert resolution.of_run(first) == coarsest
+    assert resolution.of_run(Run.of([first])) == coarsest
 
 
 @pytest.mark.parametrize(

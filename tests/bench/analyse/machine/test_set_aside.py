@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse.machine import set_aside
+from bench.analyse.run.run import Run
 from bench.measure import calibrate
 from bench.measure.records import Block, Record
 from bench.report.machine import set_aside as shown
@@ -44,7 +45,7 @@ def sides(records: list[Record]) -> tuple[list[Block], list[Block]]:
 
 
 def test_what_was_disturbed_is_set_aside_and_with_it_its_noise():
-    [result] = set_aside.trial(calibration())
+    [result] = set_aside.trial(Run.of(calibration()))
     assert result["set_aside"] == 0.5
     assert result["typical"]["all"]["noise"] > 0.01
     for name in set_aside.QUANTITIES:
@@ -56,7 +57,7 @@ def test_what_was_disturbed_is_set_aside_and_with_it_its_noise():
 
 
 def test_a_quiet_calibration_comes_to_the_same_either_way():
-    [result] = set_aside.trial(calibration(hit=0))
+    [result] = set_aside.trial(Run.of(calibration(hit=0)))
     assert result["set_aside"] == 0
     assert result["passes"] == PASSES
     for name in set_aside.QUANTITIES:
@@ -74,19 +75,19 @@ def test_no_more_than_half_of_a_pass_is_set_aside_the_most_disturbed_rounds_firs
     for both, kept in set_aside._pairs(*sides(told), rounds=ROUNDS):
         assert [block.round for block, _ in both] == [1, 2, 3, 4, 5, 6]
         assert [block.round for block, _ in kept] == [1, 2, 3]
-    [result] = set_aside.trial(told)
+    [result] = set_aside.trial(Run.of(told))
     assert result["set_aside"] == 0.5
 
 
 def test_a_pass_that_was_cut_off_does_not_count():
     told = calibration()
     last = max(place for place, record in enumerate(told) if isinstance(record, Block))
-    [result] = set_aside.trial(told[:last] + told[last + 1 :])
+    [result] = set_aside.trial(Run.of(told[:last] + told[last + 1 :]))
     assert result["passes"] == PASSES - 1
 
 
 def test_fewer_passes_than_a_trial_has_tell_the_noise_alone():
-    [result] = set_aside.trial(calibration(passes=4))
+    [result] = set_aside.trial(Run.of(calibration(passes=4)))
     for name in set_aside.QUANTITIES:
         for way in ("all", "kept"):
             assert result[name][way]["noise"] is not None
@@ -102,12 +103,12 @@ def test_a_calibration_without_counts_has_nothing_to_set_aside():
         else record
         for record in calibration()
     ]
-    [result] = set_aside.trial(plain)
+    [result] = set_aside.trial(Run.of(plain))
     assert result["set_aside"] == 0
 
 
 def test_each_thread_limit_has_its_own_lines():
-    results = set_aside.trial(calibration(threads=(1, 2)))
+    results = set_aside.trial(Run.of(calibration(threads=(1, 2))))
     lines = shown.text(results).splitlines()
     assert [line.split(",")[0] for line in lines] == ["1 thread", "1 thread", "2 threads", "2 threads"]
     assert all("with disturbed rounds set aside (" in line for line in lines)

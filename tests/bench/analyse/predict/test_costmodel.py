@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.predict import costmodel
 from bench.analyse.predict.costmodel import Measured, fit, measured, model, refuse_beyond, terms, validate
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.plan.cells import Contender, Shape, flops
 from bench.plan.work import unavoidable_bytes
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, steady
@@ -127,21 +127,21 @@ def test_a_held_out_cell_is_predicted_without_its_shape():
 
 def test_cells_are_those_with_a_time():
     plan = plan_of_cells((NUMPY, TORCH), TURNS, ("forward", "train"))
-    found = measured(tables.timings(Story(plan).records()))
+    found = measured(Story(plan).run().timings)
     assert [(one.who, one.phase) for one in found] == [
         ((name, "cpu", "float32", 2), phase) for phase in ("forward", "train") for name in ("numpy", "torch")
     ]
     assert all(one.shapes == tuple(TURNS) for one in found)
-    assert measured(tables.timings(Story(plan, passes=0, complete=False).records())) == []
+    assert measured(Story(plan, passes=0, complete=False).run().timings) == []
 
 
 def test_the_steps_of_a_train_are_read_from_its_rate():
     plan = plan_of_cells((NUMPY,), TURNS, ("step", "train"), steps=37)
-    assert [one.steps for one in measured(tables.timings(Story(plan).records()))] == [1, 37]
+    assert [one.steps for one in measured(Story(plan).run().timings)] == [1, 37]
 
 
 def test_a_cell_from_one_pass_counts_as_exact():
-    (one,) = measured(tables.timings(Story(plan_of_cells((NUMPY,), TURNS, passes=1)).records()))
+    (one,) = measured(Run.of(Story(plan_of_cells((NUMPY,), TURNS, passes=1)).records()).timings)
     assert one.errors.tolist() == [0, 0, 0, 0]
 
 
@@ -193,7 +193,7 @@ def test_sizes_near_the_measured_are_not(shape):
 def test_a_limit_that_did_not_hold_leaves_one_contender_of_that_name():
     limits = [Contender("jax", "cpu", "float32", threads) for threads in (1, 2)]
     plan = plan_of_cells(limits, TURNS)
-    timings = tables.timings(Story(plan, busy={limits[0]: 1.9}).records())
+    timings = Story(plan, busy={limits[0]: 1.9}).run().timings
     (one,) = measured(timings)
     assert len(one.shapes) == len(TURNS)
     assert isinstance(timings, pd.DataFrame)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.estimates.statistics import estimate
-from bench.analyse.run import ceilings, tables
 from bench.analyse.run.ceilings import Best, Limits, closeness, drift, limits, remainder
+from bench.analyse.run.run import Run
 from bench.measure.records import Ceiling
 from bench.plan.cells import PHASES, Cell, Contender, Shape, flops
 from bench.plan.work import unavoidable_bytes
@@ -50,7 +50,7 @@ def told(rates=None, passes=3, **others):
 
 
 def test_a_ceiling_is_the_best_of_every_backend_and_size():
-    found = limits(told())
+    found = limits(Run.of(told()))
     assert found.keys() == {HOST}
     assert found[HOST].keys() == {1, 2, 3}
     assert found[HOST][2].product == Best(2e11, "torch")
@@ -61,15 +61,14 @@ def test_ceilings_that_could_not_be_measured_and_strangers_are_passed_over():
     bad = Ceiling(0, 1, TORCH.label, reason="unavailable: no torch")
     stranger = Ceiling(9, 1, "abacus-cpu-float32", {"1x1x1": 1e15}, {"4": 1e15}, {"4": 1e15})
     records = [record for record in told() if not (isinstance(record, Ceiling) and record.contender == TORCH.label)]
-    found = limits([*records, bad, stranger])
+    found = limits(Run.of([*records, bad, stranger]))
     assert found[HOST][1].product == Best(1e11, "numpy")
 
 
 def test_without_ceilings_there_are_no_limits_and_no_drift():
     records = Story(plan_of_cells()).records()
-    assert limits(records) == {}
-    assert drift(records) == []
-    assert limits([]) == {}
+    assert limits(Run.of(records)) == {}
+    assert drift(Run.of(records)) == []
 
 
 @pytest.mark.parametrize(
@@ -196,14 +195,16 @@ def test_a_single_pass_s_remainder_has_no_interval():
 
 
 def test_a_pass_in_which_products_were_slower_is_drift():
-    [moved] = drift(told(lambda pass_number, what: 0.88 if (pass_number, what) == (3, "products") else 1.0, passes=5))
+    [moved] = drift(
+        Run.of(told(lambda pass_number, what: 0.88 if (pass_number, what) == (3, "products") else 1.0, passes=5))
+    )
     assert (moved.pass_number, moved.place, moved.what) == (3, HOST, "products")
     assert moved.change == pytest.approx(-0.12)
 
 
 def test_bandwidth_drifts_on_its_own_and_passes_are_in_order():
     factors = {(4, "products"): 1.2, (2, "bandwidth"): 0.5}
-    moved = drift(told(lambda pass_number, what: factors.get((pass_number, what), 1.0), passes=5))
+    moved = drift(Run.of(told(lambda pass_number, what: factors.get((pass_number, what), 1.0), passes=5)))
     assert [(each.pass_number, each.what) for each in moved] == [(2, "bandwidth"), (4, "products")]
     assert [each.change for each in moved] == pytest.approx([-0.5, 0.2])
 
@@ -211,11 +212,11 @@ def test_bandwidth_drifts_on_its_own_and_passes_are_in_order():
 @pytest.mark.parametrize(("resolution", "found"), [(0.05, 1), (0.2, 0), (0.12, 0)])
 def test_what_the_machine_cannot_tell_is_no_drift(resolution, found):
     records = told(lambda pass_number, what: 0.89 if (pass_number, what) == (1, "products") else 1.0, passes=5)
-    assert len(drift(records, resolution)) == found
+    assert len(drift(Run.of(records), resolution)) == found
 
 
 def test_two_passes_have_no_middle_to_have_moved_from():
-    assert drift(told(lambda pass_number, what: pass_number, passes=2)) == []
+    assert drift(Run.of(told(lambda pass_number, what: pass_number, passes=2))) == []
 
 
 def test_one_disturbed_measurement_does_not_speak_for_the_machine():
@@ -225,30 +226,30 @@ def test_one_disturbed_measurement_does_not_speak_for_the_machine():
         else record
         for record in told(passes=4)
     ]
-    assert drift(records) == []
+    assert drift(Run.of(records)) == []
 
 
 @pytest.mark.parametrize("resolution", [0, -0.1, math.nan])
 def test_a_resolution_that_is_none_is_refused(resolution):
     with pytest.raises(ValueError, match=r"^resolution: "):
-        drift(told(), resolution)
+        drift(Run.of(told()), resolution)
 
 
 def test_the_table_has_the_fraction_and_the_bound_of_timed_cells():
     records = told(phases=("forward", "update"))
-    timings = tables.timings(records)
-    plan = tables.from_plain(records[0].plan)
-    held = tables.by_cell(records)
+    timings = Run.of(records).timings
+    plan = Run.of(records).plan
+    held = Run.of(records).cells
     for cell, (_, row) in zip(plan.cells, timings.iterrows(), strict=True):
-        seconds = {pass_number: float(np.median(values)) for pass_number, values in held[cell.key].per_pass().items()}
-        close = closeness(cell, seconds, held[cell.key].within(), limits(records)[HOST], plan.steps)
+        seconds = {number: float(np.median(values)) for number, values in held[cell.key].samples_by_pass.items()}
+        close = closeness(cell, seconds, held[cell.key].block_errors, limits(Run.of(records))[HOST], plan.steps)
         assert row["ceiling_fraction"] == close.fraction.value > 0
         assert row["bound"] == close.bound
-    assert set(timings["bound"].cat.categories) == set(ceilings.BOUNDS)
+    assert set(timings["bound"].cat.categories) == {"compute", "bandwidth", "overhead"}
 
 
 def test_without_ceilings_the_table_has_neither():
-    timings = tables.timings(Story(plan_of_cells()).records())
+    timings = Story(plan_of_cells()).run().timings
     assert timings[["ceiling_fraction", "bound"]].isna().all(axis=None)
 
 
@@ -257,11 +258,11 @@ def test_an_interval_is_no_narrower_than_the_machine_s_pace_was_steady():
         return 0.8 if pass_number == 2 else 1.0
 
     steady_run, moved_run = (told(rates, passes=5) for rates in (None, slower_once))
-    cell_records = next(iter(tables.by_cell(moved_run).values()))
-    medians = [float(np.median(seconds)) for seconds in cell_records.per_pass().values()]
-    within = cell_records.within()
+    cell_records = next(iter(Run.of(moved_run).cells.values()))
+    medians = [float(np.median(seconds)) for seconds in cell_records.samples_by_pass.values()]
+    within = cell_records.block_errors
     expected = estimate(medians, [math.hypot(within[each], -math.log(0.8) * (each == 2)) for each in within])
-    row, before = tables.timings(moved_run).iloc[0], tables.timings(steady_run).iloc[0]
+    row, before = Run.of(moved_run).timings.iloc[0], Run.of(steady_run).timings.iloc[0]
     assert (row["seconds_low"], row["seconds_high"]) == pytest.approx((expected.low, expected.high), rel=1e-9)
     assert math.log(row["seconds_high"] / row["seconds_low"]) > 4 * math.log(
         before["seconds_high"] / before["seconds_low"]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.estimates.statistics import UNKNOWN, estimate
-from bench.analyse.run.costs import BreakEven, Start, break_even, costs, fieller
+from bench.analyse.run.costs import BreakEven, Start, break_even, fieller
+from bench.analyse.run.run import Run
 from bench.measure.records import Block, Left, Prepared, WorkerStarted
 from bench.plan.cells import Contender
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, SPREAD, TORCH, Outcome, Story, plan_of_cells, settled
@@ -32,7 +33,7 @@ def told(mine, base, **others) -> BreakEven:
 
 
 def one(records, contender, shape=SMALL):
-    return next(each for each in costs(records) if (each.contender, each.shape) == (contender, shape))
+    return next(each for each in Run.of(records).costs if (each.contender, each.shape) == (contender, shape))
 
 
 def changed(records, kind, fits, **values):
@@ -239,7 +240,7 @@ def test_a_single_pass_has_an_import_and_no_first_one():
 
 
 def test_cells_without_a_time_have_no_costs():
-    found = {(each.contender, each.shape) for each in costs(made_records())}
+    found = {(each.contender, each.shape) for each in Run.of(made_records()).costs}
     assert found == {(NUMPY, SMALL), (TORCH, SMALL), (NUMPY, LARGE)}
 
 

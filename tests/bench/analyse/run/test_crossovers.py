@@ -2,14 +2,14 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.estimates.statistics import Estimate, paired
-from bench.analyse.run import tables
-from bench.analyse.run.crossovers import blocks_of, crossings, crossovers
+from bench.analyse.run.crossovers import crossings, crossovers
+from bench.analyse.run.run import Run
+from bench.analyse.run.tables import blocks_of
 from bench.measure.records import Block
 from bench.plan.cells import Contender, Shape
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, steady
@@ -30,12 +30,15 @@ def told(ratio, sizes=SIZES, contenders=(NUMPY, TORCH), phases=("step",), jitter
 
     shapes = [Shape(size, 1000, 100) for size in sizes]
     story = Story(plan_of_cells(contenders, shapes, phases, **others), seconds)
-    records = story.records()
-    return tables.timings(records), tables.samples(records)
+    return story.run()
 
 
 def found(*arguments, **others):
-    return crossovers(*told(*arguments, **others))
+    return of_run(told(*arguments, **others))
+
+
+def of_run(run, names=None, phases=None):
+    return crossovers(run.measured, names or [*run.timings["implementation"]], phases)
 
 
 def power(crossing, exponent):
@@ -109,7 +112,7 @@ def test_an_axis_with_one_size_has_no_row():
 def test_a_product_has_a_row_for_every_setting_of_the_other_sizes():
     shapes = [Shape(N, D_in, H) for N in (64, 512) for D_in in (1000, 2000) for H in (100, 200, 300)]
     records = Story(plan_of_cells(shapes=shapes)).records()
-    rows = crossovers(tables.timings(records), tables.samples(records))
+    rows = of_run(Run.of(records))
     assert rows["axis"].value_counts().to_dict() == {"N": 6, "D_in": 6, "H": 4}
     assert set(rows.loc[rows["axis"] == "H", "fixed"]) == {
         f"N={N} D_in={D_in}" for N in (64, 512) for D_in in (1000, 2000)
@@ -118,7 +121,7 @@ def test_a_product_has_a_row_for_every_setting_of_the_other_sizes():
 
 def test_another_d_out_is_named():
     records = Story(plan_of_cells(shapes=[Shape(64, 1000, 100, 20), Shape(128, 1000, 100, 20)])).records()
-    rows = crossovers(tables.timings(records), tables.samples(records))
+    rows = of_run(Run.of(records))
     assert list(rows["fixed"]) == ["D_in=1000 H=100 D_out=20"]
 
 
@@ -145,20 +148,18 @@ def test_whose_thread_limit_did_not_hold_is_compared_with_nobody():
         [Contender("numpy", "cpu", "float32", 1), torch], [Shape(64, 1000, 100), Shape(128, 1000, 100)]
     )
     records = Story(plan, busy={torch: 1.9}).records()
-    assert crossovers(tables.timings(records), tables.samples(records)).empty
+    assert of_run(Run.of(records)).empty
 
 
 def test_phases_can_be_chosen_and_contenders_named():
-    timings, samples = told(lambda size: 2.0, phases=("forward", "step"))
-    names = timings["implementation"].astype(str).str.upper()
-    rows = crossovers(timings, samples, names, ["forward"])
+    run = told(lambda size: 2.0, phases=("forward", "step"))
+    rows = of_run(run, [*run.timings["implementation"].astype(str).str.upper()], ["forward"])
     assert list(rows["phase"]) == ["forward"]
     assert list(rows["contender"]) == ["NUMPY"]
 
 
-def test_without_samples_there_is_no_row():
-    timings, samples = told(lambda size: 2.0)
-    assert crossovers(timings, samples.head(0)).empty
+def test_without_a_time_there_is_no_row():
+    assert of_run(told(lambda size: 2.0, passes=0)).empty
 
 
 def test_the_ratio_is_the_table_s_speed_up():
@@ -170,7 +171,8 @@ def test_the_ratio_is_the_table_s_speed_up():
         else one
         for one in Story(plan).records()
     ]
-    timings, blocks = tables.timings(records), blocks_of(tables.samples(records))
+    run = Run.of(records)
+    timings, blocks = run.timings, blocks_of(run.samples)
     for _, row in timings[timings["implementation"] == "torch"].iterrows():
         rest = ("cpu", "float32", row["threads"], row["N"], 1000, 100, 10, "step")
         ratio = paired(blocks["numpy", *rest], blocks["torch", *rest])
@@ -222,5 +224,5 @@ def test_a_size_without_an_interval_is_passed_over():
 
 
 def test_the_table_has_its_columns_even_where_it_has_no_row():
-    empty = crossovers(pd.DataFrame(columns=[*tables.TIMINGS]), pd.DataFrame(columns=[*tables.SAMPLES]))
+    empty = crossovers([], [])
     assert {"contender", "other", "axis", "phase", "fixed", "answer", "size", "size_low", "size_high"} <= set(empty)

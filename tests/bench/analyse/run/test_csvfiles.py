@@ -14,13 +14,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bench
-from bench.analyse.run import csvfiles, tables
+from bench.analyse.run import columns, csvfiles
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.measure.records import Block, WorkerStarted
 from bench.measure.worker.one_line import one_line
 from bench.report import files
 from bench.report.exports import cells, formats
-from tests.bench.made import MACHINE, NUMPY, Outcome, Story, plan_of_cells, records, steady, story, write_journal
+from tests.bench.made import (
+    MACHINE,
+    NUMPY,
+    Outcome,
+    Story,
+    plan_of_cells,
+    records,
+    steady,
+    story,
+    write_files,
+    write_journal,
+)
 
 LOOKS_LIKE_A_NUMBER = ("21102e0", "12e4567", "0012345", "1_000", "0x1f", "inf", "-1")
 LOOKS_LIKE_NOTHING = ("NA", "nan", "null", "None", "N/A", "<NA>", "#N/A", "True")
@@ -42,8 +54,8 @@ def records_with_text(text, implementation="numpy"):
 
 def without_journal(folder, made):
     """The run as its tables alone tell it."""
-    (folder / "timings.csv").write_text(files.timings_csv(tables.timings(made)), encoding="utf-8", newline="")
-    (folder / "samples.csv.gz").write_bytes(files._gzip(files._csv(tables.samples(made))))
+    (folder / "timings.csv").write_text(files.timings_csv(Run.of(made).timings), encoding="utf-8", newline="")
+    (folder / "samples.csv.gz").write_bytes(files._gzip(files._csv(Run.of(made).samples)))
     return bench.load(folder)
 
 
@@ -59,14 +71,14 @@ def texts_of(timings):
 def test_any_text_is_read_as_it_was_written(tmp_path_factory, text):
     made = records_with_text(text)
     run = without_journal(tmp_path_factory.mktemp("run"), made)
-    assert texts_of(run.timings) == texts_of(tables.timings(made))
+    assert texts_of(run.timings) == texts_of(Run.of(made).timings)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_that_looks_like_something_else_is_read_as_text(tmp_path, text):
     made = records_with_text(text)
     read = texts_of(without_journal(tmp_path, made).timings)
-    assert read == texts_of(tables.timings(made))
+    assert read == texts_of(Run.of(made).timings)
     assert (read[0]["source"], read[1]["reason"]) == (text, one_line(text))
 
 
@@ -75,7 +87,7 @@ def test_an_implementation_may_be_called_like_a_number(tmp_path, text):
     run = without_journal(tmp_path, records_with_text("", implementation=text))
     assert [*run.timings["implementation"]] == [text, "torch"]
     assert {*run.samples["implementation"]} == {text}
-    assert cells.of(run).sampled()
+    assert cells.of_tables(run).sampled()
 
 
 @pytest.mark.parametrize(("text", "written"), [("a\0b", "a\\x00b"), ("caf\udce9", "caf\\udce9")])
@@ -93,11 +105,10 @@ def test_any_sample_is_read_bit_for_bit(tmp_path_factory, seconds):
         replace(record, seconds=seconds) if isinstance(record, Block) else record
         for record in Story(plan_of_cells((NUMPY,), passes=1, rounds=1)).records()
     ]
-    table = tables.samples(made)
+    table = Run.of(made).samples
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
     path.write_bytes(files._gzip(files._csv(table)))
-    dtypes = {name: dtype == tables.WHOLE for name, dtype in tables.SAMPLES.items() if dtype != tables.TEXT}
-    numeric = {name: whole for name, whole in dtypes.items() if tables.SAMPLES[name] != tables.CATEGORY}
+    numeric = {each.name: each.dtype == columns.WHOLE for each in columns.SAMPLES if each.dtype in columns.NUMERIC}
     read = csvfiles.numbers(path, csvfiles.read(path), numeric)
     assert read["seconds"].tolist() == seconds
 
@@ -139,10 +150,10 @@ def test_an_export_says_the_same_without_the_journal(tmp_path, form):
         for record in records(machine={**MACHINE, "source": "21102e0"})
     ]
     folder = write_journal(tmp_path, made)
-    files.write(folder)
-    with_journal = formats.TEXTS[form](cells.of(bench.load(folder), tables.by_cell(made)))
+    write_files(folder)
+    with_journal = formats.TEXTS[form](cells.of_run(Run.of(made)))
     (folder / journal.FILE).unlink()
-    without = formats.TEXTS[form](cells.of(bench.load(folder)))
+    without = formats.TEXTS[form](cells.of_tables(bench.load(folder)))
     if form == "csv":
         assert without == with_journal
     elif form == "jsonl":
@@ -153,7 +164,7 @@ def test_an_export_says_the_same_without_the_journal(tmp_path, form):
 
 def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
     folder = write_journal(tmp_path, records_with_text("two\nlines"))
-    files.write(folder)
+    write_files(folder)
     table = pd.read_csv(folder / "timings.csv", dtype=str, keep_default_na=False)
     table.loc[0, "source"] = "two\nlines"
     table.loc[1, "N"] = "6.5"
@@ -166,7 +177,7 @@ def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
 
 def test_samples_that_lack_a_column_are_named_with_it(tmp_path):
     folder = write_journal(tmp_path, story().records())
-    files.write(folder)
+    write_files(folder)
     path = folder / "samples.csv.gz"
     path.write_bytes(gzip.compress(b"run,seconds\na,1\n"))
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: .* no column 'pass'$"):

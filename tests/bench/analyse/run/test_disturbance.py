@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from bench.analyse.run import tables
 from bench.analyse.run.disturbance import (
     DISTURBED,
     FEW_BLOCKS,
@@ -17,8 +16,16 @@ from bench.analyse.run.disturbance import (
     reason_of,
     says_unsteady,
 )
+from bench.analyse.run.run import Run
 from bench.measure.records import Block
 from tests.bench.made import NUMPY, TORCH, Story, disturbed, plan_of_cells
+
+OWN, OTHER = (cell.key for cell in plan_of_cells().cells)
+
+
+def run_of(*blocks):
+    """A run with these blocks and no others."""
+    return Run.of([Story(plan_of_cells()).records()[0], *blocks])
 
 
 def block(
@@ -58,7 +65,7 @@ def test_blocks_of_a_system_that_does_not_tell_are_not_known_to_be_quiet():
     assert of_cell([block(others=None)]) is None
     assert of_cell([block(available=None)]) is None
     assert of_cell([block(waited=None)]) is None
-    assert of_run([]) is None
+    assert of_run(run_of()) is None
 
 
 def test_blocks_that_tell_stand_for_those_that_do_not():
@@ -79,10 +86,10 @@ def test_what_others_used_while_the_process_did_not_want_it_was_not_taken():
 
 
 def test_one_cells_wait_for_its_own_threads_does_not_hide_among_what_others_took_of_another():
-    own = block(waited=0.5, others=0.0, cell="own")
-    taken = of_run([own, block(waited=0.0, others=0.5, cell="other")])
+    own = block(waited=0.5, others=0.0, cell=OWN)
+    taken = of_run(run_of(own, block(waited=0.0, others=0.5, cell=OTHER)))
     assert taken == Disturbance(others=0.0, stolen=0.0, switches=8.0, blocks=0.0)
-    assert of_run([own, block(others=0.5, cell="other")]) == Disturbance(0.25, 0.0, 8.0, 0.5)
+    assert of_run(run_of(own, block(others=0.5, cell=OTHER))) == Disturbance(0.25, 0.0, 8.0, 0.5)
 
 
 def test_others_and_steal_together_take_no_more_than_there_is():
@@ -160,7 +167,7 @@ NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 def rows(others: float = 0.0, stolen: float | None = 0.0, **story: object):
     told = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], **story).records()
-    return tables.timings(disturbed(told, others, stolen))
+    return Run.of(disturbed(told, others, stolen)).timings
 
 
 def test_a_row_has_the_shares_and_an_unsteady_one_its_reason():
@@ -178,7 +185,7 @@ def test_a_quiet_row_has_the_shares_and_no_reason():
 
 
 def test_a_row_of_an_older_journal_has_no_shares():
-    timings = tables.timings(Story(plan_of_cells()).records())
+    timings = Story(plan_of_cells()).run().timings
     assert timings["others_share"].isna().all()
     assert timings["steal_share"].isna().all()
     assert set(timings["reason"]) == {""}
@@ -187,7 +194,7 @@ def test_a_row_of_an_older_journal_has_no_shares():
 def test_a_precise_time_is_steady_whatever_happened_beside_it():
     told = disturbed(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3).records(), others=0.5)
     told = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in told]
-    assert set(tables.timings(told)["reason"]) == {""}
+    assert set(Run.of(told).timings["reason"]) == {""}
 
 
 def test_a_reason_that_stood_there_stays_before_it():
@@ -195,5 +202,5 @@ def test_a_reason_that_stood_there_stays_before_it():
     told = Story(
         plan_of_cells((NUMPY, torch)), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], busy={torch: 1.9}
     )
-    reason = tables.timings(disturbed(told.records(), others=0.5))["reason"].iloc[1]
+    reason = Run.of(disturbed(told.records(), others=0.5)).timings["reason"].iloc[1]
     assert reason.startswith("asked to use 1 threads, it kept 1.9 busy; unsteady: ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.analyse.run import environments
+from bench.analyse.run.run import Run
 from bench.measure.records import WorkerStarted
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells
 from tests.bench.sides import compared
@@ -15,15 +16,15 @@ def story(*environment, contenders=(NUMPY, TORCH)):
 
 
 def test_a_run_without_a_record_of_them_is_unknown():
-    assert environments.of_run(story(None, None)) is None
+    assert environments.of_run(Run.of(story(None, None))) is None
 
 
 def test_a_run_that_had_none_set_is_known():
-    assert environments.of_run(story({}, {})) == {}
+    assert environments.of_run(Run.of(story({}, {}))) == {}
 
 
 def test_a_value_that_all_have_stands_once_and_others_together():
-    told = environments.of_run(story({"OMP_PLACES": "cores", "XLA_FLAGS": "a"}, {"OMP_PLACES": "cores"}))
+    told = environments.of_run(Run.of(story({"OMP_PLACES": "cores", "XLA_FLAGS": "a"}, {"OMP_PLACES": "cores"})))
     assert told == {"OMP_PLACES": "cores", "XLA_FLAGS": "a, not set"}
 
 
@@ -42,6 +43,6 @@ def test_the_sides_of_a_run_are_held_against_each_other():
         own = {"OPENBLAS_CORETYPE": "Haswell"} if record.contender.endswith("~head") else {}
         return WorkerStarted(**{**vars(record), "details": {"environment": own}})
 
-    assert environments.of_sides(compared()) == []
+    assert environments.of_sides(Run.of(compared())) == []
     told = [with_environment(record) for record in compared()]
-    assert environments.of_sides(told) == [("OPENBLAS_CORETYPE", "not set", "Haswell")]
+    assert environments.of_sides(Run.of(told)) == [("OPENBLAS_CORETYPE", "not set", "Haswell")]

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.analyse.run import loading, tables
+from bench.analyse.run import columns, loading
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.plan.plain import to_plain
-from bench.report import files
-from tests.bench.made import MACHINE, records, story, write_journal
+from tests.bench.made import MACHINE, records, story, write_files, write_journal
 
 EARLY, LATE = "2026-01-02T03-04-05-smoke", "2026-01-03T00-00-00-full"
 
@@ -21,8 +21,8 @@ def run_of(folder, name: str):
 def test_a_run_is_read_from_its_folder(tmp_path):
     run = bench.load(write_journal(tmp_path))
     assert run.name == story().name
-    pd.testing.assert_frame_equal(run.timings, tables.timings(records()))
-    pd.testing.assert_frame_equal(run.samples, tables.samples(records()))
+    pd.testing.assert_frame_equal(run.timings, Run.of(records()).timings)
+    pd.testing.assert_frame_equal(run.samples, Run.of(records()).samples)
 
 
 def test_a_path_may_be_text(tmp_path):
@@ -65,7 +65,7 @@ def test_a_run_s_folder_is_found_as_itself(tmp_path):
 def written(tmp_path):
     """A run with all its files."""
     folder = write_journal(tmp_path / "run")
-    files.write(folder)
+    write_files(folder)
     return folder
 
 
@@ -80,8 +80,8 @@ def test_a_csv_alone_is_a_run_without_samples(tmp_path, written):
     alone.write_bytes((written / "timings.csv").read_bytes())
     run = bench.load(alone)
     assert run.name == story().name
-    agree(run, tables.timings(records()))
-    assert list(run.samples.columns) == list(tables.SAMPLES)
+    agree(run, Run.of(records()).timings)
+    assert list(run.samples.columns) == columns.names(columns.SAMPLES)
     assert run.samples.empty
     assert run.info == {}
 
@@ -90,9 +90,9 @@ def test_a_csv_has_its_samples_and_info_where_they_lie_beside_it(written):
     (written / journal.FILE).unlink()
     for path in (written, written / "timings.csv"):
         run = bench.load(path)
-        agree(run, tables.timings(records()))
-        assert list(run.samples["seconds"]) == list(tables.samples(records())["seconds"])
-        assert run.info == loading.info(records())
+        agree(run, Run.of(records()).timings)
+        assert list(run.samples["seconds"]) == list(Run.of(records()).samples["seconds"])
+        assert run.info == Run.of(records()).info
 
 
 def test_a_results_folder_with_nothing_but_a_csv_is_a_run(tmp_path, written):
@@ -173,12 +173,13 @@ def test_a_row_that_is_cut_off_is_named_with_its_line(written):
 
 
 def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, written):
-    earlier = pd.read_csv(written / "timings.csv").drop(columns=sorted(tables.LATER))
+    optional = [column.name for column in columns.TIMINGS if column.is_optional]
+    earlier = pd.read_csv(written / "timings.csv").drop(columns=optional)
     earlier.to_csv(tmp_path / "earlier.csv", index=False)
     timings = bench.load(tmp_path / "earlier.csv").timings
-    assert list(timings.columns) == list(tables.TIMINGS)
-    assert timings[sorted(tables.LATER)].isna().all(axis=None)
-    kept = [name for name in tables.TIMINGS if name not in tables.LATER]
+    assert list(timings.columns) == columns.names(columns.TIMINGS)
+    assert timings[optional].isna().all(axis=None)
+    kept = [name for name in columns.names(columns.TIMINGS) if name not in optional]
     agree_on = bench.load(written / "timings.csv").timings
     pd.testing.assert_frame_equal(timings[kept], agree_on[kept])
     assert timings["rank"].dtype == agree_on["rank"].dtype

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analyse.estimates.statistics import UNKNOWN
+from bench.analyse.run.comparable import Terms
 from bench.analyse.run.ranking import Pair, Timed, compare, ranks, undecided
 from tests.bench.made import steady
 
@@ -16,7 +17,8 @@ TURNED = {"faster": "slower", "slower": "faster", "same": "same", "unclear": "un
 
 def timed(key: str, seconds: float, weather=CALM, group="g", half_width: float = 0.05) -> Timed:
     """With two rounds in each of six passes."""
-    return Timed(key, group, {p: {1: seconds * w, 2: seconds * w} for p, w in enumerate(weather)}, half_width)
+    terms = Terms("cpu", "float32", "highest", 2, 2, variant=group)
+    return Timed(key, terms, {p: {1: seconds * w, 2: seconds * w} for p, w in enumerate(weather)}, half_width)
 
 
 def ranked(*some: Timed) -> dict[str, tuple[int, int]]:
@@ -80,7 +82,7 @@ def test_a_contender_alone_is_first():
 
 
 def test_who_shares_no_pass_with_the_others_may_have_any_rank():
-    elsewhere = Timed("x", "g", {99: {1: 1.0}}, math.inf)
+    elsewhere = replace(timed("x", 1.0), blocks={99: {1: 1.0}}, half_width=math.inf)
     assert ranked(timed("a", 1.0), timed("b", 2.0), elsewhere) == {"a": (1, 2), "b": (2, 3), "x": (1, 3)}
 
 

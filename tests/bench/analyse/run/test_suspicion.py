@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from bench.analyse.run import loading, suspicion, tables
+from bench.analyse.run import loading, suspicion
+from bench.analyse.run.run import Run
 from bench.history import entries
 from bench.measure.records import Ceiling, Record
-from bench.report import files
 from bench.report.run import markdown, terminal
-from tests.bench.made import LARGE, NUMPY, TORCH, Story, plan_of_cells, settled
+from tests.bench.made import LARGE, NUMPY, TORCH, Story, plan_of_cells, settled, write_files, write_journal
 
 
 def journal(factor=1.0, phases=("step",), faked=TORCH, product=1e12, **others) -> list[Record]:
@@ -29,7 +29,7 @@ def journal(factor=1.0, phases=("step",), faked=TORCH, product=1e12, **others) -
 
 
 def rows(records) -> pd.DataFrame:
-    return tables.timings(records).set_index("implementation")
+    return Run.of(records).timings.set_index("implementation")
 
 
 def test_a_time_above_the_ceiling_is_suspect_with_both_times_and_has_no_rank():
@@ -66,7 +66,7 @@ def test_a_single_pass_is_suspect_only_far_above_the_ceiling():
 
 
 def test_a_training_quicker_than_its_steps_is_suspect():
-    told = tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=1000, shapes=(LARGE,)))
+    told = Run.of(journal(1.0, ("step", "train"), product=1e18, steps=1000, shapes=(LARGE,))).timings
     trained = told[told["phase"] == "train"]
     assert set(trained["verdict"]) == {"suspect"}
     assert trained["reason"].str.contains("but its 1000 steps take").any()
@@ -75,33 +75,32 @@ def test_a_training_quicker_than_its_steps_is_suspect():
 
 def test_two_passes_do_not_show_what_a_step_takes():
     assert suspicion.trusted(
-        tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=20_000, passes=2))
+        Run.of(journal(1.0, ("step", "train"), product=1e18, steps=20_000, passes=2)).timings
     ).all()
 
 
 @pytest.mark.parametrize("steps", [1, 100, 190])
 def test_a_training_that_saves_what_calls_cost_is_believed(steps):
-    assert suspicion.trusted(tables.timings(journal(1.0, ("step", "train"), product=1e18, steps=steps))).all()
+    assert suspicion.trusted(Run.of(journal(1.0, ("step", "train"), product=1e18, steps=steps)).timings).all()
 
 
 def test_a_suspect_is_named_wherever_it_is_shown():
     records = journal(1e-3)
-    page = terminal.page(records)
+    page = terminal.page(Run.of(records))
     assert "Suspect, and compared with nothing:\ntorch: step takes 205 ns, but" in page
-    report = markdown.report(records)
+    report = markdown.report(Run.of(records))
     assert "| torch" in report
     assert "| suspect | takes 205 ns, but" in " ".join(report.split())
 
 
 def test_a_table_that_is_read_again_has_the_suspect(tmp_path):
-    folder = tmp_path / "runs" / "one"
-    folder.mkdir(parents=True)
-    files.write(folder, tmp_path, journal(1e-3))
+    folder = write_journal(tmp_path / "runs" / "one", journal(1e-3))
+    write_files(folder, tmp_path)
     again = loading.load_run(folder / "timings.csv")
     assert again.timings["verdict"].astype("string").tolist()[1] == "suspect"
 
 
 def test_history_keeps_a_suspect_without_a_time():
-    entry = entries.entry_of(journal(1e-3))
+    entry = entries.entry_of(Run.of(journal(1e-3)))
     assert [one.status for one in entry.untimed] == ["suspect"]
     assert len(entry.timed) == 1

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.analyse.estimates.statistics import estimate
-from bench.analyse.run import tables
+from bench.analyse.run import columns
+from bench.analyse.run.run import Run
 from bench.measure.records import Block, Entered, Left, Prepared, RunResumed, RunStarted, WorkerStarted
 from bench.plan.cells import Cell, Contender, Shape, flops
 from tests.bench.made import (
@@ -59,7 +60,7 @@ REAL = {
 def row(told: Story, contender: Contender, shape: Shape = SMALL, phase: str = "step") -> pd.Series:
     """The one row of a cell."""
     place = told.plan.cells.index(Cell(contender, shape, phase))
-    return tables.timings(told.records()).iloc[place]
+    return told.run().timings.iloc[place]
 
 
 def two(*contenders: Contender, **others) -> Story:
@@ -67,13 +68,13 @@ def two(*contenders: Contender, **others) -> Story:
 
 
 def test_the_columns_of_timings_and_their_order():
-    assert list(tables.timings(records()).columns) == COLUMNS == list(tables.TIMINGS)
+    assert list(Run.of(records()).timings.columns) == COLUMNS == columns.names(columns.TIMINGS)
 
 
 def test_the_columns_of_timings_have_their_dtypes_whatever_happened():
     empty = Story(plan_of_cells(), passes=0, complete=False)
     for told in (story(), empty):
-        timings = tables.timings(told.records())
+        timings = told.run().timings
         for name in COLUMNS:
             if name in TEXT:
                 assert isinstance(timings[name].dtype, pd.StringDtype), name
@@ -86,14 +87,14 @@ def test_the_columns_of_timings_have_their_dtypes_whatever_happened():
 
 
 def test_phases_are_ordered_as_they_are_in_a_step():
-    phase = tables.timings(records())["phase"].dtype
+    phase = Run.of(records()).timings["phase"].dtype
     assert phase.ordered
     assert list(phase.categories) == ["forward", "backward", "update", "step", "train"]
 
 
 def test_there_is_one_row_for_each_cell_of_the_plan_in_its_order_whatever_happened():
     told = story()
-    timings = tables.timings(told.records())
+    timings = told.run().timings
     rows = timings[["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]].astype(str)
     cells = [(cell.contender, cell.shape, cell.phase) for cell in told.plan.cells]
     assert [tuple(values) for values in rows.itertuples(index=False)] == [
@@ -150,7 +151,7 @@ def test_the_import_of_the_first_process_has_a_column_of_its_own():
         replace(record, import_seconds=9.0) if isinstance(record, WorkerStarted) and record.pass_number == 1 else record
         for record in told.records()
     ]
-    timings = tables.timings(records)
+    timings = Run.of(records).timings
     assert timings["import_seconds_first"].tolist() == [9.0] * len(timings)
     assert timings["import_seconds"].tolist() == [0.25] * len(timings)
 
@@ -168,7 +169,7 @@ def test_peak_memory_is_the_process_s_on_the_host_and_the_device_s_on_an_acceler
 
 def test_peak_memory_nobody_counted_is_missing():
     told = [replace(record, host_bytes=None) if isinstance(record, Left) else record for record in two(NUMPY).records()]
-    assert tables.timings(told)["peak_bytes"].isna().all()
+    assert Run.of(told).timings["peak_bytes"].isna().all()
 
 
 def test_a_wrong_cell_has_no_time_but_its_error_and_who_it_was():
@@ -199,7 +200,7 @@ def test_a_cell_that_fails_in_its_third_pass_has_no_time(status):
 
 def test_cells_that_were_never_visited_are_not_run():
     told = story(passes=0, complete=False)
-    timings = tables.timings(told.records())
+    timings = told.run().timings
     assert len(timings) == len(told.plan.cells)
     assert set(timings["status"]) == {"not_run"}
     assert set(timings["reason"]) == {"the run ended before this cell's first block"}
@@ -210,7 +211,7 @@ def test_cells_that_were_prepared_but_had_no_block_are_not_run():
     whole = two(NUMPY, TORCH).records()
     cut = whole[: next(i for i, record in enumerate(whole) if isinstance(record, Entered))]
     assert any(isinstance(record, Prepared) for record in cut)
-    timings = tables.timings(cut)
+    timings = Run.of(cut).timings
     assert list(timings["status"]) == ["not_run", "not_run"]
     assert timings["backend"].iloc[0] == "numpy"
 
@@ -226,12 +227,12 @@ def test_a_run_cut_off_after_a_pass_has_what_was_measured_and_no_verdict_on_it()
 def test_a_resumed_run_is_one_run():
     whole = two(NUMPY, TORCH).records()
     resumed = [*whole[:20], RunResumed("2026-01-02T04:00:00+00:00", []), *whole[20:]]
-    pd.testing.assert_frame_equal(tables.timings(resumed), tables.timings(whole))
+    pd.testing.assert_frame_equal(Run.of(resumed).timings, Run.of(whole).timings)
 
 
 def test_only_a_run_that_got_to_its_end_is_complete():
-    assert tables.is_complete(records())
-    assert not tables.is_complete(records(complete=False))
+    assert Run.of(records()).is_complete
+    assert not Run.of(records(complete=False)).is_complete
 
 
 def test_a_speed_up_is_over_the_baseline_and_more_is_faster():
@@ -288,11 +289,11 @@ def test_speed_ups_are_paired_within_rounds():
         return 1 + ((pass_number * 7 + turn * 5) % 11) / 3
 
     told = Story(plan_of_cells(rounds=6), seconds=lambda cell, pass_number: 2e-3 if cell.contender == NUMPY else 1e-3)
-    found = tables.timings(weathered(told, weather)).iloc[1]
+    found = Run.of(weathered(told, weather)).timings.iloc[1]
     assert found["seconds_high"] / found["seconds_low"] > 1.3
     assert (found["speedup_low"], found["speedup_high"]) == pytest.approx((2.0, 2.0))
     lame = [record for record in weathered(told, weather) if not (isinstance(record, Block) and record.round == 3)]
-    assert tables.timings(lame).iloc[1]["speedup"] == pytest.approx(2.0)
+    assert Run.of(lame).timings.iloc[1]["speedup"] == pytest.approx(2.0)
 
 
 def test_rounds_that_only_one_of_them_has_are_no_pairs():
@@ -301,7 +302,7 @@ def test_rounds_that_only_one_of_them_has_are_no_pairs():
         for record in two(NUMPY, TORCH).records()
         if not (isinstance(record, Block) and record.round == 2 and "torch" in record.cell)
     ]
-    assert tables.timings(told).iloc[1]["speedup"] == pytest.approx(2.0)
+    assert Run.of(told).timings.iloc[1]["speedup"] == pytest.approx(2.0)
 
 
 def interrupted(told: Story, contender: Contender, factor: float) -> list:
@@ -316,7 +317,7 @@ def interrupted(told: Story, contender: Contender, factor: float) -> list:
 
 def test_the_floor_tells_what_a_neighbour_hides():
     told = Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3)
-    calm, busy = (tables.timings(interrupted(told, TORCH, factor)).iloc[1] for factor in (1.0, 1.5))
+    calm, busy = (Run.of(interrupted(told, TORCH, factor)).timings.iloc[1] for factor in (1.0, 1.5))
     assert (calm["verdict"], calm["verdict_floor"]) == ("same", "same")
     assert (busy["verdict"], busy["verdict_floor"]) == ("slower", "same")
     assert busy["speedup"] == pytest.approx(1 / 1.5)
@@ -331,7 +332,7 @@ def test_a_pass_that_only_one_of_them_has_is_no_pair():
         for record in whole
         if not (isinstance(record, Block) and record.pass_number == 5 and "torch" in record.cell)
     ]
-    found = tables.timings(lone).iloc[1]
+    found = Run.of(lone).timings.iloc[1]
     assert found["passes"] == 4
     assert found["speedup"] == pytest.approx(2.0)
 
@@ -417,7 +418,7 @@ def seconds_of(times):
 
 
 def ranks(told: Story) -> list[tuple]:
-    timings = tables.timings(told.records())
+    timings = told.run().timings
     return [tuple(pair) for pair in timings[["rank", "rank_worst"]].itertuples(index=False)]
 
 
@@ -471,7 +472,7 @@ def adaptive_plan(contenders=(NUMPY, TORCH), **others):
 
 
 def undecided(told: Story) -> set[str]:
-    return tables.undecided(told.records())
+    return told.run().undecided
 
 
 def test_what_is_faster_slower_or_the_same_is_decided():
@@ -536,7 +537,7 @@ def test_times_of_a_run_that_stops_when_it_has_seen_enough_have_wider_intervals(
 
 def test_samples_has_every_sample_in_the_order_of_measurement():
     told = story().records()
-    samples = tables.samples(told)
+    samples = Run.of(told).samples
     blocks = [record for record in told if isinstance(record, Block)]
     assert list(samples["seconds"]) == [second for block in blocks for second in block.seconds]
     assert list(samples["sample"]) == [1, 2, 3, 4, 5] * len(blocks)
@@ -548,7 +549,7 @@ def test_samples_has_every_sample_in_the_order_of_measurement():
 
 
 def test_samples_of_a_pass_have_the_median_that_the_table_is_made_of():
-    samples = tables.samples(records())
+    samples = Run.of(records()).samples
     mine = samples[(samples["implementation"] == "torch") & (samples["phase"] == "step")]
     medians = mine.groupby("pass")["seconds"].median()
     assert math.isclose(estimate(medians).value, row(story(), TORCH)["seconds"])
@@ -556,7 +557,7 @@ def test_samples_of_a_pass_have_the_median_that_the_table_is_made_of():
 
 def test_the_columns_of_samples_and_their_dtypes_also_where_there_are_none():
     for told in (records(), records(passes=0, complete=False)):
-        samples = tables.samples(told)
+        samples = Run.of(told).samples
         assert list(samples.columns) == [
             *("run", "pass", "process", "round", "position", "implementation", "device", "dtype", "threads"),
             *("N", "D_in", "H", "D_out", "phase", "inner", "sample", "seconds"),
@@ -568,21 +569,21 @@ def test_the_columns_of_samples_and_their_dtypes_also_where_there_are_none():
 
 def test_the_limit_that_was_set_is_in_samples_even_where_it_did_not_hold():
     torch = Contender("torch", "cpu", "float32", 1)
-    assert set(tables.samples(two(torch, busy={torch: 1.9}).records())["threads"]) == {1}
+    assert set(two(torch, busy={torch: 1.9}).run().samples["threads"]) == {1}
 
 
 def test_the_records_of_each_cell_are_gathered_under_its_key():
     told = story()
-    held = tables.by_cell(told.records())
+    held = told.run().cells
     assert list(held) == [cell.key for cell in told.plan.cells]
     numpy = held[Cell(NUMPY, SMALL, "step").key]
     assert (len(numpy.blocks), len(numpy.workers), len(numpy.prepared), len(numpy.left)) == (10, 5, 5, 5)
     assert numpy.busy == 1.0
-    assert [len(seconds) for seconds in numpy.per_pass().values()] == [10] * 5
+    assert [len(seconds) for seconds in numpy.samples_by_pass.values()] == [10] * 5
     missing = held[Cell(CUPY, SMALL, "step").key]
     assert missing.failed is not None
     assert math.isnan(missing.busy)
 
 
 def test_a_journal_s_first_record_says_what_was_asked():
-    assert isinstance(tables.started(records()), RunStarted)
+    assert isinstance(Run.of(records()).head, RunStarted)

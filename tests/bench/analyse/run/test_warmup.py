@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.run import tables, warmup
+from bench.analyse.run import warmup
+from bench.analyse.run.run import Run
 from bench.analyse.run.warmup import KINDS, advice, classify, of_cell, of_processes
 from tests.bench.made import NUMPY, Story, plan_of_cells, steady
 
@@ -122,7 +123,7 @@ def test_a_cell_s_class_is_that_of_most_of_its_processes_or_the_worse(kinds, exp
 
 
 def test_a_cell_s_processes_are_classified_by_pass():
-    held = next(iter(tables.by_cell(Story(plan_of_cells((NUMPY,), samples=5)).records()).values()))
+    held = next(iter(Run.of(Story(plan_of_cells((NUMPY,), samples=5)).records()).cells.values()))
     assert list(of_processes(held)) == [1, 2, 3, 4, 5]
     assert set(of_processes(held).values()) <= set(KINDS)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analyse.run.run import Run
 from bench.history import store
 from bench.history.entries import entry_of
 from bench.history.look import look
@@ -15,7 +16,7 @@ from tests.bench import many
 def told(tmp_path):
     def of(runs, *asked):
         for run in runs:
-            store.add(tmp_path, entry_of(run))
+            store.add(tmp_path, entry_of(Run.of(run)))
         with store.reading(tmp_path) as kept:
             return look(kept, *asked)
 

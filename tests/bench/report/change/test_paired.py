@@ -6,17 +6,17 @@ import pytest
 
 from bench.analyse.change import sides
 from bench.analyse.predict.recommend import Question, recommend
-from bench.analyse.run import loading, tables
-from bench.report import files
+from bench.analyse.run import loading
+from bench.analyse.run.run import Run
 from bench.report.change import paired
 from bench.report.run import markdown, terminal
 from bench.report.run.rows import contender_names
-from tests.bench.made import SMALL, records, write_journal
+from tests.bench.made import SMALL, records, write_files, write_journal
 from tests.bench.sides import compared, slower
 
 
 def test_rows_of_base_and_head_are_told_apart():
-    timings = tables.timings(compared())
+    timings = Run.of(compared()).timings
     assert list(contender_names(timings)) == ["numpy, base", "numpy, head", "torch, base", "torch, head"]
     assert list(timings["source"]) == ["base 9bd0a46 (origin/main)", "head this tree"] * 2
     assert timings["speedup"].notna().all()
@@ -24,11 +24,11 @@ def test_rows_of_base_and_head_are_told_apart():
 
 
 def test_a_run_of_one_side_has_no_such_section():
-    assert paired.section(records()) == ""
+    assert paired.section(Run.of(records())) == ""
 
 
 def test_the_page_says_what_changed_and_ranks_nobody():
-    page = markdown.report(compared(slower("numpy", 0.3), confirmed=5))
+    page = markdown.report(Run.of(compared(slower("numpy", 0.3), confirmed=5)))
     assert "Did it get slower?" in page
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert headings[:2] == ["## What changed", "## Step time"]
@@ -43,14 +43,14 @@ def test_the_page_says_what_changed_and_ranks_nobody():
 
 
 def test_on_a_terminal_it_is_the_changes():
-    told = terminal.page(compared(slower("numpy", 0.3)))
+    told = terminal.page(Run.of(compared(slower("numpy", 0.3))))
     assert told.startswith("9bd0a46 (origin/main) → this tree")
     assert told.splitlines()[-1].startswith("1 of 2 cells slower, worst +30.0 % [")
 
 
 def test_a_run_that_was_cut_off_does_not_say_to_go_on_with_it():
     cut = [record for record in compared() if type(record).__name__ != "RunEnded"]
-    page = markdown.report(cut)
+    page = markdown.report(Run.of(cut))
     assert "**This run was cut off.** What it had measured is here." in page
     assert "--resume" not in page
 
@@ -58,7 +58,7 @@ def test_a_run_that_was_cut_off_does_not_say_to_go_on_with_it():
 @pytest.mark.parametrize("left", ["journal", "tables"])
 def test_what_asks_for_a_run_of_one_side_says_so(tmp_path, left):
     folder = write_journal(tmp_path / "run", compared())
-    files.write(folder)
+    write_files(folder)
     if left == "tables":
         (folder / "journal.jsonl").unlink()
     with pytest.raises(ValueError, match="compares two sides itself"):
@@ -71,4 +71,4 @@ def test_what_asks_for_a_run_of_one_side_says_so(tmp_path, left):
 def test_its_files_are_written_however_far_it_came(tmp_path, passes):
     told = compared(passes=passes) if passes else compared()[:1]
     folder = write_journal(tmp_path / "run", told)
-    assert {path.name for path in files.write(folder)} == {"run.json", "timings.csv", "samples.csv.gz", "report.md"}
+    assert {path.name for path in write_files(folder)} == {"run.json", "timings.csv", "samples.csv.gz", "report.md"}

@@ -7,15 +7,15 @@ import re
 from dataclasses import replace
 
 from bench.analyse.change import gate
-from bench.analyse.change.changes import ABSENT, Change, Held, judge
+from bench.analyse.change.changes import ABSENT, Change, SideOutcome, judge
 from bench.analyse.change.comparability import Difference
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate
 from bench.plan.cells import Cell
 from bench.report.change import unpaired
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH
 
-OK = Held("ok", "", Estimate(1e-3, 9e-4, 1.1e-3, 5), Estimate(1.1e-3, 1e-3, 1.2e-3, 5))
-NONE = Held("unavailable", "CuPy is not\ninstalled: pip | conda")
+OK = SideOutcome("ok", "", Estimate(1e-3, 9e-4, 1.1e-3, 5), Estimate(1.1e-3, 1e-3, 1.2e-3, 5))
+NONE = SideOutcome("unavailable", "CuPy is not\ninstalled: pip | conda")
 SLOWER, WORSE = Estimate(1.05, 1.04, 1.06, 5), Estimate(1.071, 1.052, 1.09, 5)
 SAME, FASTER = Estimate(1.0, 0.99, 1.01, 5), Estimate(0.9, 0.89, 0.91, 5)
 CPU = Difference("cpu", "Old", "New", True, 3)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.analyse.run import loading, tables
+from bench.analyse.run.tables import RunTables
 from bench.report.exports import cells
 from tests.bench.made import Story, story
 
 
-def loaded(told: Story | None = None) -> loading.Run:
+def loaded(made: Story | None = None) -> RunTables:
     """A story's tables."""
-    records = (told or story()).records()
-    info = loading.info(records)
-    return loading.Run(info["run"], tables.timings(records), tables.samples(records), info)
+    return (made or story()).run().tables
 
 
-def exported(told: Story | None = None) -> cells.Exported:
+def exported(made: Story | None = None) -> cells.Exported:
     """A story as it is exported from its journal."""
-    return cells.of(loaded(told), tables.by_cell((told or story()).records()))
+    return cells.of_run((made or story()).run())
 
 
 def timed(run: cells.Exported) -> dict[str, dict[str, Any]]:

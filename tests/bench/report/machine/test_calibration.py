@@ -19,7 +19,7 @@ def found(passes: int = 8, back_to_back: bool = True, threads=(1, 2)):
         ),
         passes=passes,
     )
-    return calibration.analyse(told.records(), replace(told, passes=int(back_to_back)).records())
+    return calibration.analyse(told.run(), replace(told, passes=int(back_to_back)).run())
 
 
 def test_there_is_a_table_for_each_limit_on_threads_with_a_line_for_each_slowdown():

@@ -8,7 +8,8 @@ import pytest
 from bench.__main__ import main
 from bench.analyse.predict import recommend
 from bench.analyse.predict.recommend import Question
-from bench.analyse.run import loading, tables
+from bench.analyse.run.run import Run
+from bench.analyse.run.tables import RunTables
 from bench.measure.records import Prepared
 from bench.plan.cells import Cell, Contender, Shape, flops
 from bench.plan.work import unavoidable_bytes
@@ -58,9 +59,8 @@ def ask(results, capsys, *arguments):
     return code, told.out, told.err
 
 
-def loaded(made) -> loading.Run:
-    records = made.records()
-    return loading.Run(made.name, tables.timings(records), tables.samples(records), loading.info(records))
+def loaded(made) -> RunTables:
+    return made.run().tables
 
 
 def answer(made, shape=UNSEEN_SHAPE, **others):
@@ -125,7 +125,7 @@ def test_who_failed_at_the_very_cell_is_not_predicted_there():
 @pytest.mark.parametrize("cold", [True, False])
 def test_a_training_counts_its_start_whose_last_part_is_its_first_step(cold):
     made, asked = story(), Question(UNSEEN_SHAPE, steps=500)
-    started = recommend.starts(made.records()) if cold else None
+    started = recommend.starts(made.run()) if cold else None
     told = recommend.recommend(loaded(made), asked, started).table.set_index("implementation")
     for _, row in told.iterrows():
         assert row["start_seconds"] == pytest.approx(0.25 + 0.001 + 0.002)
@@ -147,9 +147,8 @@ def test_a_start_is_that_of_a_process_that_had_no_other_size_before():
         replace(one, setup_seconds=one.setup_seconds + contexts) if isinstance(one, Prepared) and cold else one
         for one, cold in _with_firsts(story().records())
     ]
-    made = story()
-    run = loading.Run(made.name, tables.timings(records), tables.samples(records), loading.info(records))
-    told = recommend.recommend(run, Question(UNSEEN_SHAPE, steps=500), recommend.starts(records)).table
+    run = Run.of(records).tables
+    told = recommend.recommend(run, Question(UNSEEN_SHAPE, steps=500), recommend.starts(Run.of(records))).table
     assert told["start_seconds"].to_numpy() == pytest.approx(0.25 + 0.001 + 0.002 + contexts)
     assert (told["total_low"] < told["total_high"]).all()
 

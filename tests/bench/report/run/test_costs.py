@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from bench.analyse.run.costs import BreakEven
+from bench.analyse.run.run import Run
 from bench.analyse.run.warmup import advice
 from bench.measure.records import Block, WorkerStarted
 from bench.plan.cells import Shape
-from bench.report.run.costs import MOST_WARNINGS, section, told_break_even, warnings
+from bench.report.run.costs import MOST_WARNINGS, break_even, section, warnings
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, records
 
 
@@ -37,7 +38,7 @@ def many_blocks(*contenders, **others):
 
 def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("step", "train"))
-    page = section(dear_torch(Story(plan).records()))
+    page = section(Run.of(dear_torch(Story(plan).records())))
     assert page.startswith(
         "## What it costs to get there\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender"
     )
@@ -58,11 +59,11 @@ def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
 
 def test_the_other_shapes_have_their_break_even_alone():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE))
-    page = section(dear_torch(Story(plan).records()))
+    page = section(Run.of(dear_torch(Story(plan).records())))
     others = page[page.index("at the other shapes:") :]
     assert "N=512 D_in=1000 H=100" in others
     assert "| torch       | 308 steps [" in others
-    assert "other shapes" not in section(dear_torch(Story(plan_of_cells()).records()))
+    assert "other shapes" not in section(Run.of(dear_torch(Story(plan_of_cells()).records())))
 
 
 def test_a_shape_where_a_contender_has_no_time_has_a_dash():
@@ -71,13 +72,13 @@ def test_a_shape_where_a_contender_has_no_time_has_a_dash():
     wrong = {
         cell: Outcome("wrong", "off by 1") for cell in plan.cells if cell.contender == TORCH and cell.shape == LARGE
     }
-    lines = section(Story(plan, outcomes=wrong).records()).split("\n")
+    lines = section(Story(plan, outcomes=wrong).run()).split("\n")
     torch = [line for line in lines if line.startswith("| torch")]
     assert [cell.strip() for cell in torch[1].split("|")][2] == "—"
 
 
 def test_phases_that_were_not_asked_for_have_no_column():
-    page = section(Story(plan_of_cells(phases=("forward",))).records())
+    page = section(Run.of(Story(plan_of_cells(phases=("forward",))).records()))
     head = page.split("\n")[4]
     assert "train" not in head
     assert "step" not in head
@@ -85,7 +86,7 @@ def test_phases_that_were_not_asked_for_have_no_column():
 
 
 def test_one_pass_has_no_interval_and_tells_no_break_even():
-    page = section(Story(plan_of_cells(passes=1)).records())
+    page = section(Story(plan_of_cells(passes=1)).run())
     assert "250 ms ± ?" in page
     assert "200 MiB ± ?" in page
     assert "cannot tell" in page
@@ -95,8 +96,8 @@ def test_without_a_time_there_is_no_section_and_no_warning():
     plan = plan_of_cells()
     gone = {cell: Outcome("crashed", "gone") for cell in plan.cells}
     told = Story(plan, outcomes=gone).records()
-    assert section(told) == ""
-    assert warnings(told) == []
+    assert section(Run.of(told)) == ""
+    assert warnings(Run.of(told)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,12 +117,12 @@ def test_without_a_time_there_is_no_section_and_no_warning():
     ],
 )
 def test_each_answer_has_its_words(found, text):
-    assert told_break_even(found) == text
+    assert break_even(found) == text
 
 
 def test_a_run_that_kept_its_pace_has_no_warnings():
     told = slow_down(many_blocks(phases=("forward", "step")), course=(1.0, 1.01, 0.99, 1.0, 1.005, 0.995))
-    assert warnings(told) == []
+    assert warnings(Run.of(told)) == []
 
 
 def test_a_contender_that_slows_has_one_warning_with_what_to_do():
@@ -130,28 +131,28 @@ def test_a_contender_that_slows_has_one_warning_with_what_to_do():
         lambda cell: cell.startswith("step[torch"),
     )
     told = slow_down(told, lambda cell: not cell.startswith("step[torch"), (1.0,) * 6)
-    assert warnings(told) == [
+    assert warnings(Run.of(told)) == [
         f"torch: slowing in 2 of 4 cells (step at N=64 D_in=1000 H=100, …): {advice('slowing')}",
     ]
 
 
 def test_a_cell_that_gets_faster_is_no_warning():
-    assert warnings(slow_down(many_blocks(), course=(1.2, 1.2, 1.0, 1.0, 1.0, 1.0))) == []
+    assert warnings(Run.of(slow_down(many_blocks(), course=(1.2, 1.2, 1.0, 1.0, 1.0, 1.0)))) == []
 
 
 def test_a_cell_that_failed_has_no_warning():
     plan = plan_of_cells(rounds=4)
     late = {plan.cells[0]: Outcome("timeout", "took too long", pass_number=5)}
     told = slow_down(Story(plan, outcomes=late).records())
-    assert [line.split(":")[0] for line in warnings(told)] == ["torch"]
+    assert [line.split(":")[0] for line in warnings(Run.of(told))] == ["torch"]
 
 
 def test_warnings_are_at_most_ten_and_say_how_many_more_there_are():
     contenders = [replace(NUMPY, implementation=f"net{number}") for number in range(MOST_WARNINGS + 3)]
-    told = warnings(slow_down(many_blocks(*contenders, baseline="net0")))
+    told = warnings(Run.of(slow_down(many_blocks(*contenders, baseline="net0"))))
     assert len(told) == MOST_WARNINGS + 1
     assert told[-1] == "and 3 more"
 
 
 def test_the_golden_run_has_a_section():
-    assert "overtakes numpy after" in section(records())
+    assert "overtakes numpy after" in section(Run.of(records()))

@@ -4,6 +4,7 @@ from itertools import groupby
 
 import pytest
 
+from bench.analyse.run.run import Run
 from bench.measure.records import Block, RunEnded
 from bench.plan.cells import Cell, Contender
 from bench.report.run import markdown
@@ -42,7 +43,7 @@ EVERY_SECTION = [
 
 
 def page(**others) -> str:
-    return markdown.report(records(**others))
+    return markdown.report(Run.of(records(**others)))
 
 
 def sections(text: str) -> list[str]:
@@ -95,7 +96,7 @@ def test_the_title_says_which_run_on_what_and_how_it_came_out():
     ids=["whole", "one pass", "nothing", "accelerator", "no baseline", "dtypes and threads"],
 )
 def test_every_table_is_well_formed(told):
-    for lines in tables_of(markdown.report(told.records())):
+    for lines in tables_of(markdown.report(told.run())):
         assert len({columns(line) for line in lines}) == 1
         assert len(lines) >= 3
         assert re.fullmatch(r"\|(:?-+:?\|)+", lines[1])
@@ -110,7 +111,7 @@ def test_a_reason_with_a_bar_does_not_break_its_table():
 def test_options_with_a_bar_do_not_break_their_table():
     told = records()
     told[0] = replace(told[0], options=["bench/", "-k", "numpy|torch"])
-    asked = section(markdown.report(told), "What was asked")
+    asked = section(markdown.report(Run.of(told)), "What was asked")
     assert {columns(line) for lines in tables_of(asked) for line in lines} == {3}
     assert r"numpy\|torch" in asked
 
@@ -124,7 +125,7 @@ def test_a_run_that_was_cut_off_says_so_and_how_to_go_on():
 
 def test_a_run_that_was_stopped_was_cut_off_too():
     told = [replace(record, complete=False) if isinstance(record, RunEnded) else record for record in records()]
-    assert "**This run was cut off.**" in markdown.report(told)
+    assert "**This run was cut off.**" in markdown.report(Run.of(told))
 
 
 def test_a_run_without_a_single_time_is_still_a_page():
@@ -152,17 +153,17 @@ def test_whoever_cannot_be_told_apart_from_the_fastest_is_named_with_it():
         plan_of_cells(),
         seconds=lambda cell, pass_number: 1e-3 * (noise[pass_number] if cell.contender == TORCH else 0.99),
     )
-    assert "| 1 **numpy** 990 µs 1–2, torch 1–2 |" in section(markdown.report(told.records()), "Fastest")
+    assert "| 1 **numpy** 990 µs 1–2, torch 1–2 |" in section(markdown.report(told.run()), "Fastest")
 
 
 def test_from_one_pass_nobody_can_be_told_apart():
-    found = section(markdown.report(Story(plan_of_cells(passes=1)).records()), "Fastest")
+    found = section(markdown.report(Story(plan_of_cells(passes=1)).run()), "Fastest")
     assert re.search(r"\| 1 \*\*torch\*\* [\d.]+ µs 1–2, numpy 1–2 \|", found)
 
 
 def test_each_dtype_has_its_own_fastest():
     contenders = [Contender(name, "cpu", dtype) for dtype in ("float32", "float64") for name in ("numpy", "torch")]
-    found = section(markdown.report(Story(plan_of_cells(contenders)).records()), "Fastest")
+    found = section(markdown.report(Story(plan_of_cells(contenders)).run()), "Fastest")
     one, other = re.search(r"H=100 +\| (.+?) +\|", found)[1].split("<br><br>")
     assert one.startswith("1 **torch, float32** ")
     assert one.endswith("<br>2 numpy, float32")
@@ -173,9 +174,7 @@ def test_each_limit_on_threads_has_its_own_fastest():
     contenders = [Contender(name, "cpu", "float32", threads) for threads in (1, 2) for name in ("numpy", "torch")]
     times = dict(zip(contenders, (3e-3, 4e-3, 2e-3, 1e-3), strict=True))
     told = Story(plan_of_cells(contenders), seconds=lambda cell, pass_number: times[cell.contender])
-    one, other = re.search(r"H=100 +\| (.+?) +\|", section(markdown.report(told.records()), "Fastest"))[1].split(
-        "<br><br>"
-    )
+    one, other = re.search(r"H=100 +\| (.+?) +\|", section(markdown.report(told.run()), "Fastest"))[1].split("<br><br>")
     assert one == "1 **numpy, 1 threads** 3.00 ms<br>2 torch, 1 threads"
     assert other == "1 **torch, 2 threads** 1.00 ms<br>2 numpy, 2 threads"
 
@@ -184,7 +183,7 @@ def test_contenders_stand_by_their_best_rank_and_within_it_by_their_time():
     names = [Contender(name, "cpu", "float32") for name in ("numpy", "torch", "jax", "numba", "slow")]
     times = dict(zip(names, (1.015e-3, 1e-3, 1.03e-3, 2e-3, 3e-3), strict=True))
     told = Story(plan_of_cells(names), seconds=lambda cell, pass_number: times[cell.contender])
-    found = section(markdown.report(told.records()), "Fastest")
+    found = section(markdown.report(told.run()), "Fastest")
     assert "| 1 **torch** 1.00 ms 1–2, numpy 1–3<br>2 jax 2–3<br>4 numba<br>5 slow |" in found
 
 
@@ -195,7 +194,7 @@ def test_where_typical_time_and_floor_disagree_both_are_told():
         else record
         for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3).records()
     ]
-    text = markdown.report(told)
+    text = markdown.report(Run.of(told))
     assert "### Where typical time and floor disagree" in section(text, "Speed-up over numpy")
     assert re.search(r"\| torch +\| N=64 D_in=1000 H=100 +\| step +\| slower 0.67× .*\| same 1.00×", text)
     assert "### Where typical time and floor disagree" not in page()
@@ -206,7 +205,7 @@ def test_how_far_to_trust_it_is_told():
 
 
 def test_a_run_of_as_many_passes_as_it_takes_says_so():
-    text = markdown.report(Story(plan_of_cells(time_budget=60.0)).records())
+    text = markdown.report(Story(plan_of_cells(time_budget=60.0)).run())
     assert "| 5 or more × 2 × 5 at most" in section(text, "What was asked")
     method = section(text, "How it was measured")
     assert "In each pass every contender had a fresh process" in method
@@ -215,7 +214,7 @@ def test_a_run_of_as_many_passes_as_it_takes_says_so():
 
 
 def test_a_minimum_effect_that_was_asked_for_is_the_one_that_is_told():
-    text = markdown.report(Story(plan_of_cells(min_effect=0.05)).records())
+    text = markdown.report(Story(plan_of_cells(min_effect=0.05)).run())
     assert "▲ faster, ▼ slower by more than 5 %" in section(text, "Speed-up over numpy")
     assert "wholly beyond (or within) 5 % and survives" in section(text, "How it was measured")
 
@@ -223,30 +222,30 @@ def test_a_minimum_effect_that_was_asked_for_is_the_one_that_is_told():
 @pytest.mark.parametrize(("factor", "mark"), [(2.0, "▲ 2.00×"), (0.5, "▼ 0.50×"), (1.0, "= 1.00×")])
 def test_a_speed_up_has_its_verdict_s_mark(factor, mark):
     told = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 / (factor if cell.contender == TORCH else 1))
-    assert mark in section(markdown.report(told.records()), "Speed-up over numpy")
+    assert mark in section(markdown.report(told.run()), "Speed-up over numpy")
 
 
 def test_without_a_step_the_first_phase_is_shown():
-    text = markdown.report(Story(plan_of_cells(phases=("update", "forward"))).records())
+    text = markdown.report(Run.of(Story(plan_of_cells(phases=("update", "forward"))).records()))
     assert "## Update time" in text
     assert "## Step time" not in text
 
 
 def test_a_thread_limit_that_did_not_hold_is_told():
     torch = Contender("torch", "cpu", "float32", 1)
-    text = markdown.report(Story(plan_of_cells((torch,)), busy={torch: 1.9}).records())
+    text = markdown.report(Run.of(Story(plan_of_cells((torch,)), busy={torch: 1.9}).records()))
     assert "asked to use 1 threads, it kept 1.9 busy" in section(text, "What failed, and why")
     assert re.search(r"torch-cpu-float32 +\| 1 +\| 1.90", section(text, "Threads"))
 
 
 def test_an_accelerator_is_named():
-    text = markdown.report(Story(plan_of_cells((NUMPY, CUPY))).records())
+    text = markdown.report(Run.of(Story(plan_of_cells((NUMPY, CUPY))).records()))
     assert "on Model Processor, 2 processors, Model Accelerator: 2 cells (2 ok)." in text
     assert re.search(r"accelerators +\| Model Accelerator", text)
 
 
 def test_nothing_failed_where_everything_is_ok():
-    assert "What failed, and why" not in sections(markdown.report(Story(plan_of_cells()).records()))
+    assert "What failed, and why" not in sections(markdown.report(Story(plan_of_cells()).run()))
 
 
 def test_a_failure_is_counted_in_cells():
@@ -257,7 +256,7 @@ def test_a_failure_is_counted_in_cells():
 
 def test_where_the_time_went_adds_up_to_the_whole_run():
     told = records()
-    spent = markdown.breakdown(told)
+    spent = markdown.breakdown(Run.of(told))
     assert spent["whole run"] == 60.0
     assert sum(seconds for what, seconds in spent.items() if what != "whole run") == pytest.approx(60.0)
     blocks = [record for record in told if isinstance(record, Block)]
@@ -269,6 +268,6 @@ def test_where_the_time_went_adds_up_to_the_whole_run():
 def test_a_cell_that_fails_late_is_told_among_the_failures_alone():
     lost = Cell(TORCH, SMALL, "step")
     told = Story(plan_of_cells(shapes=(SMALL, LARGE)), outcomes={lost: Outcome("timeout", "too slow", pass_number=3)})
-    text = markdown.report(told.records())
+    text = markdown.report(told.run())
     assert re.search(r"\| torch +\| timeout +\| too slow +\| 1 +\|", text)
     assert re.search(r"\| torch +\| — +\| [\d.]+ ms", section(text, "Step time"))

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from bench.analyse.run import tables
+from bench.analyse.run.run import Run
 from bench.plan.cells import Contender, Shape
 from bench.report.run import rows
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Story, plan_of_cells, records
@@ -31,7 +31,7 @@ def test_typical_time_and_floor_disagree_where_both_are_decided_and_differently(
 
 
 def test_the_rows_of_a_shape_stand_together_in_the_order_the_shapes_first_stand():
-    timings = tables.timings(records())
+    timings = Run.of(records()).timings
     assert [shape for shape, _ in rows.shapes(timings)] == [SMALL, LARGE]
     assert sum(len(some) for _, some in rows.shapes(timings)) == len(timings)
 
@@ -43,7 +43,7 @@ def test_an_output_size_stands_in_a_shape_s_name_only_when_not_the_usual():
 
 def test_a_name_has_as_much_as_tells_contenders_apart():
     def names(*contenders):
-        return list(rows.contender_names(tables.timings(Story(plan_of_cells(contenders)).records())))
+        return list(rows.contender_names(Story(plan_of_cells(contenders)).run().timings))
 
     assert names(NUMPY, TORCH) == ["numpy", "torch"]
     assert names(NUMPY, CUPY) == ["numpy, cpu", "cupy, cuda"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.analyse.run.run import Run
 from bench.measure.records import RunStarted, WorkerStarted
 from bench.plan.cells import Contender
 from bench.report.change import paired, unpaired
@@ -30,18 +31,18 @@ def run(details=CLEAN, **machine):
 
 @pytest.mark.parametrize("told", [run(), records()], ids=["clean", "old"])
 def test_a_clean_run_and_one_from_before_this_was_recorded_have_no_such_line(told):
-    assert surroundings.lines(told) == []
-    assert "environment" not in surroundings.facts(MACHINE | WHOLE, told)
+    assert surroundings.lines(Run.of(told)) == []
+    assert "environment" not in surroundings.facts(Run.of(told))
 
 
 def test_a_kernel_below_the_processor_s_is_said_with_its_cause_on_the_page_and_on_the_terminal():
     told = run(SLOW)
-    assert surroundings.lines(told) == [SENTENCE]
-    assert terminal.page(told).count(SENTENCE) == markdown.report(told).count(SENTENCE) == 1
+    assert surroundings.lines(Run.of(told)) == [SENTENCE]
+    assert terminal.page(Run.of(told)).count(SENTENCE) == markdown.report(Run.of(told)).count(SENTENCE) == 1
 
 
 def test_a_kernel_that_nothing_sets_is_the_library_s_own_doing():
-    [line] = surroundings.lines(run(SLOW | {"environment": {}}))
+    [line] = surroundings.lines(Run.of(run(SLOW | {"environment": {}})))
     assert line.endswith("a newer or another build of that library may know the processor")
 
 
@@ -50,7 +51,7 @@ def test_the_host_s_kernels_do_not_slow_a_contender_on_an_accelerator(device, sa
     contender = Contender("torch", device, "float32")
     details = CLEAN | {"kernels": {"PyTorch": "DEFAULT"}}
     told = Story(plan_of_cells((contender,)), workers={contender: {"details": details}}, machine={**MACHINE, **WHOLE})
-    assert bool(surroundings.lines(told.records())) is said
+    assert bool(surroundings.lines(told.run())) is said
 
 
 def test_what_the_user_set_and_contenders_do_not_get_is_said_once():
@@ -59,7 +60,7 @@ def test_what_the_user_set_and_contenders_do_not_get_is_said_once():
         "the environment sets JAX_DISABLE_JIT=1, NVIDIA_TF32_OVERRIDE=1; contenders are measured without these, "
         "with NVIDIA_TF32_OVERRIDE=0"
     )
-    assert terminal.page(told).count(line) == markdown.report(told).count(line) == 1
+    assert terminal.page(Run.of(told)).count(line) == markdown.report(Run.of(told)).count(line) == 1
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_a_quota_is_said_where_it_leaves_less_than_the_affinity(quota, usable, s
 
 def test_the_machine_s_section_has_what_was_set_and_what_ran():
     details = SLOW | {"environment": {"OMP_PLACES": "a|b", "OPENBLAS_CORETYPE": "Prescott"}}
-    page = markdown.report(run(details, quota=1.5, usable_cores=1, governor="powersave", turbo=False))
+    page = markdown.report(Run.of(run(details, quota=1.5, usable_cores=1, governor="powersave", turbo=False)))
     rows = {
         name.strip(): rest.strip()
         for _, name, rest in (line.split("|", 2) for line in page.splitlines() if line.count("|") > 1)
@@ -101,12 +102,12 @@ def test_the_machine_s_section_has_what_was_set_and_what_ran():
 
 def test_a_run_of_two_sides_says_so_too_and_names_the_variables_that_differ():
     told = with_details(compared(), {"base": CLEAN, "head": SLOW})
-    comparison = paired.comparison(told)
+    comparison = paired.comparison(Run.of(told))
     line = SENTENCE.replace("in numpy", "in numpy of head")
     difference = "OPENBLAS_CORETYPE: not set → Prescott"
     for text in (unpaired.text(comparison), unpaired.markdown(comparison)):
         assert text.count(line) == text.count(difference) == 1
-    page = markdown.report(told)
+    page = markdown.report(Run.of(told))
     assert page.count(line) == page.count(difference) == 1
     assert [one.matters for one in comparison.differences] == [True]
 

@@ -1,8 +1,7 @@
 from dataclasses import replace
 
-import pandas as pd
-
-from bench.analyse.run import tables
+from bench.analyse.run import columns
+from bench.analyse.run.run import Run
 from bench.measure.records import Block
 from bench.plan.cells import Contender
 from bench.report.run import terminal, trust
@@ -10,7 +9,7 @@ from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records, same_a
 
 
 def summary(told, baseline: str = "numpy") -> str:
-    return terminal.summary(tables.timings(told), baseline)
+    return terminal.summary(Run.of(told).timings, baseline)
 
 
 def test_the_summary_is_the_golden_one():
@@ -18,7 +17,7 @@ def test_the_summary_is_the_golden_one():
 
 
 def test_a_run_without_cells_has_nothing_to_show():
-    assert terminal.summary(pd.DataFrame(columns=[*tables.TIMINGS]), "numpy") == ""
+    assert terminal.summary(columns.table_of([]), "numpy") == ""
 
 
 def test_each_shape_has_a_table_with_the_fastest_first():
@@ -96,13 +95,13 @@ def test_a_floor_that_says_something_else_is_told_beside_the_verdict():
 
 
 def test_the_page_has_the_summary_and_below_it_how_far_to_trust_it():
-    text = terminal.page(records())
+    text = terminal.page(Run.of(records()))
     assert text.startswith(summary(records()))
     assert trust.UNCALIBRATED in text.removeprefix(summary(records())).splitlines()
 
 
 def test_a_run_without_times_has_a_page():
-    text = terminal.page(records(passes=0, complete=False))
+    text = terminal.page(Run.of(records(passes=0, complete=False)))
     assert text.startswith("Not timed:")
     assert trust.UNCALIBRATED in text
 

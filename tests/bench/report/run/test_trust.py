@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.analyse.run.run import Run
 from bench.measure import journal
 from bench.measure.adaptive import DECIDED, OUT_OF_TIME
 from bench.measure.records import PassChosen, Record, RunEnded, RunStarted
@@ -33,37 +34,37 @@ def calibrated(told: Story | list[Record], calibration=CALIBRATION) -> list[Reco
 
 
 def test_a_machine_that_was_not_calibrated_is_told_how_to():
-    [line] = trust.lines(records())
+    [line] = trust.lines(Run.of(records()))
     assert line == trust.UNCALIBRATED
     assert "`python -m bench calibrate`" in line
 
 
 def test_a_machine_that_was_calibrated_is_told_what_the_run_resolves():
-    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=8))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(passes=8)))))
     assert line == "on this machine, 8 passes of 2 rounds on 2 threads resolve 2 %"
-    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(passes=5)))))
     assert line == "on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %"  # the smallest tried beyond 2 %
-    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5, min_effect=0.01))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(passes=5, min_effect=0.01)))))
     assert line.startswith("on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %; smaller changes, beyond")
-    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=12))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(passes=12)))))
     assert "do not resolve even 10 %" in line
 
 
 def test_a_minimum_effect_that_is_asked_for_is_compared_with_what_is_resolved():
-    [line] = trust.lines(calibrated(Story(plan_of_cells(passes=5, min_effect=0.05))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(passes=5, min_effect=0.05)))))
     assert line == "on this machine, 5 passes of 2 rounds on 2 threads resolve 3 %"
 
 
 def test_a_calibration_is_of_the_host_alone():
     gpu = Contender("torch", "cuda", "float32", 2)
-    assert trust.lines(calibrated(Story(plan_of_cells([gpu])))) == []
-    assert len(trust.lines(calibrated(Story(plan_of_cells([NUMPY, gpu]))))) == 1
+    assert trust.lines(Run.of(calibrated(Story(plan_of_cells([gpu]))))) == []
+    assert len(trust.lines(Run.of(calibrated(Story(plan_of_cells([NUMPY, gpu])))))) == 1
 
 
 def test_a_run_of_as_many_passes_as_it_takes_is_told_what_such_runs_resolve():
     effects = [{"slowdown": slowdown, "detected": rate} for slowdown, rate in ((0.02, 0.1), (0.05, 0.96), (0.1, 1.0))]
     known = {**CALIBRATION, "settings": [{**CALIBRATION["settings"][0], "auto": effects}]}
-    line = trust.lines(calibrated(Story(plan_of_cells(time_budget=60.0)), known))[0]
+    line = trust.lines(Run.of(calibrated(Story(plan_of_cells(time_budget=60.0)), known)))[0]
     assert line.startswith("on this machine, as many passes as it takes on 2 threads resolve 5 %; smaller changes, ")
 
 
@@ -92,7 +93,7 @@ def many(count: int) -> list[Contender]:
 @pytest.mark.parametrize("budget", [None, 60.0])
 def test_a_run_of_many_cells_says_what_it_resolves_in_one_of_them(judged, told, budget):
     plan = plan_of_cells(many(judged), time_budget=budget)
-    line = trust.lines(calibrated(Story(plan), of_families(1, 10)))[0]
+    line = trust.lines(Run.of(calibrated(Story(plan), of_families(1, 10))))[0]
     assert line.endswith(f"on 2 threads {told}")
 
 
@@ -108,23 +109,23 @@ def test_contenders_are_judged_by_typical_times_and_changes_by_floors(run, told)
     known = of_families(1, 10)
     for family in known["settings"][0]["families"]:
         family["resolution"] = {"typical": 0.05, "floor": 0.03}[family["measure"]]
-    assert told in trust.lines(calibrated(run, known))[0]
+    assert told in trust.lines(Run.of(calibrated(run, known)))[0]
 
 
 def test_a_calibration_of_one_cell_alone_is_no_word_on_a_run_of_many():
-    [line] = trust.lines(calibrated(Story(plan_of_cells(many(4)))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(many(4))))))
     assert line.endswith("resolve 3 % in a run of one cell (this one judges 4: calibrate again)")
 
 
 @pytest.mark.parametrize("asked", [{"passes": 4}, {"rounds": 1}])
 def test_a_design_that_was_not_calibrated_is_told(asked):
-    [line] = trust.lines(calibrated(Story(plan_of_cells(**asked))))
+    [line] = trust.lines(Run.of(calibrated(Story(plan_of_cells(**asked)))))
     assert line.startswith("the calibration of 2026-01-01T00:00:00+00:00 does not tell what ")
 
 
 def test_each_limit_on_threads_has_its_own_line():
     contenders = [Contender(name, "cpu", "float32", threads) for name in ("numpy", "torch") for threads in (2, 1)]
-    first, second = trust.lines(calibrated(Story(plan_of_cells(contenders))))
+    first, second = trust.lines(Run.of(calibrated(Story(plan_of_cells(contenders)))))
     assert "on 2 threads resolve 3 %" in first
     assert "does not tell what 5 passes of 2 rounds on 1 threads resolve" in second
 
@@ -144,11 +145,11 @@ def wild(cell, pass_number: int) -> float:
 
 
 def test_a_run_that_decided_everything_says_after_how_many_passes():
-    assert trust.lines(adaptive())[1:] == [f"5 passes, then {DECIDED} (± 1 % would be precise enough)"]
+    assert trust.lines(Run.of(adaptive()))[1:] == [f"5 passes, then {DECIDED} (± 1 % would be precise enough)"]
 
 
 def test_a_run_of_which_cells_had_different_numbers_of_passes_says_so():
-    [_, line] = trust.lines(adaptive(passes=7, few=2))
+    [_, line] = trust.lines(Run.of(adaptive(passes=7, few=2)))
     assert line.startswith(f"5 to 7 passes a cell, then {DECIDED}")
 
 
@@ -157,33 +158,33 @@ def test_passes_that_were_made_to_confirm_are_none_that_it_took_to_decide():
     keys = [cell.key for cell in plan_of_cells().cells]
     afresh = {6: PassChosen(6, keys[1:], 2, confirming=True), 7: PassChosen(7, keys[1:], 2, confirming=True)}
     told = [afresh.get(one.pass_number, one) if isinstance(one, PassChosen) else one for one in told]
-    assert trust.lines(told)[1].startswith(f"5 passes, then {DECIDED}")
+    assert trust.lines(Run.of(told))[1].startswith(f"5 passes, then {DECIDED}")
 
 
 def test_a_run_that_ran_out_of_time_says_what_is_still_open():
-    [_, line] = trust.lines(adaptive(passes=7, reason=OUT_OF_TIME, seconds=wild))
+    [_, line] = trust.lines(Run.of(adaptive(passes=7, reason=OUT_OF_TIME, seconds=wild)))
     assert line.startswith(f"7 passes, then {OUT_OF_TIME}; 2 of 2 cells are still undecided (")
 
 
 def test_a_run_that_did_not_get_to_its_first_look_has_decided_nothing():
-    [_, line] = trust.lines(adaptive(passes=2, reason=OUT_OF_TIME, seconds=wild))
+    [_, line] = trust.lines(Run.of(adaptive(passes=2, reason=OUT_OF_TIME, seconds=wild)))
     assert "; fewer than five passes decide nothing (" in line
 
 
 def test_a_run_that_was_cut_off_has_no_reason_of_its_own():
-    [_, line] = trust.lines(adaptive(passes=6, reason=None))
+    [_, line] = trust.lines(Run.of(adaptive(passes=6, reason=None)))
     assert line.startswith("6 passes, then the run was cut off")
 
 
 def test_a_run_that_was_resumed_ended_for_its_last_reason():
     told = adaptive(passes=6, reason=OUT_OF_TIME)
     interrupted = [told[0], RunEnded(False, 1.0), *told[1:]]
-    assert f"6 passes, then {OUT_OF_TIME}" in trust.lines(interrupted)[1]
+    assert f"6 passes, then {OUT_OF_TIME}" in trust.lines(Run.of(interrupted))[1]
 
 
 def test_a_run_that_chose_no_pass_has_nothing_to_say_of_its_end():
     plan = plan_of_cells((NUMPY,), time_budget=60.0)
-    assert trust.lines(Story(plan, passes=0, complete=False).records()) == [trust.UNCALIBRATED]
+    assert trust.lines(Story(plan, passes=0, complete=False).run()) == [trust.UNCALIBRATED]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_run_that_chose_no_pass_has_nothing_to_say_of_its_end():
 def test_a_calibration_in_a_journal_that_is_none_costs_a_word_and_not_the_report(calibration, field, tmp_path):
     write_journal(tmp_path, calibrated(records(), calibration))
     read = journal.read(tmp_path)
-    [line] = trust.lines(read)
+    [line] = trust.lines(Run.of(read))
     assert line.startswith(f"the journal has no sound calibration: {field}: ")
     assert "not calibrated" in line
-    assert "## How far to trust it" in markdown.report(read)
+    assert "## How far to trust it" in markdown.report(Run.of(read))

@@ -1,0 +1,163 @@
+"""The columns of `timings.csv` and `samples.csv.gz`, each declared once: a field of its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+from bench.measure.records import STATUSES
+from bench.plan.cells import DTYPES, PHASES
+
+from .csvfiles import storable
+
+TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
+"""The dtypes of columns, as pandas names them."""
+NUMERIC = (WHOLE, REAL)
+BOUNDS = ("compute", "bandwidth", "overhead")
+SUSPECT = "suspect"
+VERDICTS = ("faster", "same", "slower", "unclear", SUSPECT)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table, and what its values mean."""
+
+    name: str
+    dtype: str
+    meaning: str
+    unit: str = ""
+    """Empty for texts, and for numbers without one."""
+    values: tuple[str, ...] = ()
+    """The values that there are, in their order; empty where any may stand."""
+    is_ordered: bool = False
+    """Whether a value is less than those that follow it."""
+    is_optional: bool = False
+    """Whether files of earlier versions may lack the column, which is empty then."""
+
+
+def _column(dtype: str, meaning: str, unit: str = "", **others: Any) -> Any:
+    """A field of a row that is a column of its table."""
+    return field(default=None, metadata={"dtype": dtype, "meaning": meaning, "unit": unit, **others})
+
+
+def _columns(row: type) -> tuple[Column, ...]:
+    return tuple(Column(each.name.rstrip("_"), **each.metadata) for each in fields(row))
+
+
+@dataclass(kw_only=True)
+class Timing:
+    """A row of `timings.csv`: a cell, and what is known of it."""
+
+    run: str = _column(TEXT, "the run: the name of its folder")
+    implementation: str = _column(CATEGORY, "the file in `implementations/`, or `module:Class`")
+    backend: str | None = _column(CATEGORY, "the library that computes")
+    backend_version: str | None = _column(CATEGORY, "its version")
+    interpreter: str | None = _column(CATEGORY, "the Python that ran it")
+    source: str = _column(CATEGORY, "the revision or the side of its source, or the class of your own")
+    device: str = _column(CATEGORY, "`cpu`, `cuda`, `cuda:1`, …")
+    device_name: str | None = _column(CATEGORY, "the processor's or the accelerator's name")
+    dtype: str = _column(CATEGORY, "of all arrays", values=DTYPES)
+    precision: str | None = _column(CATEGORY, "of matrix products, as the backend names it")
+    threads: int = _column(WHOLE, "host threads in force: the limit, or as many as it kept busy beyond it")
+    N: int = _column(WHOLE, "batch size", "rows")
+    D_in: int = _column(WHOLE, "input width", "columns")
+    H: int = _column(WHOLE, "hidden width", "columns")
+    D_out: int = _column(WHOLE, "output width", "columns")
+    phase: str = _column(CATEGORY, "what was timed", values=PHASES, is_ordered=True)
+    status: str = _column(CATEGORY, "what became of the cell", values=STATUSES)
+    reason: str = _column(TEXT, "why it has that status, or what is odd about its time")
+    passes: int | None = _column(WHOLE, "passes, each a fresh process, that timed it")
+    samples: int | None = _column(WHOLE, "samples of all passes")
+    inner: int | None = _column(WHOLE, "iterations in a sample")
+    seconds: float | None = _column(
+        REAL, "typical time of an iteration: of the medians of passes, the mean of logs", "s"
+    )
+    seconds_low: float | None = _column(REAL, "lower end of its 95 % interval", "s")
+    seconds_high: float | None = _column(REAL, "upper end of its 95 % interval", "s")
+    seconds_floor: float | None = _column(REAL, "the same of the passes' 5th percentiles, its floor", "s")
+    seconds_p95: float | None = _column(REAL, "the same of the passes' 95th percentiles", "s")
+    speedup: float | None = _column(REAL, "the baseline's time over this one, paired by round; above 1 is faster")
+    speedup_low: float | None = _column(REAL, "lower end of its 95 % interval")
+    speedup_high: float | None = _column(REAL, "upper end of its 95 % interval")
+    verdict: str | None = _column(CATEGORY, "what the speed-up comes to; empty for the baseline", values=VERDICTS)
+    speedup_floor: float | None = _column(REAL, "the speed-up of the floors", is_optional=True)
+    speedup_floor_low: float | None = _column(REAL, "lower end of its 95 % interval", is_optional=True)
+    speedup_floor_high: float | None = _column(REAL, "upper end of its 95 % interval", is_optional=True)
+    verdict_floor: str | None = _column(
+        CATEGORY, "what the floors' speed-up comes to", values=VERDICTS, is_optional=True
+    )
+    rank: int | None = _column(WHOLE, "best rank among its like that the verdicts leave open", is_optional=True)
+    rank_worst: int | None = _column(WHOLE, "worst rank that they leave open", is_optional=True)
+    gflops: float | None = _column(REAL, "operations of an iteration over its time", "1e9/s")
+    ceiling_fraction: float | None = _column(REAL, "the least time that the device could take, over its time")
+    bound: str | None = _column(CATEGORY, "what binds it", values=BOUNDS, is_optional=True)
+    first_call_seconds: float | None = _column(REAL, "first call of a process, median over processes", "s")
+    setup_seconds: float | None = _column(REAL, "set-up of the problem, median over processes", "s")
+    import_seconds: float | None = _column(REAL, "import of the backend, median over processes", "s")
+    import_seconds_first: float | None = _column(REAL, "import in the first pass", "s", is_optional=True)
+    peak_bytes: int | None = _column(WHOLE, "most memory: the process's on the host, else the device's", "bytes")
+    error: float | None = _column(REAL, "largest error against float64 NumPy, of the worst tensor")
+    tolerance: float | None = _column(REAL, "the error that is allowed there")
+    others_share: float | None = _column(
+        REAL, "share of the processors' time that other processes took from it", is_optional=True
+    )
+    steal_share: float | None = _column(
+        REAL, "share of the processors' time that the hypervisor gave to other machines", is_optional=True
+    )
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """A row of `samples.csv.gz`: a sample."""
+
+    run: str = _column(TEXT, "the run")
+    pass_: int = _column(WHOLE, "the pass, from 1")
+    process: int = _column(WHOLE, "the process, counted over the run")
+    round: int = _column(WHOLE, "the round, from 1")
+    position: int = _column(WHOLE, "whose turn it was in the round, from 1")
+    implementation: str = _column(CATEGORY, "as in `timings.csv`, like the next ones")
+    device: str = _column(CATEGORY, "the device")
+    dtype: str = _column(CATEGORY, "of all arrays", values=DTYPES)
+    threads: int = _column(WHOLE, "the thread limit that was set")
+    N: int = _column(WHOLE, "batch size", "rows")
+    D_in: int = _column(WHOLE, "input width", "columns")
+    H: int = _column(WHOLE, "hidden width", "columns")
+    D_out: int = _column(WHOLE, "output width", "columns")
+    phase: str = _column(CATEGORY, "what was timed", values=PHASES, is_ordered=True)
+    inner: int = _column(WHOLE, "iterations in the sample")
+    sample: int = _column(WHOLE, "the sample of its block, from 1")
+    seconds: float = _column(REAL, "of one iteration", "s")
+
+
+TIMINGS, SAMPLES = _columns(Timing), _columns(Sample)
+
+
+def names(columns: Sequence[Column]) -> list[str]:
+    """The names of columns, in their order."""
+    return [column.name for column in columns]
+
+
+def table_of(rows: Sequence[Timing]) -> pd.DataFrame:
+    """The rows as `timings.csv` has them."""
+    values = {name: [_storable(getattr(row, name)) for row in rows] for name in names(TIMINGS)}
+    return typed(pd.DataFrame(values, columns=names(TIMINGS)), TIMINGS)
+
+
+def typed(table: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """A table with its columns' dtypes; one that an earlier version's file lacks is empty."""
+    typed_columns: dict[str, Any] = {}
+    for column in columns:
+        values = table[column.name] if column.name in table else pd.Series(None, table.index, dtype=object)
+        if column.dtype == CATEGORY:
+            categories = list(column.values) or list(dict.fromkeys(values.dropna()))
+            typed_columns[column.name] = pd.Categorical(values, categories, ordered=column.is_ordered)
+        else:
+            typed_columns[column.name] = pd.Series(values, dtype=pd.api.types.pandas_dtype(column.dtype))
+    return pd.DataFrame(typed_columns, index=table.index)
+
+
+def _storable(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value

@@ -1,0 +1,129 @@
+"""Each cell with the estimate of its time, what bounds it, and whether it can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate
+from bench.plan.cells import Cell
+from bench.plan.plan import Plan
+
+from . import disturbance
+from .ceilings import NOT_BOUND, Closeness, Limits, closeness
+from .comparable import Terms
+from .disturbance import Disturbance
+from .recorded import CellRecords
+
+BUSY_BEYOND_LIMIT = 1.25
+"""Processor seconds per second, over the limit, from which a thread limit did not hold."""
+
+
+@dataclass(frozen=True)
+class MeasuredCell:
+    """A cell of a run. The estimates are UNKNOWN where it has no time."""
+
+    records: CellRecords
+    status: str
+    """One of STATUSES, or `suspect` for a time that cannot be true."""
+    reason: str
+    threads: int
+    """Host threads in force."""
+    terms: Terms | None = None
+    """What its time depends on; None where it has no time that can be true."""
+    time: Estimate = UNKNOWN
+    """Typical seconds over the passes."""
+    errors: Mapping[int, float] = field(default_factory=dict)
+    """The standard error of the log of each pass's typical time."""
+    closeness: Closeness = NOT_BOUND
+    disturbance: Disturbance | None = None
+    min_effect: float = 0.0
+    """The relative difference too small to matter, as a fraction."""
+
+    @property
+    def cell(self) -> Cell:
+        """What was measured."""
+        return self.records.cell
+
+    @property
+    def key(self) -> str:
+        """The cell's key in the journal."""
+        return self.cell.key
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it has a time that can be true."""
+        return self.terms is not None
+
+
+def cells(
+    records: Sequence[CellRecords],
+    plan: Plan,
+    limits: Mapping[tuple[str, str, str], Mapping[int, Limits]],
+    unsteadiness: Mapping[tuple[str, str, str], Mapping[int, float]],
+) -> list[MeasuredCell]:
+    """Every cell of a run, in the plan's order, before times that cannot be true are set aside.
+
+    `unsteadiness` has, in logs, by how much the machine's pace moved in a pass; its times are known no better than
+    that. It and `limits` are by device, dtype and thread limit, and by pass.
+    """
+    return [
+        _measured(each, plan, limits.get(place, {}), unsteadiness.get(place, {}))
+        for each in records
+        for place in [each.cell.contender.place]
+    ]
+
+
+def _measured(
+    records: CellRecords, plan: Plan, limits: Mapping[int, Limits], unsteadiness: Mapping[int, float]
+) -> MeasuredCell:
+    cell, thread_limit = records.cell, plan.threads(records.cell.contender)
+    if records.status != "ok":
+        return MeasuredCell(records, records.status, records.untimed_reason, thread_limit)
+    typicals, threads = records.typicals, _threads_in_force(records, thread_limit)
+    errors = {
+        pass_number: math.hypot(error, unsteadiness.get(pass_number, 0.0))
+        for pass_number, error in records.block_errors.items()
+    }
+    time = estimate([*typicals.values()], [*errors.values()], confidence_after(len(typicals), plan.adaptive))
+    taken, min_effect = disturbance.of_cell(records.blocks), plan.min_effect
+    is_unsteady = disturbance.is_unsteady(taken, time.half_width, min_effect)
+    reasons = _reasons(records, plan, threads, thread_limit)
+    return MeasuredCell(
+        records,
+        "ok",
+        "; ".join([*reasons, disturbance.reason_of(taken)] if taken and is_unsteady else reasons),
+        threads,
+        _terms(records, threads, thread_limit),
+        time,
+        errors,
+        closeness(cell, typicals, errors, limits, plan.steps) if limits else NOT_BOUND,
+        taken,
+        plan.min_effect_of(cell),
+    )
+
+
+def _threads_in_force(records: CellRecords, thread_limit: int) -> int:
+    if records.busy > thread_limit * BUSY_BEYOND_LIMIT:
+        return math.ceil(records.busy - (BUSY_BEYOND_LIMIT - 1))
+    return thread_limit
+
+
+def _reasons(records: CellRecords, plan: Plan, threads: int, thread_limit: int) -> list[str]:
+    """What is odd about a time, in words."""
+    reasons: list[str] = []
+    if threads != thread_limit:
+        reasons.append(f"asked to use {thread_limit} threads, it kept {records.busy:.1f} busy")
+    if records.passes < plan.passes:
+        reasons.append(f"{records.passes} of {plan.passes} passes")
+    if records.changed:
+        reasons.append(f"resumed after a change of {', '.join(dict.fromkeys(records.changed))}")
+    return reasons
+
+
+def _terms(records: CellRecords, threads: int, thread_limit: int) -> Terms:
+    cell, contender = records.cell, records.cell.contender
+    precision = records.workers[-1].precision if records.workers else ""
+    facts = contender.device, contender.dtype, precision, thread_limit, threads
+    return Terms(*facts, cell.shape, cell.phase, contender.variant)

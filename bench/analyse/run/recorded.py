@@ -1,0 +1,201 @@
+"""A run as its journal has it: what was asked, and what happened in each cell."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self, TypeVar
+
+import numpy as np
+
+from bench.analyse.estimates.statistics import Blocks, floor, standard_error, typical
+from bench.measure.records import (
+    Block,
+    Failed,
+    Left,
+    Prepared,
+    Record,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    WorkerStarted,
+)
+from bench.plan.cells import Cell, Contender
+from bench.plan.plain import from_plain
+from bench.plan.plan import Plan
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class CellRecords:
+    """What a journal has about one cell. Seconds are of one iteration."""
+
+    cell: Cell
+    blocks: Sequence[Block] = ()
+    workers: Sequence[WorkerStarted] = ()
+    prepared: Sequence[Prepared] = ()
+    left: Sequence[Left] = ()
+    failed: Failed | None = None
+    changed: Sequence[str] = ()
+    """What had changed when the run was resumed after some of the cell's blocks, in words."""
+
+    @property
+    def status(self) -> str:
+        """One of STATUSES; a time that cannot be true is `ok` here."""
+        if self.failed:
+            return self.failed.status
+        return "ok" if self.blocks else "not_run"
+
+    @property
+    def untimed_reason(self) -> str:
+        """Why the cell has no time; empty where it has one."""
+        if self.failed:
+            return self.failed.reason
+        return "" if self.blocks else "the run ended before this cell's first block"
+
+    @property
+    def samples_by_round(self) -> dict[int, list[np.ndarray]]:
+        """The samples of each block (samples,), by pass, in the order they were taken."""
+        samples: dict[int, list[np.ndarray]] = defaultdict(list)
+        for block in self.blocks:
+            samples[block.pass_number].append(np.array(block.seconds))
+        return dict(samples)
+
+    @property
+    def passes(self) -> int:
+        """The number of passes in which the cell was timed."""
+        return len({block.pass_number for block in self.blocks})
+
+    @property
+    def samples_by_pass(self) -> dict[int, np.ndarray]:
+        """The samples of each pass (samples,), in the order they were taken."""
+        return {pass_number: np.concatenate(blocks) for pass_number, blocks in self.samples_by_round.items()}
+
+    @property
+    def samples(self) -> tuple[float, ...]:
+        """All samples, in the order they were taken."""
+        return tuple(seconds for block in self.blocks for seconds in block.seconds)
+
+    @cached_property
+    def typicals(self) -> dict[int, float]:
+        """The typical seconds of each pass: the median of its samples."""
+        return {pass_number: typical(seconds) for pass_number, seconds in self.samples_by_pass.items()}
+
+    @cached_property
+    def floors(self) -> dict[int, float]:
+        """The floor of each pass: the 5th percentile of its samples."""
+        return {pass_number: floor(seconds) for pass_number, seconds in self.samples_by_pass.items()}
+
+    @cached_property
+    def block_typicals(self) -> Blocks:
+        """The typical seconds of each block, by pass and round."""
+        medians: dict[int, dict[int, float]] = defaultdict(dict)
+        for block in self.blocks:
+            medians[block.pass_number][block.round] = typical(np.array(block.seconds))
+        return dict(medians)
+
+    @property
+    def block_errors(self) -> dict[int, float]:
+        """The standard error of each pass's log time, from the medians of its blocks."""
+        return {pass_number: standard_error([*rounds.values()]) for pass_number, rounds in self.block_typicals.items()}
+
+    @property
+    def busy(self) -> float:
+        """Processor seconds per second while the cell was sampled, the median of its blocks."""
+        return float(np.median([block.cpu_per_wall for block in self.blocks])) if self.blocks else math.nan
+
+    @property
+    def peaks(self) -> list[tuple[int, int]]:
+        """The most bytes of each visit, with its pass: the device's on an accelerator, else the process's."""
+        on_host = self.cell.contender.device == "cpu"
+        peaks = [(left.pass_number, left.host_bytes if on_host else left.device_bytes) for left in self.left]
+        return [(pass_number, peak) for pass_number, peak in peaks if peak is not None]
+
+    def only(self, is_counted: Callable[[int], bool]) -> CellRecords:
+        """The same cell with the blocks of some passes alone."""
+        return replace(self, blocks=[block for block in self.blocks if is_counted(block.pass_number)])
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """A run's records, in the order they were made, and its plan."""
+
+    records: Sequence[Record]
+    plan: Plan
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Self:
+        """The run of a journal's records. Raises ValueError where the first one's plan is none."""
+        first = records[0]
+        assert isinstance(first, RunStarted)
+        return cls(records, from_plain(first.plan))
+
+    @property
+    def head(self) -> RunStarted:
+        """The first record: what was asked, and of which machine."""
+        first = self.records[0]
+        assert isinstance(first, RunStarted)
+        return first
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder."""
+        return self.head.run
+
+    def of_kind(self, kind: type[R]) -> list[R]:
+        """The records of one kind, in their order."""
+        return self._by_kind.get(kind, [])  # type: ignore[return-value, arg-type]
+
+    @cached_property
+    def _by_kind(self) -> dict[type[Record], list[Record]]:
+        kinds: dict[type[Record], list[Record]] = defaultdict(list)
+        for record in self.records:
+            kinds[type(record)].append(record)
+        return dict(kinds)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run got to its end."""
+        return any(record.complete for record in self.of_kind(RunEnded))
+
+    @cached_property
+    def cells(self) -> dict[str, CellRecords]:
+        """What the journal has about each of the plan's cells, by its key, in the plan's order."""
+        return _by_cell(self.records, self.plan)
+
+
+def _by_cell(records: Sequence[Record], plan: Plan) -> dict[str, CellRecords]:
+    keys = {cell.key: cell for cell in plan.cells}
+    blocks: dict[str, list[Block]] = {key: [] for key in keys}
+    prepared: dict[str, list[Prepared]] = {key: [] for key in keys}
+    left: dict[str, list[Left]] = {key: [] for key in keys}
+    failed: dict[str, Failed] = {}
+    changed: dict[str, list[str]] = {key: [] for key in keys}
+    workers: dict[str, list[WorkerStarted]] = defaultdict(list)
+    for record in records:
+        match record:
+            case RunResumed(changed=[_, *_]):
+                for key in keys:
+                    changed[key] += record.changed if blocks[key] else []
+            case WorkerStarted():
+                workers[record.contender].append(record)
+            case Block():
+                blocks[record.cell].append(record)
+            case Left():
+                left[record.cell].append(record)
+            case Prepared():
+                for key in record.cells:
+                    prepared[key].append(record)
+            case Failed():
+                failed |= dict.fromkeys(record.cells, record)
+    labels: dict[Contender, str] = {cell.contender: cell.contender.label for cell in plan.cells}
+    return {
+        key: CellRecords(
+            cell, blocks[key], workers[labels[cell.contender]], prepared[key], left[key], failed.get(key), changed[key]
+        )
+        for key, cell in keys.items()
+    }

@@ -1,0 +1,111 @@
+"""A run, made once when its journal is read; what follows from it is computed once, when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from bench.plan.cells import Place
+
+from . import ceilings, costs, environments, measured, resolution, standing, suspicion, tables, warmup
+from .ceilings import Limits
+from .costs import Costs
+from .measured import MeasuredCell
+from .ranking import Pair
+from .recorded import RunRecords
+from .standing import Speedup
+from .tables import RunTables
+
+
+@dataclass(frozen=True)
+class Run(RunRecords):
+    """A run and its tables, ceilings, speed-ups, ranks and costs."""
+
+    @cached_property
+    def limits(self) -> dict[Place, dict[int, Limits]]:
+        """The most that any backend got out of a device, by device, dtype and thread limit, and by pass."""
+        return ceilings.limits(self)
+
+    @cached_property
+    def resolution(self) -> float:
+        """The fraction by which the machine's ceilings may move from pass to pass."""
+        return resolution.of_run(self) or ceilings.RESOLUTION
+
+    @cached_property
+    def measured(self) -> list[MeasuredCell]:
+        """Each cell with the estimate of its time, in the plan's order."""
+        unsteadiness = ceilings.unsteadiness(self, self.resolution)
+        cells = measured.cells([*self.cells.values()], self.plan, self.limits, unsteadiness)
+        return suspicion.marked(cells, self.plan)
+
+    @property
+    def suspects(self) -> dict[str, str]:
+        """Why a cell's time cannot be true, by its key."""
+        return {cell.key: cell.reason for cell in self.measured if cell.status == suspicion.SUSPECT}
+
+    @cached_property
+    def baselines(self) -> dict[str, MeasuredCell]:
+        """The cell that each cell is compared with, by its key; a baseline is its own."""
+        return standing.baselines(self.measured, self.plan.baseline)
+
+    @cached_property
+    def speedups(self) -> dict[str, Speedup]:
+        """How many times faster each cell is than its baseline, by its key."""
+        return standing.speedups(self.measured, self.baselines, self.plan)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two cells that can be compared, and which is faster."""
+        return standing.pairs(self.measured, self.plan.adaptive)
+
+    @cached_property
+    def ranks(self) -> dict[str, tuple[int, int]]:
+        """The best and the worst rank of each cell that can be compared, by its key."""
+        return standing.ranks(self.measured, self.pairs)
+
+    @property
+    def undecided(self) -> set[str]:
+        """The keys of cells whose rank or verdict needs more passes."""
+        return standing.undecided(self.pairs, self.baselines, self.speedups, self.measured, self.plan.precision)
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """One row per cell of the plan, as `timings.csv` has it. It is shared: change a copy."""
+        return tables.timings(self, self.measured, self.speedups, self.ranks)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """One row per sample, as `samples.csv.gz` has it. It is shared: change a copy."""
+        return tables.samples(self)
+
+    @cached_property
+    def costs(self) -> list[Costs]:
+        """What each contender costs before its first steady step, at each shape, in the plan's order."""
+        return costs.costs(self, self.measured, self.baselines)
+
+    @cached_property
+    def warmups(self) -> dict[str, str]:
+        """Whether each timed cell kept its pace, by its key: one of `warmup.KINDS`."""
+        timed = [(key, records) for key, records in self.cells.items() if records.status == "ok"]
+        return {key: warmup.of_cell(warmup.of_processes(records).values()) for key, records in timed}
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What was asked, of which machine, and how it ended, as `run.json` has it."""
+        return {
+            "run": self.name,
+            "started": self.head.started,
+            "complete": self.is_complete,
+            "options": self.head.options,
+            "machine": self.head.machine,
+            "plan": self.head.plan,
+            "environment": environments.of_run(self),
+        }
+
+    @property
+    def tables(self) -> RunTables:
+        """The run's tables, as they could also be read from its CSV files."""
+        return RunTables(self.name, self.timings, self.samples, self.info)
