@@ -1,4 +1,4 @@
-"""The parent's end of a worker process: start it, ask it, stop it while others are timed."""
+"""The parent's end of a worker process: start it, send it requests, stop it while others are timed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .pipes import MOST_BYTES, Ended, Pipes, TooLate, TooLong
 from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
-"""What holds `bench` and `implementations`."""
+"""The folder that contains `bench` and `implementations`."""
 GRACE_SECONDS = 5.0
-"""That a worker may take to end by itself."""
+"""The time that a worker may take to end by itself."""
 DYING_SECONDS = 1.0
-"""Between the end of a worker's pipe and that of the worker."""
+"""The longest wait for a worker to end once its pipe has."""
 
 
 class WorkerFailed(Exception):
@@ -43,14 +43,14 @@ class WorkerFailed(Exception):
 
 
 class TooMuchMemory(Exception):
-    """A process has taken more than it may."""
+    """A process has taken more memory than it may."""
 
 
 class Worker(Protocol):
-    """What a run needs of a contender's process, real or not."""
+    """What a run needs of a contender's process, real or fake."""
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        """The answer to a request. Raises WorkerFailed."""
+        """Send a request and return its answer. Raises WorkerFailed."""
 
     def resume(self) -> None: ...
 
@@ -74,14 +74,14 @@ class Setting:
     memory: int | None = None
     """Bytes that the process may take at most."""
     slowdown: float = 0.0
-    """Take longer than it would by this fraction, on purpose."""
+    """The fraction by which the worker is slowed on purpose."""
 
 
 class ProcessWorker:
     """A contender in a fresh process."""
 
     def __init__(self, setting: Setting) -> None:
-        """Raises WorkerFailed where none can be started."""
+        """Start the process. Raises WorkerFailed where that fails."""
         self.timeout, self.log = setting.timeout, setting.log
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
@@ -175,7 +175,7 @@ class ProcessWorker:
         processes.signal_group(self._process, signal.SIGCONT)
 
     def close(self) -> None:
-        """End the process, kindly if it answers to that, and what it has started."""
+        """End the process and what it has started, gracefully if it responds within GRACE_SECONDS."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -185,13 +185,13 @@ class ProcessWorker:
         logs.bound(self.log)
 
     def kill(self, grace: float = 0.0) -> None:
-        """End the process, after it had so many seconds to do it by itself, and what it has started."""
+        """End the process, which may end by itself within `grace` seconds, and what it has started."""
         if not self._has_ended:
             processes.end(self._process, self._mark, grace)
             self._has_ended = True
 
     def _check_memory(self) -> None:
-        """Raises TooMuchMemory."""
+        """Raise TooMuchMemory if the process has taken more than it may."""
         assert self._memory
         with suppress(psutil.Error):
             used = psutil.Process(self._process.pid).memory_info().rss
