@@ -82,7 +82,7 @@ def visited(folder) -> dict[int, dict[str, int]]:
     return found
 
 
-def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_path):
+def test_first_five_passes_visit_every_cell(tmp_path):
     plan, judge = adaptive_plan(), Judge([set()])
     schedule, _ = adaptively(plan, tmp_path, judge)
     assert visited(tmp_path) == {pass_number: {cell.key: 4 for cell in plan.cells} for pass_number in range(1, 6)}
@@ -90,7 +90,7 @@ def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_pat
     assert schedule.reason == DECIDED
 
 
-def test_later_passes_visit_the_undecided_alone_until_the_next_look(tmp_path):
+def test_later_passes_visit_undecided_cells_until_the_next_look(tmp_path):
     plan = adaptive_plan()
     keys = [cell.key for cell in plan.cells]
     judge = Judge([set(keys[:3]), {keys[0], keys[5]}, set()])
@@ -105,7 +105,7 @@ def test_later_passes_visit_the_undecided_alone_until_the_next_look(tmp_path):
     assert (started[5], started[6], started[8]) == (3, 3, 2), "only those that are visited are started"
 
 
-def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path):
+def test_choice_of_a_pass_is_recorded_before_its_first_block(tmp_path):
     plan = adaptive_plan()
     keys = [cell.key for cell in plan.cells]
     adaptively(plan, tmp_path, Judge([{keys[2]}, set()]))
@@ -118,7 +118,7 @@ def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path
     assert passes == sorted(passes)
 
 
-def test_what_is_undecided_but_not_of_the_plan_is_passed_over(tmp_path):
+def test_undecided_cells_outside_the_plan_are_ignored(tmp_path):
     schedule, _ = adaptively(adaptive_plan(), tmp_path, Judge([{"step[elsewhere]"}]))
     assert schedule.reason == DECIDED
     assert max(visited(tmp_path)) == 5
@@ -135,7 +135,7 @@ def pass_seconds(plan) -> float:
 
 
 @pytest.mark.parametrize("passes", [5.5, 7.2, 9.9, 12.3, 30.7])
-def test_a_run_that_never_decides_stops_in_time_but_no_more_than_a_pass_early(tmp_path, passes):
+def test_undecided_run_uses_its_budget_to_within_a_pass(tmp_path, passes):
     plan = adaptive_plan()
     one = pass_seconds(plan)
     plan = adaptive_plan(budget := passes * one)
@@ -145,7 +145,7 @@ def test_a_run_that_never_decides_stops_in_time_but_no_more_than_a_pass_early(tm
     assert max(visited(tmp_path)) == int(passes)
 
 
-def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(tmp_path):
+def test_short_budget_makes_five_passes_of_fewer_rounds(tmp_path):
     plan = adaptive_plan(rounds=20)
     budget = 2.5 * pass_seconds(plan)
     schedule, office = adaptively(
@@ -162,7 +162,7 @@ def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(t
     assert schedule.reason.startswith(OUT_OF_TIME)
 
 
-def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp_path):
+def test_too_small_a_budget_makes_fewer_passes_and_suggests_another(tmp_path):
     plan = adaptive_plan()
     least = pass_seconds(adaptive_plan(rounds=1))
     judge = Judge([{cell.key for cell in plan.cells}])
@@ -179,7 +179,7 @@ def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp
     assert again.reason == DECIDED, "what it asks for is enough"
 
 
-def test_there_is_always_one_pass(tmp_path):
+def test_smallest_budget_makes_one_pass(tmp_path):
     schedule, _ = adaptively(adaptive_plan(1e-3), tmp_path, Judge([set()]))
     assert {pass_number: set(cells.values()) for pass_number, cells in visited(tmp_path).items()} == {1: {1}}
     assert schedule.reason.startswith(OUT_OF_TIME)
@@ -187,7 +187,7 @@ def test_there_is_always_one_pass(tmp_path):
 
 @settings(steady, max_examples=30)
 @given(st.floats(2.5, 12), st.integers(1, 12), st.integers(0, 11))
-def test_whatever_the_budget_it_is_kept_and_used(tmp_path_factory, passes, rounds, few):
+def test_any_budget_is_kept_and_used(tmp_path_factory, passes, rounds, few):
     plan = adaptive_plan(rounds=rounds)
     one = pass_seconds(plan)
     plan = adaptive_plan(budget := passes * one, rounds=rounds)
@@ -198,7 +198,7 @@ def test_whatever_the_budget_it_is_kept_and_used(tmp_path_factory, passes, round
     assert schedule.seconds_left() <= 1.01 * one
 
 
-def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
+def test_resumed_run_keeps_earlier_choices(tmp_path):
     plan = adaptive_plan(rounds=1)
     keys = [cell.key for cell in plan.cells]
     turns = [{keys[0], keys[3]}, {keys[3]}, set()]
@@ -220,7 +220,7 @@ def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
         assert schedule.reason == DECIDED
 
 
-def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path):
+def test_chosen_pass_is_finished_without_time_left(tmp_path):
     plan = adaptive_plan(pass_seconds(adaptive_plan()) / 100)
     with pytest.raises(KeyboardInterrupt):
         adaptively(plan, tmp_path, Judge([set()]), priced(interrupt_at=12))
@@ -230,7 +230,7 @@ def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path
     assert schedule.reason.startswith(OUT_OF_TIME)
 
 
-def test_a_run_that_goes_on_has_what_is_left_of_its_budget(tmp_path):
+def test_resumed_run_has_the_rest_of_its_budget(tmp_path):
     one = pass_seconds(adaptive_plan())
     plan = adaptive_plan(9.5 * one)
     judge = Judge([{cell.key for cell in plan.cells}])
@@ -242,7 +242,7 @@ def test_a_run_that_goes_on_has_what_is_left_of_its_budget(tmp_path):
     assert 7 * one < before.clock() + after.clock() < 10 * one
 
 
-def test_cells_that_fail_are_not_waited_for(tmp_path):
+def test_failed_cells_end_the_run(tmp_path):
     def fault(ask):
         return WorkerFailed("unavailable", "why", alive=True) if ask.verb == "start" else None
 
@@ -254,7 +254,7 @@ def test_cells_that_fail_are_not_waited_for(tmp_path):
     assert [record.pass_number for record in records_of(tmp_path, PassChosen)] == [1]
 
 
-def test_the_time_left_is_never_negative():
+def test_time_left_is_never_negative():
     office = Office()
     schedule = Adaptive(adaptive_plan(10.0), lambda: set(), office.clock)
     assert schedule.seconds_left() == 10.0

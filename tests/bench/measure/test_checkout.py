@@ -61,7 +61,7 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_run_that_is_told_to_end_leaves_no_checkout_behind(history, number):
+def test_signalled_run_removes_its_checkout(history, number):
     before = contents(history)
     code = f"""
 import pathlib, signal, time
@@ -85,7 +85,7 @@ with ExitStack() as stack:
     assert contents(history) == before
 
 
-def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
+def test_signal_handlers_are_restored(repository, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
         checkout.side("base", "v1", "--against", stack, tmp_path)
@@ -93,7 +93,7 @@ def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_signal_that_is_ignored_stays_ignored(repository, tmp_path):
+def test_ignored_signal_stays_ignored(repository, tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ExitStack() as stack:
@@ -112,7 +112,7 @@ def complaint(asked, tmp_path, stack):
     return told.removeprefix("--against: ")
 
 
-def test_a_dot_is_this_tree_under_this_interpreter(tmp_path, stack):
+def test_dot_is_this_tree_and_interpreter(tmp_path, stack):
     side = checkout.side("head", ".", "--head", stack, tmp_path)
     assert (side.name, side.label, side.interpreter) == ("head", "this tree", sys.executable)
     assert side.source == str(checkout.ROOT)
@@ -120,7 +120,7 @@ def test_a_dot_is_this_tree_under_this_interpreter(tmp_path, stack):
 
 
 @pytest.mark.parametrize("asked", ["v1", "v2~1", "HEAD~1"])
-def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
+def test_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
     before = contents(repository)
     with ExitStack() as stack:
         side = checkout.side("base", asked, "--against", stack, tmp_path)
@@ -134,7 +134,7 @@ def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["post-checkout", "post-index-change"])
-def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack, name):
+def test_hooks_do_not_run(repository, tmp_path, stack, name):
     hook = repository / ".git" / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
@@ -144,7 +144,7 @@ def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_path, stack):
+def test_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_path, stack):
     inner = repository / "inner"
     (inner / "implementations").mkdir(parents=True)
     (inner / "implementations" / "__init__.py").write_text("")
@@ -157,18 +157,18 @@ def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_p
     assert complaint("v2", tmp_path, stack).endswith("(v2) has no implementations/")
 
 
-def test_a_revision_without_implementations_is_named(repository, tmp_path, stack):
+def test_revision_without_implementations_is_named(repository, tmp_path, stack):
     revision = git(repository, "rev-parse", "empty")[:9]
     assert complaint("empty", tmp_path, stack) == f"revision {revision} (empty) has no implementations/"
 
 
 @pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
-def test_what_is_neither_is_named(repository, tmp_path, stack, asked):
+def test_neither_revision_nor_environment_is_named(repository, tmp_path, stack, asked):
     told = complaint(asked, tmp_path, stack)
     assert told == f"{asked!r} is neither a Python environment nor a git revision of this repository"
 
 
-def test_a_revision_of_no_repository_says_so(monkeypatch, tmp_path, stack):
+def test_revision_outside_a_repository_is_explained(monkeypatch, tmp_path, stack):
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
     told = complaint("main", tmp_path, stack)
     assert told.startswith(
@@ -177,7 +177,7 @@ def test_a_revision_of_no_repository_says_so(monkeypatch, tmp_path, stack):
     assert "not a git repository" in told
 
 
-def test_a_revision_that_a_shallow_clone_lacks_says_how_to_get_it(history, monkeypatch, tmp_path, stack):
+def test_revision_missing_in_a_shallow_clone_is_explained(history, monkeypatch, tmp_path, stack):
     subprocess.run([*GIT, "clone", "--quiet", "--depth=1", f"file://{history}", tmp_path / "clone"], check=True)
     monkeypatch.setattr(checkout, "ROOT", tmp_path / "clone")
     told = complaint("HEAD~1", tmp_path, stack)
@@ -186,7 +186,7 @@ def test_a_revision_that_a_shallow_clone_lacks_says_how_to_get_it(history, monke
     assert "`fetch-depth: 0`" in told
 
 
-def test_the_settings_and_attributes_of_a_repository_are_heeded(repository, tmp_path, stack):
+def test_settings_and_attributes_are_obeyed(repository, tmp_path, stack):
     git(repository, "checkout", "--quiet", "--detach", "v1")
     (repository / ".gitattributes").write_text("readme filter=loud\nexport.txt export-ignore\n")
     (repository / "export.txt").write_text("kept")
@@ -207,7 +207,7 @@ def test_the_settings_and_attributes_of_a_repository_are_heeded(repository, tmp_
         git(repository, "config", "--unset", name)
 
 
-def test_a_tree_may_be_a_linked_worktree_of_its_repository(history, monkeypatch, tmp_path, stack):
+def test_tree_may_be_a_linked_worktree(history, monkeypatch, tmp_path, stack):
     git(history, "worktree", "add", "--quiet", "--detach", tmp_path / "linked", "v2")
     try:
         monkeypatch.setattr(checkout, "ROOT", tmp_path / "linked")
@@ -218,7 +218,7 @@ def test_a_tree_may_be_a_linked_worktree_of_its_repository(history, monkeypatch,
         git(history, "worktree", "remove", "--force", tmp_path / "linked")
 
 
-def test_without_git_an_environment_will_still_do(monkeypatch, tmp_path, stack):
+def test_environment_needs_no_git(monkeypatch, tmp_path, stack):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "No such file or directory: 'git'" in complaint("main", tmp_path, stack)
     (tmp_path / "link").symlink_to(sys.executable)
@@ -236,7 +236,7 @@ def environment(folder, script, python="python"):
 
 @pytest.mark.parametrize("python", ["python", "python3"])
 @pytest.mark.parametrize("by", ["environment", "interpreter", "./environment"])
-def test_an_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
+def test_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
     path = environment(tmp_path / "environment", f'exec "{sys.executable}" "$@"', python)
     asked = str(path) if by == "interpreter" else by
     side = checkout.side("base", asked, "--against", stack, tmp_path)
@@ -246,7 +246,7 @@ def test_an_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, pyt
     assert side.implementations == tuple(implementations.names())
 
 
-def test_a_revision_comes_before_a_folder_of_its_name(repository, tmp_path, stack):
+def test_revision_precedes_a_folder_of_its_name(repository, tmp_path, stack):
     environment(tmp_path / "v1", "exit 1")
     assert checkout.side("base", "v1", "--against", stack, tmp_path).source != str(repository)
     assert "cannot be used" in complaint("./v1", tmp_path, stack)
@@ -261,14 +261,14 @@ def test_a_revision_comes_before_a_folder_of_its_name(repository, tmp_path, stac
         ("echo hello", "does not answer as Python does: 'hello'"),
     ],
 )
-def test_an_interpreter_that_cannot_be_used_says_why(tmp_path, stack, script, said):
+def test_unusable_interpreter_is_explained(tmp_path, stack, script, said):
     environment(tmp_path / "env", script)
     told = complaint("./env", tmp_path, stack)
     assert told.startswith("./env ")
     assert told.endswith(said)
 
 
-def test_a_missing_interpreter_and_a_folder_that_is_no_environment_are_named(tmp_path, stack):
+def test_missing_interpreter_or_environment_is_named(tmp_path, stack):
     assert "No such file or directory" in complaint(str(tmp_path / "bin" / "python"), tmp_path, stack)
     (tmp_path / "empty").mkdir()
     told = complaint("./empty", tmp_path, stack)
@@ -277,14 +277,14 @@ def test_a_missing_interpreter_and_a_folder_that_is_no_environment_are_named(tmp
     assert "Permission denied" in complaint("./text", tmp_path, stack)
 
 
-def test_a_grid_file_of_this_tree_is_looked_for_in_a_side_s_own(repository, tmp_path, stack):
+def test_grid_file_is_taken_from_the_side_s_tree(repository, tmp_path, stack):
     side = checkout.side("base", "v1", "--against", stack, tmp_path)
     mine = tmp_path / "mine.toml"
     assert checkout.grid_file(side, repository / "grids" / "a.toml") == checkout.Path(side.source) / "grids" / "a.toml"
     assert checkout.grid_file(side, mine) == mine
 
 
-def test_which_devices_an_implementation_knows_is_read_from_a_side_s_own_file(repository, tmp_path, stack):
+def test_device_kinds_are_read_from_the_side_s_file(repository, tmp_path, stack):
     side = checkout.side("base", "v1", "--against", stack, tmp_path)
     assert checkout.device_kinds(side, "numpy", ()) == ("cpu", "cuda")
     assert checkout.device_kinds(side, "old", ()) == ("cpu", "cuda")

@@ -256,7 +256,7 @@ def failure_of(worker):
         ("Raises", "crashed", "KeyError: 'no such weight'"),
     ],
 )
-def test_a_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, said):
+def test_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, said):
     monkeypatch.chdir(tmp_path)
     worker = start(name)
     failure = failure_of(worker)
@@ -272,7 +272,7 @@ def test_a_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["Hangs", "Stubborn"])
-def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
+def test_hanging_class_is_ended_at_its_timeout(start, name):
     worker = start(name)
     worker.timeout = 1.0
     failure = failure_of(worker)
@@ -300,7 +300,7 @@ def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
         ("Surrogate", r"ValueError: a name \udcff of no encoding"),
     ],
 )
-def test_what_is_not_the_protocol_is_its_contender_s_crash(start, name, said):
+def test_breach_of_protocol_is_a_crash(start, name, said):
     failure = failure_of(start(name, timeout=60.0))
     assert (failure.status, failure.alive) == ("crashed", False)
     assert said in failure.reason
@@ -308,7 +308,7 @@ def test_what_is_not_the_protocol_is_its_contender_s_crash(start, name, said):
 
 
 @pytest.mark.parametrize("name", ["Forks", "Twice"])
-def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
+def test_second_answer_to_a_request_is_a_crash(start, name):
     worker = start(name)
 
     def ask_often():
@@ -322,7 +322,7 @@ def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("name", ["LeavesAChild", "LeavesADaemon", "Forks", "Nests"])
-def test_what_a_contender_starts_ends_with_it(start, name):
+def test_children_of_a_contender_end_with_it(start, name):
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     worker = start(name)
     with suppress(WorkerFailed):
@@ -332,7 +332,7 @@ def test_what_a_contender_starts_ends_with_it(start, name):
     assert [child for child in left if child.pid not in processes._own] == []
 
 
-def test_a_child_does_not_answer_for_a_worker_that_has_died(start):
+def test_child_does_not_answer_for_a_dead_worker(start):
     worker = start("IsSurvivedByItsChild")
     with suppress(WorkerFailed):  # whether its end or its child's answer is seen first is chance
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1, check=False)
@@ -343,7 +343,7 @@ def test_a_child_does_not_answer_for_a_worker_that_has_died(start):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("started_first", [True, False])
-def test_ending_a_worker_leaves_the_processes_of_others_alone(start, monkeypatch, started_first):
+def test_ending_a_worker_spares_unrelated_processes(start, monkeypatch, started_first):
     """Such as a server that a plugin has started, and what another worker has left."""
 
     def another(**changes):
@@ -362,14 +362,14 @@ def test_ending_a_worker_leaves_the_processes_of_others_alone(start, monkeypatch
             other.wait()
 
 
-def test_ending_one_worker_leaves_those_alone_whose_numbers_begin_like_its_own(start, monkeypatch):
+def test_ending_worker_1_spares_worker_10(start, monkeypatch):
     monkeypatch.setattr(processes, "_numbers", iter([1, 10]))
     first, tenth = start("Fine"), start("Fine")
     first.close()
     assert tenth.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)["first_calls"]
 
 
-def test_a_log_is_bounded_and_keeps_its_end(start, tmp_path):
+def test_log_is_bounded_and_keeps_its_end(start, tmp_path):
     failure = failure_of(start("Talkative"))
     assert "the last of it" in failure.reason
     log = (tmp_path / "logs" / "worker.log").read_bytes()
@@ -377,7 +377,7 @@ def test_a_log_is_bounded_and_keeps_its_end(start, tmp_path):
     assert b"bytes were left out here" in log
 
 
-def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
+def test_worker_above_its_memory_limit_is_out_of_memory(start):
     worker = start("Greedy")
     worker._memory = 200_000_000
     worker._pipes._watch = worker._check_memory
@@ -396,7 +396,7 @@ def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
         ({"log": Path("/dev/zero")}, "/dev/zero is not a file"),
     ],
 )
-def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(tmp_path, changed, said):
+def test_worker_that_cannot_start_leaves_no_descriptors(tmp_path, changed, said):
     setting = replace(Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log"), **changed)
     processes.new_mark()  # which starts the watchdog
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -408,7 +408,7 @@ def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(t
 
 
 @pytest.mark.parametrize("more", range(0, 14))
-def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reason(tmp_path, more):
+def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, more):
     """In a process of its own, since its first worker is the one that has the most to open."""
     code = f"""if True:
         import os, resource, sys
@@ -435,7 +435,7 @@ def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reas
     assert done.stdout == "answered\n" or "Too many open files" in done.stdout
 
 
-def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
+def test_worker_killed_while_suspended_has_crashed(start):
     worker = start("Fine")
     worker.suspend()
     os.kill(worker._process.pid, signal.SIGKILL)
@@ -445,7 +445,7 @@ def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
     assert "SIGKILL" in failure.reason
 
 
-def test_a_worker_killed_by_the_system_for_its_memory_is_out_of_memory(start, monkeypatch):
+def test_worker_killed_by_the_system_is_out_of_memory(start, monkeypatch):
     kills = iter([5, 6])
     monkeypatch.setattr(memory, "kills", lambda: next(kills))
     failure = failure_of(start("Killed"))
@@ -453,7 +453,7 @@ def test_a_worker_killed_by_the_system_for_its_memory_is_out_of_memory(start, mo
     assert "ran out of memory" in failure.reason
 
 
-def test_a_worker_can_be_stopped_and_goes_on(start):
+def test_suspended_worker_can_be_resumed_and_closed(start):
     worker = start("Fine")
     worker.suspend()
     worker.resume()
@@ -463,7 +463,7 @@ def test_a_worker_can_be_stopped_and_goes_on(start):
     assert not psutil.pid_exists(worker._process.pid)
 
 
-def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
+def test_close_ends_a_stubborn_worker(start, monkeypatch):
     monkeypatch.setattr(client, "GRACE_SECONDS", 0.2)
     worker = start("Stubborn")
     request = {"id": 2, "verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}
@@ -472,7 +472,7 @@ def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
     assert not psutil.pid_exists(worker._process.pid)
 
 
-def test_an_interpreter_that_is_no_python_has_crashed(tmp_path):
+def test_interpreter_that_is_no_python_has_crashed(tmp_path):
     setting = Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log", interpreter="/bin/false")
     worker = ProcessWorker(setting)
     with pytest.raises(WorkerFailed) as caught:
@@ -481,7 +481,7 @@ def test_an_interpreter_that_is_no_python_has_crashed(tmp_path):
     worker.close()
 
 
-def test_another_source_tree_s_implementations_are_measured_by_this_harness(tmp_path):
+def test_other_source_trees_are_measured_by_this_harness(tmp_path):
     folder = tmp_path / "tree" / "implementations"
     folder.mkdir(parents=True)
     here = client.ROOT / "implementations"
@@ -497,14 +497,14 @@ def test_another_source_tree_s_implementations_are_measured_by_this_harness(tmp_
         worker.close()
 
 
-def test_logs_of_several_processes_are_appended_and_only_its_own_part_is_a_process_s_reason(start, tmp_path):
+def test_reason_is_from_the_process_s_own_part_of_the_log(start, tmp_path):
     failure_of(start("Exits"))
     failure_of(start("Exits"))
     assert "about to leave" not in failure_of(start("Killed")).reason
     assert (tmp_path / "logs" / "worker.log").read_text().count("about to leave") == 2
 
 
-def test_no_descriptors_are_left_open(start):
+def test_close_leaves_no_descriptors(start):
     worker = start("Fine")
     worker.close()
     if sys.platform == "linux":

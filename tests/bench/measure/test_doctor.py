@@ -4,7 +4,7 @@ import implementations
 from bench.measure import doctor, machine
 
 
-def test_a_file_that_is_no_implementation_is_a_row_and_costs_no_other(monkeypatch):
+def test_invalid_implementation_file_is_a_row_of_its_own(monkeypatch):
     def without_class(name):
         raise LookupError(f"{name}: implementations.{name} has no class 'Net'")
 

@@ -21,7 +21,7 @@ from bench.measure import instructions
         ("riscv64", ["v"], None),
     ],
 )
-def test_what_a_processor_offers_is_read_from_its_flags(architecture, flags, offered):
+def test_offered_instructions_are_read_from_flags(architecture, flags, offered):
     assert instructions.offered(architecture, flags) == offered
 
 
@@ -29,7 +29,7 @@ def test_what_a_processor_offers_is_read_from_its_flags(architecture, flags, off
     ("kernel", "written"),
     [("SkylakeX", "AVX-512"), ("Zen", "AVX2"), ("Prescott", "SSE3"), ("armv8", "NEON"), ("neoversev1", None)],
 )
-def test_a_kernel_is_known_by_its_name_whatever_its_case(kernel, written):
+def test_kernel_names_ignore_case(kernel, written):
     assert instructions.of_kernel(kernel) == written
 
 

@@ -34,7 +34,7 @@ def nothing_at_exit(monkeypatch):
 
 
 @ALL
-def test_a_signal_interrupts_once_and_those_after_it_do_not(number):
+def test_only_the_first_signal_interrupts(number):
     with interrupts.handled():
         with pytest.raises(KeyboardInterrupt, match=number.name):
             send(number)
@@ -44,7 +44,7 @@ def test_a_signal_interrupts_once_and_those_after_it_do_not(number):
 
 
 @ALL
-def test_between_blocks_the_first_signal_waits_for_the_block_in_flight(number):
+def test_first_signal_waits_for_the_block_in_flight(number):
     done = []
 
     def measure():
@@ -60,7 +60,7 @@ def test_between_blocks_the_first_signal_waits_for_the_block_in_flight(number):
 
 
 @ALL
-def test_between_blocks_a_second_signal_does_not_wait(number):
+def test_second_signal_does_not_wait(number):
     done = []
 
     def measure():
@@ -76,7 +76,7 @@ def test_between_blocks_a_second_signal_does_not_wait(number):
 
 
 @ALL
-def test_a_signal_in_the_last_block_interrupts_once_it_is_done(number):
+def test_signal_in_the_last_block_interrupts_after_it(number):
     done = []
 
     def measure():
@@ -90,7 +90,7 @@ def test_a_signal_in_the_last_block_interrupts_once_it_is_done(number):
 
 
 @ALL
-def test_while_files_are_written_a_signal_is_kept_in_mind_only(number):
+def test_held_back_signal_does_not_interrupt(number):
     with interrupts.handled():
         with interrupts.current.held_back():
             send(number, times=30)
@@ -99,7 +99,7 @@ def test_while_files_are_written_a_signal_is_kept_in_mind_only(number):
 
 
 @ALL
-def test_a_signal_after_the_files_are_written_interrupts(number):
+def test_signal_after_held_back_interrupts(number):
     with interrupts.handled():
         with interrupts.current.held_back():
             pass
@@ -108,7 +108,7 @@ def test_a_signal_after_the_files_are_written_interrupts(number):
 
 
 @ALL
-def test_handlers_are_as_before_afterwards_also_after_a_signal(number):
+def test_handlers_are_restored_after_a_signal(number):
     before = [signal.getsignal(each) for each in interrupts.SIGNALS]
     with interrupts.handled():
         assert signal.getsignal(number) not in before
@@ -118,7 +118,7 @@ def test_handlers_are_as_before_afterwards_also_after_a_signal(number):
     assert interrupts.current.name == ""
 
 
-def test_a_signal_that_is_ignored_stays_ignored():
+def test_ignored_signal_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     with interrupts.handled():
         send(signal.SIGHUP, times=3)

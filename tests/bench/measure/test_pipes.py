@@ -52,59 +52,59 @@ def test_lines_are_received_one_by_one(start):
     assert [ends.receive(within()), ends.receive(within())] == [b"one", b"two"]
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for_beyond_the_deadline(start):
+def test_receive_raises_at_the_deadline(start):
     with pytest.raises(TooLate):
         start("os.write(REPLIES, b'half a line'); time.sleep(600)").receive(within(0.3))
 
 
-def test_an_answer_that_comes_drop_by_drop_is_too_late(start):
+def test_slow_answer_is_too_late(start):
     with pytest.raises(TooLate):
         start("while True: os.write(REPLIES, b'x'); time.sleep(0.01)").receive(within(0.5))
 
 
-def test_a_process_that_does_not_read_does_not_block_the_one_that_sends(start):
+def test_send_does_not_block_if_nothing_reads(start):
     with pytest.raises(TooLate):
         start("time.sleep(600)").send(b"x" * (1 << 20), within(0.3))
 
 
-def test_a_long_request_is_sent_whole(start):
+def test_long_request_is_sent_in_full(start):
     ends = start(r"n = 0" "\nwhile n < 1 << 20: n += len(os.read(REQUESTS, 1 << 16))" "\nos.write(REPLIES, b'all\\n')")
     ends.send(b"x" * (1 << 20), within())
     assert ends.receive(within()) == b"all"
 
 
-def test_a_process_that_closed_its_requests_has_ended_for_the_one_that_sends(start):
+def test_send_raises_if_the_pipe_is_closed(start):
     ends = start(r"os.close(REQUESTS); os.write(REPLIES, b'closed\n'); time.sleep(600)")
     ends.receive(within())
     with pytest.raises(Ended):
         ends.send(b"x" * (1 << 20), within())
 
 
-def test_a_flood_without_an_end_of_line_is_too_long(start, monkeypatch):
+def test_endless_line_is_too_long(start, monkeypatch):
     monkeypatch.setattr(pipes, "MOST_BYTES", 1 << 18)
     with pytest.raises(TooLong):
         start("while True: os.write(REPLIES, b'x' * 65536)").receive(within())
 
 
 @pytest.mark.parametrize("code", ["os._exit(3)", "os.closerange(0, 256); time.sleep(600)"])
-def test_the_end_of_a_process_or_of_its_pipe_ends_the_wait(start, code):
+def test_end_of_process_or_pipe_ends_the_wait(start, code):
     with pytest.raises(Ended):
         start(code).receive(within())
 
 
-def test_a_child_that_keeps_the_pipe_does_not_keep_the_end_of_its_parent_from_being_seen(start):
+def test_end_of_process_is_seen_though_a_child_keeps_the_pipe(start):
     with pytest.raises(Ended):
         start("time.sleep(600) if os.fork() == 0 else os._exit(1)").receive(within())
 
 
-def test_what_was_written_before_the_end_is_received_first(start):
+def test_output_before_the_end_is_received(start):
     ends = start(r"os.write(REPLIES, b'a last word\n') and os._exit(1)")
     assert ends.receive(within()) == b"a last word"
     with pytest.raises(Ended):
         ends.receive(within())
 
 
-def test_what_no_one_asked_for_is_seen(start):
+def test_stray_output_is_seen(start):
     ends = start(r"os.write(REPLIES, b'asked\nnot asked'); os.read(REQUESTS, 1)")
     assert ends.receive(within()) == b"asked"
     assert ends.stray() == b"not asked"

@@ -75,11 +75,11 @@ def system(root, groups, mounts, limits):
         ("nonsense", "nonsense", {}, None),
     ],
 )
-def test_the_quota_is_the_least_of_this_process_s_groups_and_those_above_them(tmp_path, groups, mounts, limits, quota):
+def test_quota_is_the_least_of_all_groups(tmp_path, groups, mounts, limits, quota):
     assert processors.quota(system(tmp_path, groups, mounts, limits)) == quota
 
 
-def test_where_there_are_no_control_groups_there_is_no_quota(tmp_path):
+def test_quota_is_none_without_control_groups(tmp_path):
     assert processors.quota(tmp_path) is None
 
 
@@ -87,12 +87,12 @@ def test_where_there_are_no_control_groups_there_is_no_quota(tmp_path):
     ("quota", "usable"),
     [("max", 4), (50_000, 1), (100_000, 1), (199_999, 1), (200_000, 2), (390_000, 3), (800_000, 4)],
 )
-def test_a_quota_counts_as_whole_processors_and_at_least_one(tmp_path, monkeypatch, quota, usable):
+def test_quota_is_rounded_down_to_at_least_one_processor(tmp_path, monkeypatch, quota, usable):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1, 2, 3])
     assert processors.usable(system(tmp_path, "0::/", V2, {"cpu.max": f"{quota} 100000"})) == usable
 
 
-def test_affinity_is_every_processor_where_the_system_has_none(monkeypatch):
+def test_affinity_defaults_to_every_processor(monkeypatch):
     monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
     assert processors.affinity() == list(range(os.cpu_count() or 1))
 
@@ -101,14 +101,14 @@ def topology(root, siblings):
     return made(root, {f"{processors.CPUS}/cpu{n}/topology/thread_siblings_list": s for n, s in enumerate(siblings)})
 
 
-def test_two_hyperthreads_of_one_core_are_one_core(tmp_path):
+def test_hyperthreads_of_a_core_are_one_core(tmp_path):
     root = topology(tmp_path, ["0,2", "1,3", "0,2", "1,3"])
     assert processors.cores([0, 1, 2, 3], root) == 2
     assert processors.cores([0, 1], root) == 2
     assert processors.cores([0, 2], root) == 1
 
 
-def test_cores_are_unknown_where_the_system_does_not_tell(tmp_path):
+def test_cores_are_none_where_the_system_does_not_tell(tmp_path):
     assert processors.cores([0, 1], tmp_path) is None
 
 
@@ -122,13 +122,13 @@ def test_cores_are_unknown_where_the_system_does_not_tell(tmp_path):
         ({}, None),
     ],
 )
-def test_turbo_is_what_either_driver_tells(tmp_path, files, turbo):
+def test_turbo_is_read_from_either_driver(tmp_path, files, turbo):
     assert (
         processors.turbo(made(tmp_path, {f"{processors.CPUS}/{name}": text for name, text in files.items()})) is turbo
     )
 
 
-def test_the_description_has_every_fact(tmp_path, monkeypatch):
+def test_description_has_every_fact(tmp_path, monkeypatch):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1])
     root = topology(system(tmp_path, "0::/", V2, {"cpu.max": "150000 100000"}), ["0-1", "0-1"])
     made(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})

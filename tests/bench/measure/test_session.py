@@ -34,7 +34,7 @@ def told_machine(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pytest", "bench/"])
 
 
-def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
+def test_new_runs_have_distinct_folders_named_by_time_and_grid(tmp_path):
     folders = [session.new_run(tmp_path, "tiny") for _ in range(4)]
     assert len(set(folders)) == 4
     for folder in folders:
@@ -43,14 +43,14 @@ def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-tiny(-\d)?", folder.name)
 
 
-def test_a_plan_survives_the_journal():
+def test_plan_round_trips():
     plan = plan_of(shapes=SHAPES)
     plan = replace(plan, cells=(*plan.cells, Cell(Contender("a", "cuda:1", "float64", 2), SHAPES[0], "train")))
     plain = json.loads(json.dumps(to_plain(plan)))
     assert from_plain(plain) == plan
 
 
-def test_a_plan_with_variants_and_a_budget_survives_the_journal():
+def test_plan_with_variants_and_a_budget_round_trips():
     plan = plan_of(passes=5, time_budget=60.0, precision=0.005, min_effect=0.03)
     slowed = Contender("a", "cpu", "float32", 1, "+3%")
     plan = replace(plan, cells=(*plan.cells, Cell(slowed, SHAPES[0], "step")), ceilings=(plan.cells[0].contender,))
@@ -58,14 +58,14 @@ def test_a_plan_with_variants_and_a_budget_survives_the_journal():
     assert from_plain(plain) == plan
 
 
-def test_a_plan_of_two_sides_survives_the_journal():
+def test_plan_of_two_sides_round_trips():
     sides = tuple(Side(name, f"{name} label", "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of(shapes=SHAPES, min_effects=(("step*", 0.05), ("*", 0.1))), sides)
     plain = json.loads(json.dumps(to_plain(plan)))
     assert from_plain(plain) == plan
 
 
-def test_a_run_of_two_sides_is_not_resumed(tmp_path):
+def test_run_of_two_sides_is_not_resumed(tmp_path):
     sides = tuple(Side(name, name, "python", "/there", ("a",)) for name in (BASE, HEAD))
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(doubled(plan_of("a"), sides)), {}, []))
@@ -74,7 +74,7 @@ def test_a_run_of_two_sides_is_not_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("suspicious", [True, False])
-def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(tmp_path, suspicious):
+def test_only_suspected_cells_are_measured_again(tmp_path, suspicious):
     sides = tuple(Side(name, name, "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of("ab", phases=["step"]), sides)
     mine = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
@@ -93,7 +93,7 @@ def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(t
     assert all(record.confirming for record in records_of(tmp_path / "run", PassChosen))
 
 
-def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_passes():
+def test_plan_of_an_older_journal_has_fixed_passes_and_no_variants():
     plan = plan_of()
     plain = to_plain(plan)
     for name in ("ceilings", "time_budget", "precision", "min_effect"):
@@ -105,7 +105,7 @@ def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_pass
     assert not older.adaptive
 
 
-def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
+def test_journal_of_a_run_has_a_beginning_and_an_end(tmp_path):
     plan = plan_of()
     session.measure(plan, tmp_path / "run", open_worker=Office().open)
     first, *_, last = journal.read(tmp_path / "run")
@@ -120,7 +120,7 @@ def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
         session.resumable(tmp_path / "run")
 
 
-def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
+def test_interrupted_run_is_incomplete_and_can_be_resumed(tmp_path):
     plan = plan_of(shapes=SHAPES)
     with pytest.raises(KeyboardInterrupt):
         session.measure(plan, tmp_path, open_worker=Office(interrupt_at=30).open)
@@ -139,7 +139,7 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
     assert tables.is_complete(records)
 
 
-def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
+def test_run_with_a_torn_line_can_be_resumed(tmp_path):
     plan = plan_of()
     with pytest.raises(KeyboardInterrupt):
         session.measure(plan, tmp_path, open_worker=Office(interrupt_at=14).open)
@@ -161,14 +161,14 @@ def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
         ('{"record":"RunStarted","run":"cut', "this line is cut short"),
     ],
 )
-def test_what_is_no_run_cannot_be_resumed(tmp_path, text, said):
+def test_folder_without_a_run_cannot_be_resumed(tmp_path, text, said):
     if text is not None:
         (tmp_path / journal.FILE).write_text(text)
     with pytest.raises(PlanError, match=f"^--resume: .*{said}"):
         session.resumable(tmp_path)
 
 
-def test_processes_are_set_up_from_the_plan_each_contender_with_a_log(tmp_path, monkeypatch):
+def test_processes_have_the_plan_s_settings_and_a_log_each(tmp_path, monkeypatch):
     settings = []
     monkeypatch.setattr(session, "ProcessWorker", lambda setting: settings.append(setting) or setting)
     plan = plan_of(timeout=9, cpus=6)
@@ -181,7 +181,7 @@ def test_processes_are_set_up_from_the_plan_each_contender_with_a_log(tmp_path, 
     assert {tuple(setting.path) for setting in settings} == {("/a/folder",)}
 
 
-def test_verifying_tells_the_failures_and_measures_nothing(tmp_path, monkeypatch):
+def test_verify_returns_failures_and_measures_nothing(tmp_path, monkeypatch):
     def fault(ask):
         failed = ask.contender.implementation == "b" and ask.verb == "prepare"
         return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if failed else None
@@ -216,7 +216,7 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
+def test_known_times_are_exact_in_the_table(tmp_path, clock, cut):
     plan = plan_of([SLOW, FAST, LAGGING], SHAPES, PHASES, passes=3, rounds=2, samples=4, baseline=SLOW, steps=3)
 
     def open_worker(contender, pass_number):
@@ -274,7 +274,7 @@ def adaptive_plan():
     return plan_of([SLOW, FAST], SHAPES, ["step"], passes=5, rounds=2, baseline=SLOW, time_budget=3600.0)
 
 
-def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, clock, adaptive_plan):
+def test_adaptive_run_ends_once_all_cells_are_decided(tmp_path, clock, adaptive_plan):
     shown = []
     session.measure(
         adaptive_plan,
@@ -291,7 +291,7 @@ def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, 
     assert all(0 <= progress.seconds_left <= 3600.0 for progress in shown)
 
 
-def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adaptive_plan):
+def test_budget_is_kept_if_nothing_is_decided(tmp_path, clock, adaptive_plan):
     keys = {cell.key for cell in adaptive_plan.cells}
     session.measure(
         replace(adaptive_plan, time_budget=1e-6),
@@ -305,13 +305,13 @@ def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adapt
     assert {(record.pass_number, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
 
 
-def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_end(tmp_path):
+def test_run_of_fixed_passes_records_no_choices(tmp_path):
     session.measure(plan_of(), tmp_path, open_worker=Office().open)
     assert records_of(tmp_path, PassChosen) == []
     assert [record.reason for record in records_of(tmp_path, RunEnded)] == [""]
 
 
-def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
+def test_run_records_the_machine_s_last_calibration(tmp_path):
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     (tmp_path / calibrations.FOLDER).mkdir()
     calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": []})
@@ -320,7 +320,7 @@ def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
     assert found == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
 
 
-def test_a_damaged_calibration_is_not_copied_into_the_journal_but_named_by_the_report(tmp_path):
+def test_damaged_calibration_is_left_out_and_named_in_the_report(tmp_path):
     (tmp_path / calibrations.FOLDER).mkdir()
     file = calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": [{"threads": 1}]})
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
@@ -333,7 +333,7 @@ def test_a_damaged_calibration_is_not_copied_into_the_journal_but_named_by_the_r
 
 @pytest.mark.parametrize("name", ["results", "results/runs"])
 @pytest.mark.parametrize("is_link", [True, False])
-def test_a_run_gets_no_folder_where_a_file_or_a_link_to_nothing_is_in_the_way(tmp_path, name, is_link):
+def test_new_run_names_a_file_or_link_in_the_way(tmp_path, name, is_link):
     way = tmp_path / name
     way.parent.mkdir(exist_ok=True)
     way.symlink_to(tmp_path / "nowhere") if is_link else way.write_text("")
@@ -342,7 +342,7 @@ def test_a_run_gets_no_folder_where_a_file_or_a_link_to_nothing_is_in_the_way(tm
     assert "thousand" not in str(raised.value)
 
 
-def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
+def test_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("tests.bench.fakes.Fast.loss", lambda net: 0 * Slow.loss(net))
     plan = plan_of([SLOW, FAST], SHAPES, ["step"], baseline=SLOW)
     session.measure(plan, tmp_path, open_worker=lambda contender, pass_number: InProcess(contender, clock))
@@ -354,7 +354,7 @@ def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     assert (timings.loc[FAST, "error"] > timings.loc[FAST, "tolerance"]).all()
 
 
-def test_workers_run_under_this_interpreter_unless_told_otherwise(tmp_path):
+def test_workers_use_this_interpreter_by_default(tmp_path):
     assert client.Setting(Contender("numpy", "cpu", "float32"), 1, 1, tmp_path / "log").interpreter == sys.executable
 
 
@@ -370,7 +370,7 @@ def interrupted(folder, plan, at=30):
         session.measure(plan, folder, open_worker=Office(interrupt_at=at).open)
 
 
-def test_a_run_is_not_resumed_after_a_change_and_all_that_changed_is_listed(tmp_path, monkeypatch):
+def test_changes_prevent_resuming_and_are_listed(tmp_path, monkeypatch):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan)
     before = (tmp_path / journal.FILE).read_bytes()
@@ -382,7 +382,7 @@ def test_a_run_is_not_resumed_after_a_change_and_all_that_changed_is_listed(tmp_
     assert session.resumable(tmp_path, anyway=True) == plan
 
 
-def test_what_changed_since_the_last_resume_counts_not_since_the_start(tmp_path, monkeypatch):
+def test_changes_are_counted_since_the_last_resume(tmp_path, monkeypatch):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan)
     changed(monkeypatch)
@@ -402,9 +402,7 @@ def last_block_of(plan, folder):
 
 
 @pytest.mark.parametrize("is_cut_off_again", [False, True])
-def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
-    tmp_path, monkeypatch, is_cut_off_again
-):
+def test_change_verifies_cells_with_all_their_blocks_again(tmp_path, monkeypatch, is_cut_off_again):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
     changed(monkeypatch)
@@ -424,7 +422,7 @@ def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
             assert "resumed after a change of the machine's cpu (a processor, now another)" in row["reason"]
 
 
-def test_without_a_change_nothing_is_verified_again(tmp_path):
+def test_nothing_is_verified_again_without_a_change(tmp_path):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
     office = Office()
@@ -434,7 +432,7 @@ def test_without_a_change_nothing_is_verified_again(tmp_path):
 
 
 @pytest.mark.parametrize("missing", session.WRITTEN)
-def test_a_complete_run_that_lacks_a_file_is_resumed_without_measuring_anything(tmp_path, monkeypatch, missing):
+def test_complete_run_without_a_file_is_resumed_without_measuring(tmp_path, monkeypatch, missing):
     plan = plan_of()
     session.measure(plan, tmp_path, open_worker=Office().open)
     for name in session.WRITTEN:
@@ -449,14 +447,14 @@ def test_a_complete_run_that_lacks_a_file_is_resumed_without_measuring_anything(
     assert (tmp_path / journal.FILE).read_bytes() == before
 
 
-def test_a_run_that_another_process_measures_is_not_resumed(tmp_path):
+def test_run_measured_by_another_process_is_not_resumed(tmp_path):
     interrupted(tmp_path, plan_of())
     with journal.Journal(tmp_path), pytest.raises(PlanError, match=r"^--resume: .* is being measured by another"):
         session.resumable(tmp_path)
     assert session.resumable(tmp_path) == plan_of()
 
 
-def test_a_signal_ends_a_run_after_the_block_in_flight(tmp_path, monkeypatch):
+def test_signal_ends_a_run_after_the_block_in_flight(tmp_path, monkeypatch):
     monkeypatch.setattr(interrupts.atexit, "register", lambda function: None)
     plan = plan_of(shapes=SHAPES)
 

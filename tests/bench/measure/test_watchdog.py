@@ -59,7 +59,7 @@ def goes_on(pid):
 
 
 @pytest.mark.parametrize("state", ["awake", "stopped"])
-def test_a_killed_run_s_workers_and_their_children_are_ended_even_while_they_are_stopped(tmp_path, state):
+def test_workers_of_a_killed_run_end_with_their_children(tmp_path, state):
     (tmp_path / "leaving.py").write_text(CONTENDER)
     pids = tmp_path / "pids"
     run = subprocess.Popen(

@@ -52,7 +52,7 @@ def measured(device="cpu", dtype="float32"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rates_are_operations_and_bytes_by_seconds_and_first_calls_do_not_count(small_machine, dtype):
+def test_rates_leave_out_first_calls(small_machine, dtype):
     found = measured(dtype=dtype)
     assert list(found["products"]) == ["512x512x512", "1024x1024x1024", "1024x4096x1024", "2000x2000x2000"]
     assert list(found["products"].values()) == pytest.approx([FLOPS] * 4)
@@ -61,7 +61,7 @@ def test_rates_are_operations_and_bytes_by_seconds_and_first_calls_do_not_count(
     assert list(found["sums"].values()) == pytest.approx([2 * BYTES] * len(found["sums"]))
 
 
-def test_footprints_are_those_of_the_arrays_streamed(small_machine):
+def test_footprints_are_of_the_streamed_arrays(small_machine):
     asked = host_footprints(4 * MEBIBYTE, 64 * MEBIBYTE)
     sizes = [int(footprint) for footprint in measured()["copies"]]
     assert sizes == [2 * square(footprint, "float32").x.nbytes for footprint in asked]
@@ -73,7 +73,7 @@ def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypat
     assert list(measured()["products"]) == ["512x512x512"], "the smallest is always there"
 
 
-def test_an_accelerator_is_given_larger_products_and_arrays_beyond_its_caches(small_machine, monkeypatch):
+def test_accelerators_get_larger_products_and_arrays(small_machine, monkeypatch):
     monkeypatch.setattr(ceilings, "DEVICE_FOOTPRINTS", (2**20, 2**22))
     monkeypatch.setattr(ceilings, "DEVICE_PRODUCTS", ((64, 64, 64), (128, 128, 128)))
     found = measured("cuda:1")
@@ -81,7 +81,7 @@ def test_an_accelerator_is_given_larger_products_and_arrays_beyond_its_caches(sm
     assert list(found["copies"]) == [str(2 * square(size, "float32").x.nbytes) for size in (2**20, 2**22)]
 
 
-def test_footprints_rise_to_the_last_level_cache_and_well_beyond_it():
+def test_footprints_rise_beyond_the_last_level_cache():
     found = host_footprints(32 * MEBIBYTE, 2**40)
     assert found == [2**18, 2 * MEBIBYTE, 16 * MEBIBYTE, 32 * MEBIBYTE, 128 * MEBIBYTE]
     assert host_footprints(480 * MEBIBYTE, 2**40)[-1] == 4 * 480 * MEBIBYTE
@@ -89,7 +89,7 @@ def test_footprints_rise_to_the_last_level_cache_and_well_beyond_it():
 
 
 @pytest.mark.parametrize("available", [0, MEBIBYTE, 100 * MEBIBYTE, 2**33])
-def test_no_footprint_takes_more_than_its_share_of_the_memory(available):
+def test_footprints_keep_to_their_share_of_memory(available):
     most = max(SMALLEST_FOOTPRINT, available // 8)
     found = host_footprints(64 * MEBIBYTE, available)
     assert SMALLEST_FOOTPRINT <= min(found) <= max(found) <= most
@@ -97,7 +97,7 @@ def test_no_footprint_takes_more_than_its_share_of_the_memory(available):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_tiled_problem_is_of_ordinary_numbers(dtype):
+def test_tiled_problem_has_ordinary_numbers(dtype):
     problem = tiled(30, 400, 20, dtype)
     assert problem.shape == (30, 400, 20, 1)
     for array in problem.arrays(dtype):
@@ -106,7 +106,7 @@ def test_a_tiled_problem_is_of_ordinary_numbers(dtype):
         assert np.abs(array).max() < 10
 
 
-def test_a_session_measures_its_own_backend_on_its_own_device(monkeypatch):
+def test_session_measures_its_own_backend_and_device(monkeypatch):
     seen = []
     monkeypatch.setattr(ceilings, "measure", lambda *asked: seen.append(asked) or {"products": {}})
     session = Session("numpy", "cpu", "float64")

@@ -17,7 +17,7 @@ def sizes(seed):
     return [hole.nbytes for hole in layout.scatter(random.Random(seed))]
 
 
-def test_holes_have_sizes_that_the_seed_draws():
+def test_sizes_of_holes_depend_on_the_seed():
     assert len(sizes(1)) == layout.BLOCKS // 2
     assert sizes(1) == sizes(1) != sizes(2)
     assert {*sizes(1)} <= {*layout.SIZES}
@@ -46,7 +46,7 @@ def session_of(events):
     return asked
 
 
-def test_memory_is_scattered_before_the_net_of_every_block_is_made(story):
+def test_memory_is_scattered_before_every_block_s_net(story):
     asked = session_of(story)
     asked.enter("step", samples=2, inner=1, seed=7)
     for _ in range(3):
@@ -58,7 +58,7 @@ def test_memory_is_scattered_before_the_net_of_every_block_is_made(story):
         assert len(asked.holes) == layout.BLOCKS // 2
 
 
-def test_each_block_is_scattered_otherwise_and_the_seed_decides_how(story):
+def test_layouts_differ_between_blocks_and_depend_on_the_seed(story):
     def holes(seed):
         story.clear()
         asked = session_of(story)

@@ -17,7 +17,7 @@ class Ticking(FakeClock):
 
 
 @pytest.mark.parametrize("slowdown", [0.01, 0.1, 1.0])
-def test_a_run_takes_longer_by_that_fraction_of_its_own_time_and_waits_it_out(slowdown):
+def test_slowed_run_takes_longer_by_the_fraction(slowdown):
     clock = Ticking()
 
     def run(inner: int) -> float:
@@ -31,7 +31,7 @@ def test_a_run_takes_longer_by_that_fraction_of_its_own_time_and_waits_it_out(sl
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_timer_s_samples_of_every_phase_are_slower_by_that_fraction(phase):
+def test_slowed_samples_take_longer_by_the_fraction(phase):
     def sample(slowdown: float) -> float:
         clock = Ticking()
         timer = Timer(lambda: FakeNet(clock, **COSTS), phase, 3, Clocks(clock, clock), slowdown)
@@ -40,7 +40,7 @@ def test_a_timer_s_samples_of_every_phase_are_slower_by_that_fraction(phase):
     assert sample(0.05) == pytest.approx(1.05 * sample(0.0), rel=1e-3)
 
 
-def test_without_a_slowdown_nothing_stands_between_a_timer_and_its_net():
+def test_timer_without_a_slowdown_calls_its_net_directly():
     clock = FakeClock()
     timer = Timer(lambda: FakeNet(clock, **COSTS), "step", 1, Clocks(clock, clock))
     assert timer.block(inner=2, samples=2)[0] == [COSTS["step"]] * 2

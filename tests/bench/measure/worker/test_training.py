@@ -26,36 +26,36 @@ def told(losses, weights, dtype="float32", steps=STEPS):
 
 @pytest.mark.parametrize("steps", [1, 2, 25, 500])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_training_that_did_its_steps_is_right(dtype, steps):
+def test_complete_training_is_right(dtype, steps):
     assert told(*training(dtype, steps), dtype, steps) == []
 
 
-def test_losses_are_one_for_each_step():
+def test_number_of_losses_is_checked():
     losses, weights = training()
     assert told(losses[:-1], weights) == ["train(25) returned losses of shape (24,), not (25,)"]
 
 
 @pytest.mark.parametrize("done", [0, 1, 3, 12])
-def test_fewer_steps_are_found_by_the_weights_even_if_the_losses_are_right(done):
+def test_missing_steps_are_found_by_the_weights(done):
     (reason,) = told(training()[0], training(steps=done)[1])
     assert "the training did not do what its steps do" in reason
 
 
 @pytest.mark.parametrize("place", [0, -1])
-def test_a_wrong_loss_is_named(place):
+def test_wrong_loss_is_named(place):
     losses, weights = training()
     losses[place] *= 1.5
     (reason,) = told(losses, weights)
     assert ("first" if place == 0 else "last") in reason
 
 
-def test_losses_or_weights_that_are_not_numbers_are_wrong():
+def test_nan_in_losses_or_weights_is_wrong():
     losses, weights = training()
     assert told(losses * np.nan, weights)
     assert told(losses, (weights[0] * np.nan, weights[1]))
 
 
-def test_a_copy_does_not_change_with_what_was_returned():
+def test_copy_does_not_change_with_the_original():
     losses, weights = training()
     kept = Training.of(losses, weights)
     losses[:], weights[0][:] = 0, 0
@@ -90,7 +90,7 @@ class Kept(Hindered):
 
 
 @pytest.mark.parametrize(("kind", "count"), [(Hindered, 0), (Kept, 1)])
-def test_a_training_is_held_against_one_of_the_same_moment_rather_than_of_the_block(kind, count):
+def test_training_is_compared_with_one_of_the_same_moment(kind, count):
     problem = Problem.random(16, 40, 12, 5)
     trained = kind(problem)
     returned = Training.of(trained.train(STEPS), trained.weights())
