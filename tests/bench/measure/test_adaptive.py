@@ -1,4 +1,4 @@
-"""As many passes as it takes: whom each visits, and that the budget is kept, on a clock that is told."""
+"""Schedules of passes: which cells each visits, and that the budget is kept, on a fake clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLENTY = 1e6
 
 
 def priced(**others) -> Office:
-    """Whose requests take their time."""
+    """Return an office whose requests cost their price on the clock."""
     office = Office(**others)
     inner = office.fault
 
@@ -49,20 +49,20 @@ def adaptive_plan(budget: float = PLENTY, **others):
 
 @dataclass
 class Judge:
-    """Tells at each look which cells are undecided: those of its turn, and in the end those of its last."""
+    """Says at each look which cells are undecided: the next of `answers`, and at last always the last one."""
 
-    turns: list[set[str]]
+    answers: list[set[str]]
     asked_after: list[int] = field(default_factory=list)
-    """Passes."""
+    """The pass after which each look came."""
     folder: object = None
 
     def __call__(self) -> set[str]:
         self.asked_after.append(max(block.pass_number for block in records_of(self.folder, Block)))
-        return self.turns[min(len(self.asked_after), len(self.turns)) - 1]
+        return self.answers[min(len(self.asked_after), len(self.answers)) - 1]
 
 
 def adaptively(plan, folder, judge, office=None, resumed=False):
-    """A run of scripted workers, each pass as the schedule says."""
+    """Measure a plan with scripted workers, each pass by the schedule."""
     office = office or priced()
     judge.folder = folder
     state = State.of(journal.read(folder)) if resumed else State()
@@ -75,11 +75,11 @@ def adaptively(plan, folder, judge, office=None, resumed=False):
 
 
 def visited(folder) -> dict[int, dict[str, int]]:
-    """By pass, the cells and the number of their blocks."""
-    found = {}
+    """Return the number of blocks of each cell, by pass."""
+    blocks = {}
     for block in records_of(folder, Block):
-        found.setdefault(block.pass_number, Counter())[block.cell] += 1
-    return found
+        blocks.setdefault(block.pass_number, Counter())[block.cell] += 1
+    return blocks
 
 
 def test_first_five_passes_visit_every_cell(tmp_path):
@@ -95,10 +95,10 @@ def test_later_passes_visit_undecided_cells_until_the_next_look(tmp_path):
     keys = [cell.key for cell in plan.cells]
     judge = Judge([set(keys[:3]), {keys[0], keys[5]}, set()])
     schedule, office = adaptively(plan, tmp_path, judge)
-    found = visited(tmp_path)
-    assert sorted(found) == list(range(1, 11))
-    assert all(found[pass_number] == dict.fromkeys(keys[:3], 4) for pass_number in (6, 7))
-    assert all(found[pass_number] == {keys[0]: 4, keys[5]: 4} for pass_number in (8, 9, 10))
+    blocks_by_pass = visited(tmp_path)
+    assert sorted(blocks_by_pass) == list(range(1, 11))
+    assert all(blocks_by_pass[pass_number] == dict.fromkeys(keys[:3], 4) for pass_number in (6, 7))
+    assert all(blocks_by_pass[pass_number] == {keys[0]: 4, keys[5]: 4} for pass_number in (8, 9, 10))
     assert judge.asked_after == [5, 7, 10]
     assert schedule.reason == DECIDED
     started = Counter(worker.pass_number for worker in office.opened)
@@ -125,23 +125,23 @@ def test_undecided_cells_outside_the_plan_are_ignored(tmp_path):
 
 
 def pass_seconds(plan) -> float:
-    """Of a whole pass."""
+    """Return the seconds of a pass of all cells."""
     contenders = {cell.contender for cell in plan.cells}
     shapes = {cell.shape for cell in plan.cells}
     per_cell = PRICES["enter"] + plan.rounds * PRICES["block"] + PRICES["leave"]
     answers = len(contenders) * (1 + len(shapes)) + len(plan.cells) * (plan.rounds + 2)
-    told = len(contenders) * (PRICES["start"] + len(shapes) * PRICES["prepare"]) + len(plan.cells) * per_cell
-    return told + answers * 2.0**-10
+    in_requests = len(contenders) * (PRICES["start"] + len(shapes) * PRICES["prepare"]) + len(plan.cells) * per_cell
+    return in_requests + answers * 2.0**-10
 
 
 @pytest.mark.parametrize("passes", [5.5, 7.2, 9.9, 12.3, 30.7])
 def test_undecided_run_uses_its_budget_to_within_a_pass(tmp_path, passes):
     plan = adaptive_plan()
-    one = pass_seconds(plan)
-    plan = adaptive_plan(budget := passes * one)
+    one_pass = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one_pass)
     schedule, office = adaptively(plan, tmp_path, Judge([{cell.key for cell in plan.cells}]))
     assert schedule.reason.startswith(OUT_OF_TIME)
-    assert budget - 1.01 * one <= office.clock() <= budget
+    assert budget - 1.01 * one_pass <= office.clock() <= budget
     assert max(visited(tmp_path)) == int(passes)
 
 
@@ -151,11 +151,11 @@ def test_short_budget_makes_five_passes_of_fewer_rounds(tmp_path):
     schedule, office = adaptively(
         adaptive_plan(budget, rounds=20), tmp_path, Judge([{cell.key for cell in plan.cells}])
     )
-    found = visited(tmp_path)
-    assert all(found[pass_number].keys() == {cell.key for cell in plan.cells} for pass_number in range(1, 6))
+    blocks_by_pass = visited(tmp_path)
+    assert all(blocks_by_pass[pass_number].keys() == {cell.key for cell in plan.cells} for pass_number in range(1, 6))
     rounds = [record.rounds for record in records_of(tmp_path, PassChosen)][:5]
     assert all(1 < few < 20 for few in rounds)
-    assert {pass_number: set(cells.values()) for pass_number, cells in found.items()} == {
+    assert {pass_number: set(cells.values()) for pass_number, cells in blocks_by_pass.items()} == {
         pass_number: {few} for pass_number, few in enumerate(rounds, 1)
     }
     assert 0.8 * budget <= office.clock() <= 1.1 * budget
@@ -171,11 +171,13 @@ def test_too_small_a_budget_makes_fewer_passes_and_suggests_another(tmp_path):
     assert {record.rounds for record in records_of(tmp_path, PassChosen)} == {1}
     assert judge.asked_after == []
     assert office.clock() <= 3.5 * least
-    told = re.fullmatch(OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason)
-    assert told is not None
-    enough = float(told[1])
-    assert 5 * least <= enough <= 6 * least + 10
-    again, _ = adaptively(adaptive_plan(enough), tmp_path / "again", Judge([set()]))
+    message = re.fullmatch(
+        OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason
+    )
+    assert message is not None
+    suggested = float(message[1])
+    assert 5 * least <= suggested <= 6 * least + 10
+    again, _ = adaptively(adaptive_plan(suggested), tmp_path / "again", Judge([set()]))
     assert again.reason == DECIDED, "what it asks for is enough"
 
 
@@ -189,29 +191,29 @@ def test_smallest_budget_makes_one_pass(tmp_path):
 @given(st.floats(2.5, 12), st.integers(1, 12), st.integers(0, 11))
 def test_any_budget_is_kept_and_used(tmp_path_factory, passes, rounds, few):
     plan = adaptive_plan(rounds=rounds)
-    one = pass_seconds(plan)
-    plan = adaptive_plan(budget := passes * one, rounds=rounds)
+    one_pass = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one_pass, rounds=rounds)
     judge = Judge([{cell.key for cell in plan.cells[few:]}])
     schedule, office = adaptively(plan, tmp_path_factory.mktemp("run"), judge)
     assert office.clock() <= 1.1 * budget
     assert schedule.reason.startswith(OUT_OF_TIME)
-    assert schedule.seconds_left() <= 1.01 * one
+    assert schedule.seconds_left() <= 1.01 * one_pass
 
 
 def test_resumed_run_keeps_earlier_choices(tmp_path):
     plan = adaptive_plan(rounds=1)
     keys = [cell.key for cell in plan.cells]
-    turns = [{keys[0], keys[3]}, {keys[3]}, set()]
-    _, whole = adaptively(plan, tmp_path / "whole", Judge(turns))
+    answers = [{keys[0], keys[3]}, {keys[3]}, set()]
+    _, uninterrupted = adaptively(plan, tmp_path / "whole", Judge(answers))
     expected = visited(tmp_path / "whole")
     assert max(expected) == 10
-    for at in range(0, len(whole.asked), 7):
+    for at in range(0, len(uninterrupted.asked), 7):
         folder = tmp_path / f"cut-at-{at}"
-        first = Judge(turns)
+        first = Judge(answers)
         with pytest.raises(KeyboardInterrupt):
             adaptively(plan, folder, first, priced(interrupt_at=at))
-        # The judge that goes on knows only the looks that are to come.
-        later = Judge(turns[len(first.asked_after) :] or [set()])
+        # The judge of the resumed run has only the answers to later looks.
+        later = Judge(answers[len(first.asked_after) :] or [set()])
         schedule, _ = adaptively(plan, folder, later, resumed=True)
         assert visited(folder) == expected
         chosen = [record.pass_number for record in records_of(folder, PassChosen)]
@@ -231,15 +233,15 @@ def test_chosen_pass_is_finished_without_time_left(tmp_path):
 
 
 def test_resumed_run_has_the_rest_of_its_budget(tmp_path):
-    one = pass_seconds(adaptive_plan())
-    plan = adaptive_plan(9.5 * one)
+    one_pass = pass_seconds(adaptive_plan())
+    plan = adaptive_plan(9.5 * one_pass)
     judge = Judge([{cell.key for cell in plan.cells}])
     requests = len(adaptively(plan, tmp_path / "whole", judge)[1].asked)
     before = priced(interrupt_at=requests // 2)
     with pytest.raises(KeyboardInterrupt):
         adaptively(plan, tmp_path / "cut", judge, before)
     _, after = adaptively(plan, tmp_path / "cut", judge, resumed=True)
-    assert 7 * one < before.clock() + after.clock() < 10 * one
+    assert 7 * one_pass < before.clock() + after.clock() < 10 * one_pass
 
 
 def test_failed_cells_end_the_run(tmp_path):

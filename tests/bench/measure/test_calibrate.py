@@ -1,4 +1,4 @@
-"""A contender timed against itself: what is measured, in which order, and for how long."""
+"""Calibration: what is measured, in which order, and for how long."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACTS = {"cpu": "a processor", "usable_processors": 2}
 
 
 @pytest.fixture(autouse=True)
-def told_machine(monkeypatch):
+def fixed_machine(monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: dict(FACTS))
     monkeypatch.setattr(machine, "usable_processors", lambda: 2)
 
@@ -46,10 +46,10 @@ def test_plan_has_each_variant_with_each_thread_limit():
 
 
 @pytest.mark.parametrize(
-    ("asked", "limits"), [([1, "all"], [1, 2]), (["all"], [2]), ([2, "all", 1], [2, 1]), ([1, 2], [1, 2])]
+    ("asked", "thread_limits"), [([1, "all"], [1, 2]), (["all"], [2]), ([2, "all", 1], [2, 1]), ([1, 2], [1, 2])]
 )
-def test_thread_limits_are_distinct_numbers(asked, limits):
-    assert calibrate.limits(asked, 2) == limits
+def test_thread_limits_are_distinct_numbers(asked, thread_limits):
+    assert calibrate.limits(asked, 2) == thread_limits
 
 
 def test_more_threads_than_processors_are_refused():
@@ -69,9 +69,9 @@ def test_only_host_implementations_can_calibrate(name, said):
 
 def test_time_is_used_in_turns_and_then_back_to_back(tmp_path):
     plan, office = small_plan(), Office()
-    one = 7 * (2 + 2 + 2) / 1024 * 1.1
-    calibrate.measure(plan, tmp_path, 20 * one, open_worker=office.open, now=office.clock)
-    assert 16 * one <= office.clock() <= 20 * one
+    one_pass = 7 * (2 + 2 + 2) / 1024 * 1.1
+    calibrate.measure(plan, tmp_path, 20 * one_pass, open_worker=office.open, now=office.clock)
+    assert 16 * one_pass <= office.clock() <= 20 * one_pass
     turns, in_a_row = (records_of(tmp_path / name, Block) for name in ("in-turns", "back-to-back"))
     assert 10 <= max(block.pass_number for block in turns) <= 20
     assert 1 <= max(block.pass_number for block in in_a_row) <= 6
@@ -118,10 +118,12 @@ def test_variants_share_memory_layouts(tmp_path):
 
 
 def test_progress_shows_the_time_left(tmp_path):
-    told, office = [], Office()
-    calibrate.measure(small_plan(), tmp_path, 0.5, notify=told.append, open_worker=office.open, now=office.clock)
-    assert {progress.passes for progress in told} == {None}
-    assert all(0 <= progress.seconds_left <= 0.5 and 0 <= progress.done <= 1 for progress in told)
+    shown_progress, office = [], Office()
+    calibrate.measure(
+        small_plan(), tmp_path, 0.5, notify=shown_progress.append, open_worker=office.open, now=office.clock
+    )
+    assert {progress.passes for progress in shown_progress} == {None}
+    assert all(0 <= progress.seconds_left <= 0.5 and 0 <= progress.done <= 1 for progress in shown_progress)
 
 
 def test_interrupted_calibration_records_its_end(tmp_path):
@@ -136,9 +138,9 @@ def test_workers_are_slowed_by_their_variant(tmp_path, monkeypatch):
     settings = []
     monkeypatch.setattr(calibrate, "ProcessWorker", lambda setting: settings.append(setting) or setting)
     plan = calibrate.plan_of("numpy", [1], 7)
-    opened = calibrate._slowed(plan, tmp_path, ["/here"])
+    open_worker = calibrate._slowed(plan, tmp_path, ["/here"])
     for cell in plan.cells:
-        opened(cell.contender, 1)
+        open_worker(cell.contender, 1)
     assert [setting.slowdown for setting in settings] == [0.0, 0.0, 0.01, 0.02, 0.03, 0.05, 0.10]
     assert len({setting.log for setting in settings}) == 7
     assert {(setting.threads, tuple(setting.path)) for setting in settings} == {(1, ("/here",))}
@@ -149,9 +151,9 @@ def test_calibration_of_real_processes(tmp_path):
     plan = replace(plan, cells=tuple(c for c in plan.cells if c.contender.variant in ("reference", "+0%", "+10%")))
     folders = calibrate.measure(plan, tmp_path, 0.1)
     records = [journal.read(folder) for folder in folders]
-    assert {row for told in records for row in tables.timings(told)["status"]} == {"ok"}
-    found = calibration.analyse(*records)
-    assert [effect["slowdown"] for effect in found["effects"]] == [0.0, 0.10]
-    assert found["settings"][0]["passes_measured"] == 2
-    assert "numpy step at N=64 D_in=1000 H=100 against itself" in shown.text(found)
-    json.dumps(found, allow_nan=False)
+    assert {status for of_folder in records for status in tables.timings(of_folder)["status"]} == {"ok"}
+    analysed = calibration.analyse(*records)
+    assert [effect["slowdown"] for effect in analysed["effects"]] == [0.0, 0.10]
+    assert analysed["settings"][0]["passes_measured"] == 2
+    assert "numpy step at N=64 D_in=1000 H=100 against itself" in shown.text(analysed)
+    json.dumps(analysed, allow_nan=False)

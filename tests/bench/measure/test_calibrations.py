@@ -17,7 +17,7 @@ FACTS = {
 }
 
 
-def found(resolution):
+def calibration_with(resolution):
     return {
         "started": "2026-01-01T00:00:00+00:00",
         "resolution": resolution,
@@ -36,16 +36,16 @@ def test_calibration_is_stored_for_its_machine(tmp_path):
     folder = calibrations.new_folder(tmp_path)
     assert folder.is_dir()
     assert folder.parent == tmp_path / calibrations.FOLDER
-    kept = calibrations.store(tmp_path, FACTS, found(0.03))
-    assert json.loads(kept.read_text()) == found(0.03)
-    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
+    kept = calibrations.store(tmp_path, FACTS, calibration_with(0.03))
+    assert json.loads(kept.read_text()) == calibration_with(0.03)
+    assert calibrations.stored(tmp_path, FACTS) == calibration_with(0.03)
 
 
 def test_last_calibration_counts(tmp_path):
     calibrations.new_folder(tmp_path)
     for resolution in (0.05, 0.03):
-        calibrations.store(tmp_path, FACTS, found(resolution))
-    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
+        calibrations.store(tmp_path, FACTS, calibration_with(resolution))
+    assert calibrations.stored(tmp_path, FACTS) == calibration_with(0.03)
     assert len(list((tmp_path / calibrations.FOLDER).glob("*.json"))) == 1
 
 
@@ -55,7 +55,7 @@ def test_last_calibration_counts(tmp_path):
 )
 def test_calibration_is_not_of_another_machine(tmp_path, name, value):
     calibrations.new_folder(tmp_path)
-    calibrations.store(tmp_path, FACTS, found(0.03))
+    calibrations.store(tmp_path, FACTS, calibration_with(0.03))
     assert calibrations.stored(tmp_path, {**FACTS, name: value}) is None
 
 
@@ -93,7 +93,7 @@ def test_invalid_calibration_file_is_named(tmp_path, text):
 @pytest.mark.parametrize("where", [("auto", "detected"), ("auto", "slowdown")])
 def test_calibration_with_an_impossible_value_is_refused(tmp_path, where, value):
     calibrations.new_folder(tmp_path)
-    damaged = found(0.03)
+    damaged = calibration_with(0.03)
     damaged["settings"][0][where[0]][0][where[1]] = value
     calibrations.store(tmp_path, FACTS, damaged)
     with pytest.raises(ValueError, match=rf"is no calibration: settings\.0\.{where[0]}\.0\.{where[1]}: "):
@@ -102,7 +102,7 @@ def test_calibration_with_an_impossible_value_is_refused(tmp_path, where, value)
 
 def test_calibration_that_is_a_folder_or_fifo_is_refused(tmp_path):
     calibrations.new_folder(tmp_path)
-    file = calibrations.store(tmp_path, FACTS, found(0.03))
+    file = calibrations.store(tmp_path, FACTS, calibration_with(0.03))
     file.unlink()
     file.mkdir()
     with pytest.raises(ValueError, match="Is a directory"):

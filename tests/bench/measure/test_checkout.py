@@ -1,4 +1,4 @@
-"""What a side of a comparison is called by."""
+"""The names of a comparison's sides: revisions, interpreters and environments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commit(folder, message, tag):
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A repository that had no implementations at first, and then others than today."""
+    """A repository that has no implementations at first, and then others than this project."""
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "--quiet")
     (folder / "readme").write_text("soon")
@@ -56,7 +56,7 @@ def stack():
 
 
 def contents(folder):
-    """Every file of a repository's own folder, with when it was written."""
+    """Return every file of a repository's folder, with its content and time of change."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
@@ -106,10 +106,10 @@ def test_ignored_signal_stays_ignored(repository, tmp_path):
 def complaint(asked, tmp_path, stack):
     with pytest.raises(PlanError) as caught:
         checkout.side("base", asked, "--against", stack, tmp_path)
-    told = str(caught.value)
-    assert told.startswith("--against: ")
-    assert "\n" not in told
-    return told.removeprefix("--against: ")
+    message = str(caught.value)
+    assert message.startswith("--against: ")
+    assert "\n" not in message
+    return message.removeprefix("--against: ")
 
 
 def test_dot_is_this_tree_and_interpreter(tmp_path, stack):
@@ -164,26 +164,28 @@ def test_revision_without_implementations_is_named(repository, tmp_path, stack):
 
 @pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
 def test_neither_revision_nor_environment_is_named(repository, tmp_path, stack, asked):
-    told = complaint(asked, tmp_path, stack)
-    assert told == f"{asked!r} is neither a Python environment nor a git revision of this repository"
+    message = complaint(asked, tmp_path, stack)
+    assert message == f"{asked!r} is neither a Python environment nor a git revision of this repository"
 
 
 def test_revision_outside_a_repository_is_explained(monkeypatch, tmp_path, stack):
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
-    told = complaint("main", tmp_path, stack)
-    assert told.startswith(
+    message = complaint("main", tmp_path, stack)
+    assert message.startswith(
         f"'main' is neither a Python environment nor a git revision of this repository, for {tmp_path}"
     )
-    assert "not a git repository" in told
+    assert "not a git repository" in message
 
 
 def test_revision_missing_in_a_shallow_clone_is_explained(history, monkeypatch, tmp_path, stack):
     subprocess.run([*GIT, "clone", "--quiet", "--depth=1", f"file://{history}", tmp_path / "clone"], check=True)
     monkeypatch.setattr(checkout, "ROOT", tmp_path / "clone")
-    told = complaint("HEAD~1", tmp_path, stack)
-    assert told.startswith("'HEAD~1' is neither a Python environment nor a git revision of this repository; this clone")
-    assert "`git fetch --unshallow`" in told
-    assert "`fetch-depth: 0`" in told
+    message = complaint("HEAD~1", tmp_path, stack)
+    assert message.startswith(
+        "'HEAD~1' is neither a Python environment nor a git revision of this repository; this clone"
+    )
+    assert "`git fetch --unshallow`" in message
+    assert "`fetch-depth: 0`" in message
 
 
 def test_settings_and_attributes_are_obeyed(repository, tmp_path, stack):
@@ -226,7 +228,7 @@ def test_environment_needs_no_git(monkeypatch, tmp_path, stack):
 
 
 def environment(folder, script, python="python"):
-    """A folder whose interpreter is a shell script."""
+    """Make an environment whose interpreter is a shell script."""
     (folder / "bin").mkdir(parents=True)
     path = folder / "bin" / python
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -263,25 +265,25 @@ def test_revision_precedes_a_folder_of_its_name(repository, tmp_path, stack):
 )
 def test_unusable_interpreter_is_explained(tmp_path, stack, script, said):
     environment(tmp_path / "env", script)
-    told = complaint("./env", tmp_path, stack)
-    assert told.startswith("./env ")
-    assert told.endswith(said)
+    message = complaint("./env", tmp_path, stack)
+    assert message.startswith("./env ")
+    assert message.endswith(said)
 
 
 def test_missing_interpreter_or_environment_is_named(tmp_path, stack):
     assert "No such file or directory" in complaint(str(tmp_path / "bin" / "python"), tmp_path, stack)
     (tmp_path / "empty").mkdir()
-    told = complaint("./empty", tmp_path, stack)
-    assert told == "./empty is a folder without bin/python or bin/python3: not an environment"
+    message = complaint("./empty", tmp_path, stack)
+    assert message == "./empty is a folder without bin/python or bin/python3: not an environment"
     (tmp_path / "text").write_text("hello")
     assert "Permission denied" in complaint("./text", tmp_path, stack)
 
 
 def test_grid_file_is_taken_from_the_side_s_tree(repository, tmp_path, stack):
     side = checkout.side("base", "v1", "--against", stack, tmp_path)
-    mine = tmp_path / "mine.toml"
+    outside = tmp_path / "mine.toml"
     assert checkout.grid_file(side, repository / "grids" / "a.toml") == checkout.Path(side.source) / "grids" / "a.toml"
-    assert checkout.grid_file(side, mine) == mine
+    assert checkout.grid_file(side, outside) == outside
 
 
 def test_device_kinds_are_read_from_the_side_s_file(repository, tmp_path, stack):

@@ -50,7 +50,7 @@ class Hangs(Net):
 
 
 class Stubborn(Net):
-    """Hangs, and will not hear of it."""
+    """Hangs, and ignores signals that ask it to end."""
 
     def forward(self):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -81,7 +81,7 @@ class Leaves(Net):
 
 
 def write(data):
-    """To the pipe of this process's answers."""
+    """Write to the pipe of this process's answers."""
     os.write(json.loads(sys.argv[1])["replies"], data)
 
 
@@ -155,7 +155,7 @@ class RealTime(Net):
 
 
 class LeavesAChild(Net):
-    """That has its pipe and its group, and one that has left both."""
+    """Leaves a child with its pipe and its group, and one that has left both."""
 
     def forward(self):
         for detach in (False, True):
@@ -164,7 +164,7 @@ class LeavesAChild(Net):
 
 
 class Nests(Net):
-    """Shells in shells, in a session of their own."""
+    """Starts nested shells in a session of their own."""
 
     def forward(self):
         subprocess.Popen(["sh", "-c", "sh -c 'sleep 600; true' & wait; true"], start_new_session=True)
@@ -172,7 +172,7 @@ class Nests(Net):
 
 
 class IsSurvivedByItsChild(Net):
-    """Which goes on to answer."""
+    """Exits, while its child goes on to answer."""
 
     def forward(self):
         super().forward()
@@ -186,7 +186,7 @@ class HasAStatus(Net):
 
 
 class LeavesADaemon(Net):
-    """In a session of its own, with nothing of its environment left, and no child of it any more."""
+    """Leaves a daemon in a session of its own, without its environment, and no longer its child."""
 
     def forward(self):
         if os.fork() == 0:
@@ -219,7 +219,7 @@ class Greedy(Net):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a worker of one of the classes, of which none outlives the test."""
+    """Return a function that starts a worker of one of the classes; all end with the test."""
     (tmp_path / "failing.py").write_text(CLASSES)
     workers = []
 
@@ -268,7 +268,7 @@ def test_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, n
     assert name != "Exits" or "about to leave" in log
     assert name != "Raises" or "Traceback" in log
     worker.close()
-    worker.close()  # as often as one likes
+    worker.close()  # a second close does nothing
 
 
 @pytest.mark.parametrize("name", ["Hangs", "Stubborn"])
@@ -328,13 +328,13 @@ def test_children_of_a_contender_end_with_it(start, name):
     with suppress(WorkerFailed):
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)
     worker.close()
-    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    assert [child for child in left if child.pid not in processes._own] == []
+    remaining = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert [child for child in remaining if child.pid not in processes._own] == []
 
 
 def test_child_does_not_answer_for_a_dead_worker(start):
     worker = start("IsSurvivedByItsChild")
-    with suppress(WorkerFailed):  # whether its end or its child's answer is seen first is chance
+    with suppress(WorkerFailed):  # its end or its child's answer may be seen first
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1, check=False)
     worker._process.wait(60)
     with pytest.raises(WorkerFailed, match="exited with status 0"):
@@ -344,22 +344,22 @@ def test_child_does_not_answer_for_a_dead_worker(start):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("started_first", [True, False])
 def test_ending_a_worker_spares_unrelated_processes(start, monkeypatch, started_first):
-    """Such as a server that a plugin has started, and what another worker has left."""
+    """Such as a server that a plugin has started, and what another worker has left behind."""
 
-    def another(**changes):
+    def unrelated_process(**changes):
         return subprocess.Popen(["sleep", "600"], start_new_session=True, **changes)
 
     workers = [] if started_first else [start("Fine")]
-    others = [another()] if started_first else []
+    unrelated = [unrelated_process()] if started_first else []
     workers = workers or [start("Fine")]
-    others.append(another(env={processes.MARK: "of another worker"}))
+    unrelated.append(unrelated_process(env={processes.MARK: "of another worker"}))
     try:
         workers[0].close()
-        assert [other.poll() for other in others] == [None] * len(others)
+        assert [process.poll() for process in unrelated] == [None] * len(unrelated)
     finally:
-        for other in others:
-            other.kill()
-            other.wait()
+        for process in unrelated:
+            process.kill()
+            process.wait()
 
 
 def test_ending_worker_1_spares_worker_10(start, monkeypatch):
@@ -409,7 +409,7 @@ def test_worker_that_cannot_start_leaves_no_descriptors(tmp_path, changed, said)
 
 @pytest.mark.parametrize("more", range(0, 14))
 def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, more):
-    """In a process of its own, since its first worker is the one that has the most to open."""
+    """This runs in a process of its own, since its first worker opens the most descriptors."""
     code = f"""if True:
         import os, resource, sys
         from pathlib import Path
@@ -428,11 +428,11 @@ def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, more):
         except WorkerFailed as failure:
             print(failure.status, failure.reason)
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "log")], cwd=client.ROOT, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "answered\n" or "Too many open files" in done.stdout
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout == "answered\n" or "Too many open files" in completed.stdout
 
 
 def test_worker_killed_while_suspended_has_crashed(start):
@@ -484,15 +484,15 @@ def test_interpreter_that_is_no_python_has_crashed(tmp_path):
 def test_other_source_trees_are_measured_by_this_harness(tmp_path):
     folder = tmp_path / "tree" / "implementations"
     folder.mkdir(parents=True)
-    here = client.ROOT / "implementations"
-    for path in here.glob("*.py"):
+    sources = client.ROOT / "implementations"
+    for path in sources.glob("*.py"):
         text = path.read_text()
-        changed = text.replace('backend = "numpy"', 'backend = "theirs"') if path.name == "numpy_.py" else text
+        changed = text.replace('backend = "numpy"', 'backend = "other"') if path.name == "numpy_.py" else text
         (folder / path.name).write_text(changed)
     setting = Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log", source=tmp_path / "tree")
     worker = ProcessWorker(setting)
     try:
-        assert worker.ask("start")["backend"] == "theirs"
+        assert worker.ask("start")["backend"] == "other"
     finally:
         worker.close()
 

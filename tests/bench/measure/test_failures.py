@@ -1,4 +1,4 @@
-"""What a contender's failures cost it, and no one else; what does not fit in memory is not tried."""
+"""A contender's failures concern it alone, and what does not fit in memory is not tried."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def outcomes(folder):
 
 
 def failing(verb, contender, phases, status="crashed"):
-    """What goes wrong with a contender's requests that have to do with one of some phases."""
+    """Return a fault that fails a contender's requests that concern one of some phases."""
 
     def fault(ask):
         asked = ask.request.get("phases", [ask.where])
@@ -133,7 +133,7 @@ def test_request_has_the_needed_device_bytes(tmp_path):
 
 
 def group(tmp_path, **files):
-    """A system whose one control group has these files."""
+    """Make a system with one control group that has these files."""
     for name, text in {
         "proc/self/cgroup": "0::/\n",
         "proc/self/mountinfo": "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n",
@@ -214,7 +214,7 @@ def test_unfit_answer_is_the_crash_of_its_contender_alone(tmp_path, monkeypatch,
 
 
 def test_other_iterations_than_asked_for_are_refused(tmp_path, monkeypatch):
-    """The second pass gives what the first one chose."""
+    """In the second pass, `inner` is given as the first pass chose it."""
     answer = Scripted._enter
     monkeypatch.setattr(
         Scripted,

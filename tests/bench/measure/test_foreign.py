@@ -27,8 +27,8 @@ def test_cell_with_an_odd_name_has_its_blocks(tmp_path):
     for name in ("../../up", EVIL, "a[b]c", "]", "a b"):
         plan = plan_of_cells((NUMPY, Contender(name, "cpu", "float32")))
         records = read_back(tmp_path / str(len(name)), Story(plan).records())
-        held = tables.by_cell(records)
-        assert all(cell.blocks and cell.workers for cell in held.values()), name
+        cells = tables.by_cell(records)
+        assert all(cell.blocks and cell.workers for cell in cells.values()), name
         assert re.fullmatch(r"[\w.:+%~ -]+", from_plain(tables.started(records).plan).cells[1].contender.implementation)
 
 
@@ -60,17 +60,17 @@ def test_cells_and_keys_get_the_same_names(implementation, phase):
 
 def test_line_nested_too_deeply_is_unread(tmp_path):
     path = write_journal(tmp_path, Story(plan_of_cells()).records()) / journal.FILE
-    whole = len(journal.read(tmp_path))
+    count = len(journal.read(tmp_path))
     with path.open("a") as file:
         file.write("[" * 100_000 + "\n")
     *_, last = journal.read(tmp_path)
     assert isinstance(last, Unread)
-    assert last.line == whole + 1
+    assert last.line == count + 1
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "device", "sparse"])
 def test_journal_that_is_no_file_of_its_folder_is_refused(tmp_path, kind):
-    other = write_journal(tmp_path / "other", Story(plan_of_cells()).records())
+    elsewhere = write_journal(tmp_path / "elsewhere", Story(plan_of_cells()).records())
     folder = tmp_path / "run"
     folder.mkdir()
     path = folder / journal.FILE
@@ -80,7 +80,7 @@ def test_journal_that_is_no_file_of_its_folder_is_refused(tmp_path, kind):
         with path.open("wb") as file:
             file.truncate(1 << 40)
     else:
-        path.symlink_to(other / journal.FILE if kind == "link" else "/dev/zero")
+        path.symlink_to(elsewhere / journal.FILE if kind == "link" else "/dev/zero")
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: "):
         journal.read(folder)
 

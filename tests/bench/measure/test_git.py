@@ -1,4 +1,4 @@
-"""git as it is asked: about this repository, whatever the variables of a hook say."""
+"""git is asked about this repository, despite the variables of a hook."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ IDENTITY = ("-c", "user.name=me", "-c", "user.email=me@here", "-c", "commit.gpgs
 
 
 def command(folder, *arguments):
-    done = subprocess.run(["git", "-C", folder, *IDENTITY, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    completed = subprocess.run(["git", "-C", folder, *IDENTITY, *arguments], check=True, capture_output=True, text=True)
+    return completed.stdout.strip()
 
 
 def clean_command(folder, *arguments):
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", folder, *arguments], env=git.environment(), check=True, capture_output=True, text=True
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def repository_with(folder, text):
-    """A repository of one commit that has implementations."""
+    """Make a repository with one commit that has implementations."""
     (folder / "implementations").mkdir(parents=True)
     (folder / "implementations" / "__init__.py").write_text(text)
     (folder / "implementations" / "numpy_.py").write_text("class Net: ...\n")
@@ -51,10 +51,10 @@ def repository(tmp_path, monkeypatch):
 @pytest.fixture
 def misled(tmp_path, monkeypatch):
     """Another repository, and the variables of a hook that runs in it."""
-    other = repository_with(tmp_path / "other", "# other")
-    for name, value in misleading(other).items():
+    hook_repository = repository_with(tmp_path / "other", "# other")
+    for name, value in misleading(hook_repository).items():
         monkeypatch.setenv(name, value)
-    return other
+    return hook_repository
 
 
 def misleading(folder):
@@ -122,7 +122,7 @@ def test_revision_is_of_the_sources_despite_a_hook_s_variables(repository, misle
 def test_revision_of_changed_sources_is_dirty_and_the_index_unwritten(repository):
     short = command(repository, "rev-parse", "--short", "HEAD")
     file = repository / "implementations" / "numpy_.py"
-    os.utime(file, (1, 1))  # the index no longer knows whether the file changed, and git would like to note it
+    os.utime(file, (1, 1))  # the index no longer tells whether the file changed, which git would record
     before = contents(repository / ".git")
     assert machine._revision(repository) == short
     (repository / "untracked").write_text("")
@@ -149,12 +149,12 @@ def test_commit_missing_in_a_shallow_clone_is_explained(repository, tmp_path):
 
 
 def test_checkout_writes_in_no_repository(repository, misled, tmp_path):
-    ours, theirs = contents(repository), contents(misled)
+    own, hook_s = contents(repository), contents(misled)
     with ExitStack() as stack:
         tree = Path(checkout.side("base", "main", "--against", stack, tmp_path).source)
         assert (tree / "implementations" / "__init__.py").read_text() == "# ours"
-    assert contents(repository) == ours
-    assert contents(misled) == theirs
+    assert contents(repository) == own
+    assert contents(misled) == hook_s
 
 
 def test_checkout_of_a_folder_below_a_ceiling(repository, monkeypatch, tmp_path):
@@ -202,8 +202,8 @@ def test_commit_with_a_checkout_in_its_hook_is_unchanged(repository, tmp_path, h
     command(repository, "commit", "--quiet", "--message", "head", *how)
     assert seen.read_text().startswith("# ours base")
     assert command(repository, "diff", "--name-only", "base", "HEAD").splitlines() == expected
-    left = [name for name in staged if name not in expected]
-    assert command(repository, "diff", "--cached", "--name-only").splitlines() == left
+    remaining = [name for name in staged if name not in expected]
+    assert command(repository, "diff", "--cached", "--name-only").splitlines() == remaining
     assert len(command(repository, "worktree", "list").splitlines()) == 1
 
 
@@ -223,20 +223,20 @@ def test_worker_does_not_see_a_hook_s_repository(misled, tmp_path):
 
 
 def test_tests_change_nothing_in_a_hook_s_repository(tmp_path):
-    other = repository_with(tmp_path / "other", "# other")
-    (other / "staged").write_text("staged")
-    command(other, "add", "staged")
-    asked = [("ls-files", "--stage"), ("log", "--all", "--format=%H"), ("config", "--list", "--local")]
-    asked.append(("worktree", "list"))
-    before = [command(other, *words) for words in asked]
+    hook_repository = repository_with(tmp_path / "other", "# other")
+    (hook_repository / "staged").write_text("staged")
+    command(hook_repository, "add", "staged")
+    commands = [("ls-files", "--stage"), ("log", "--all", "--format=%H"), ("config", "--list", "--local")]
+    commands.append(("worktree", "list"))
+    before = [command(hook_repository, *words) for words in commands]
     names = ["tests/bench/measure/test_git.py::test_revision_of_changed_sources_is_dirty_and_the_index_unwritten"]
     names += ["tests/bench/measure/test_checkout.py::test_tree_may_be_a_linked_worktree"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names],
         cwd=ROOT,
-        env={**os.environ, **misleading(other)},
+        env={**os.environ, **misleading(hook_repository)},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [command(other, *words) for words in asked] == before
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert [command(hook_repository, *words) for words in commands] == before

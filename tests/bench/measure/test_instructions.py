@@ -34,7 +34,7 @@ def test_kernel_names_ignore_case(kernel, written):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "below"),
+    ("first", "second", "below"),
     [
         ("AVX2", "AVX-512", True),
         ("AVX-512", "AVX-512", False),
@@ -45,5 +45,5 @@ def test_kernel_names_ignore_case(kernel, written):
         ("AVX2", None, False),
     ],
 )
-def test_only_instructions_of_one_family_are_compared(one, other, below):
-    assert instructions.is_below(one, other) is below
+def test_only_instructions_of_one_family_are_compared(first, second, below):
+    assert instructions.is_below(first, second) is below

@@ -1,4 +1,4 @@
-"""Signals that end a run: when they are heeded, and what is as before afterwards."""
+"""Signals that end a run: when they interrupt, and that handlers are restored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def send(number, times=1):
 
 @pytest.fixture(autouse=True)
 def as_from_a_terminal():
-    """Whatever the tests are started under, none of the signals is ignored, and all are as before afterwards."""
+    """Let no signal be ignored, however the tests were started, and restore all handlers afterwards."""
     before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
     for number in interrupts.SIGNALS:
         signal.signal(number, signal.default_int_handler)
@@ -38,8 +38,8 @@ def test_only_the_first_signal_interrupts(number):
     with interrupts.handled():
         with pytest.raises(KeyboardInterrupt, match=number.name):
             send(number)
-        for other in interrupts.SIGNALS:
-            send(other, times=10)
+        for later in interrupts.SIGNALS:
+            send(later, times=10)
         assert interrupts.current.name == number.name
 
 
@@ -95,7 +95,7 @@ def test_held_back_signal_does_not_interrupt(number):
         with interrupts.current.held_back():
             send(number, times=30)
         assert interrupts.current.name == number.name
-        send(number)  # it has been heeded by then
+        send(number)  # the first signal counts as handled by now
 
 
 @ALL
@@ -109,12 +109,12 @@ def test_signal_after_held_back_interrupts(number):
 
 @ALL
 def test_handlers_are_restored_after_a_signal(number):
-    before = [signal.getsignal(each) for each in interrupts.SIGNALS]
+    before = [signal.getsignal(signal_number) for signal_number in interrupts.SIGNALS]
     with interrupts.handled():
         assert signal.getsignal(number) not in before
         with pytest.raises(KeyboardInterrupt):
             send(number)
-    assert [signal.getsignal(each) for each in interrupts.SIGNALS] == before
+    assert [signal.getsignal(signal_number) for signal_number in interrupts.SIGNALS] == before
     assert interrupts.current.name == ""
 
 

@@ -20,17 +20,17 @@ from tests.bench.made import plan_of_cells, records, steady, write_journal
 HEAD = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan_of_cells()), {}, [])
 
 
-def again(record):
-    """A record as it is after a journal's line of it was read."""
+def round_trip(record):
+    """Return a record as it is read from its line of a journal."""
     return journal._decode(journal.encode(record, 3).rstrip(b"\n"))[1]
 
 
 def unread(folder):
-    return [(one.line, one.reason) for one in journal.read(folder) if isinstance(one, Unread)]
+    return [(record.line, record.reason) for record in journal.read(folder) if isinstance(record, Unread)]
 
 
 def torn(folder, last: str):
-    """A journal whose process was killed while it wrote its last line."""
+    """Write a journal whose process was killed while it wrote its last line."""
     path = write_journal(folder) / journal.FILE
     with path.open("a", encoding="utf-8") as file:
         file.write(last)
@@ -64,12 +64,12 @@ def test_every_record_is_a_line_of_json(tmp_path):
 )
 def test_floats_round_trip_exactly(seconds, busy):
     block = Block(1, 2, 3, 4, "step[x]", 5, seconds, busy, 0.1, 0.2)
-    assert again(block) == block
+    assert round_trip(block) == block
 
 
 def test_nan_and_infinity_round_trip():
     failed = Failed(1, ["step[x]"], "wrong", "not a number", math.nan, math.inf)
-    restored = again(failed)
+    restored = round_trip(failed)
     assert isinstance(restored, Failed)
     assert math.isnan(restored.error)
     assert restored.tolerance == math.inf
@@ -84,7 +84,7 @@ def test_any_text_round_trips_on_one_line(text, count, details):
         WorkerStarted(1, 1, text, text, text, text, text, "highest", 2, 0.1, 0.2, details),
     ):
         assert len(journal.encode(record, 7).decode().splitlines()) == 1
-        assert again(again(record)) == again(record)
+        assert round_trip(round_trip(record)) == round_trip(record)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_moved_or_removed_journal_is_not_written_to(tmp_path, what):
 
 
 class NearlyFull:
-    """A file of which the next ten bytes fit on the disk."""
+    """A file on a disk with room for ten more bytes."""
 
     def __init__(self, file):
         self.file, self.name, self.fileno = file, file.name, file.fileno
@@ -162,7 +162,7 @@ def test_journal_of_only_a_torn_line_begins_anew(tmp_path):
 
 
 def block(**changed):
-    return {**asdict(next(one for one in records() if isinstance(one, Block))), "record": "Block", **changed}
+    return {**asdict(next(record for record in records() if isinstance(record, Block))), "record": "Block", **changed}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_invalid_line_is_unread_with_its_number(tmp_path, line):
     path = write_journal(tmp_path) / journal.FILE
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n", encoding="utf-8")
-    assert [one for one in journal.read(tmp_path) if not isinstance(one, Unread)] == records()
+    assert [record for record in journal.read(tmp_path) if not isinstance(record, Unread)] == records()
     assert [number for number, _ in unread(tmp_path)] == [3]
 
 
@@ -228,17 +228,17 @@ def test_changed_journal_gives_a_subset_of_records_or_an_error(tmp_path_factory,
     if kind == "truncate":
         text = text[: data.draw(st.integers(0, len(text)))]
     elif kind == "flip":
-        place = data.draw(st.integers(0, len(text) - 1))
-        text = text[:place] + bytes([text[place] ^ data.draw(st.integers(1, 255))]) + text[place + 1 :]
+        position = data.draw(st.integers(0, len(text) - 1))
+        text = text[:position] + bytes([text[position] ^ data.draw(st.integers(1, 255))]) + text[position + 1 :]
     else:
         lines = text.splitlines(keepends=True)
-        one, other = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        first, second = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
         if kind == "swap":
-            lines[one], lines[other] = lines[other], lines[one]
+            lines[first], lines[second] = lines[second], lines[first]
         elif kind == "repeat":
-            lines.insert(other, lines[one])
+            lines.insert(second, lines[first])
         else:
-            del lines[one]
+            del lines[first]
         text = b"".join(lines)
     path.write_bytes(text)
     try:
@@ -302,7 +302,7 @@ def test_folder_without_a_run_is_not_resumable(tmp_path):
 def test_ceilings_round_trip():
     known = Ceiling(3, 1, "numpy-cpu-float32", {"8x8x8": 1.5e9}, {"4096": 2e9}, {"4096": 3e9}, "", 0.5)
     for record in (known, Ceiling(0, 1, "cupy-cuda-float32", reason="unavailable: CuPy is not installed")):
-        assert again(record) == record
+        assert round_trip(record) == record
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_ceilings_round_trip():
     ],
 )
 def test_records_of_an_adaptive_run_round_trip(record):
-    assert again(record) == record
+    assert round_trip(record) == record
 
 
 def test_journal_with_the_earlier_field_passage_is_read(tmp_path):

@@ -1,4 +1,4 @@
-"""The machine's lock and a run's: who has it, who waits, and what can be in its place."""
+"""The locks of the machine and of a run: who has them, who waits, and files in their place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def file(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def other(file):
+def owner(file):
     """Another process that has the machine's lock."""
     command = [sys.executable, "-c", HOLDING]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -46,49 +46,49 @@ def no_sleep(seconds):
 
 def test_free_machine_is_locked_silently_and_released(file, monkeypatch):
     monkeypatch.setattr(lock.time, "sleep", no_sleep)
-    said = []
+    lines = []
     for _ in range(2):
-        with lock.of_machine("wait", said.append):
+        with lock.of_machine("wait", lines.append):
             assert lock.is_taken(file)
         assert not lock.is_taken(file)
-    assert said == []
+    assert lines == []
 
 
-def test_wait_for_a_busy_machine_names_the_process_and_folder(file, other, monkeypatch):
-    said, slept = [], []
+def test_wait_for_a_busy_machine_names_the_process_and_folder(file, owner, monkeypatch):
+    lines, slept = [], []
 
     def sleep(seconds):
         slept.append(seconds)
         if len(slept) == 3:
-            other.stdin.close()
-            other.wait()
+            owner.stdin.close()
+            owner.wait()
 
     monkeypatch.setattr(lock.time, "sleep", sleep)
-    with lock.of_machine("wait", said.append):
+    with lock.of_machine("wait", lines.append):
         assert lock.is_taken(file)
     assert len(slept) >= 3
-    [line] = said
+    [line] = lines
     assert "waiting" in line
     if sys.platform == "linux":
-        assert f"(process {other.pid} in {ROOT})" in line
+        assert f"(process {owner.pid} in {ROOT})" in line
 
 
-def test_lock_ends_with_a_killed_process(file, other, monkeypatch):
+def test_lock_ends_with_a_killed_process(file, owner, monkeypatch):
     assert lock.is_taken(file)
-    other.kill()
-    other.wait()
+    owner.kill()
+    owner.wait()
     with lock.of_machine("fail"):
         assert lock.is_taken(file)
 
 
-def test_busy_machine_is_refused_or_ignored(file, other):
+def test_busy_machine_is_refused_or_ignored(file, owner):
     with pytest.raises(lock.Busy, match=r"another run measures on this machine"), lock.of_machine("fail"):
         pass
     with lock.of_machine("ignore"):
-        assert other.poll() is None
+        assert owner.poll() is None
 
 
-def test_interrupted_wait_leaves_the_owner_its_lock(file, other, monkeypatch):
+def test_interrupted_wait_leaves_the_owner_its_lock(file, owner, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""The last words of a process that died."""
+"""The log files of workers."""
 
 import os
 
@@ -53,7 +53,7 @@ def test_path_is_relative_only_below_the_working_folder(tmp_path, monkeypatch):
 
 
 def test_pipe_in_place_of_a_log_does_not_block(tmp_path):
-    """Which would wait for its other end for ever."""
+    """Opening a pipe would wait for its other end."""
     log = tmp_path / "log"
     os.mkfifo(log)
     assert logs.last_line(log) == ""

@@ -1,4 +1,4 @@
-"""The machine's facts, told without a backend."""
+"""Facts about the machine, found without a backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.plan.plan import Machine
 
 
 @pytest.mark.parametrize(
-    ("count", "platform", "architecture", "found"),
+    ("count", "platform", "architecture", "accelerators"),
     [
         (0, "linux", "x86_64", ()),
         (1, "linux", "x86_64", ("cuda",)),
@@ -26,15 +26,15 @@ from bench.plan.plan import Machine
         (1, "win32", "AMD64", ("cuda",)),
     ],
 )
-def test_accelerators_have_device_names(monkeypatch, count, platform, architecture, found):
+def test_accelerators_have_device_names(monkeypatch, count, platform, architecture, accelerators):
     monkeypatch.setattr(machine, "_cuda_devices", lambda: count)
     monkeypatch.setattr(machine.sys, "platform", platform)
     monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
-    assert machine.accelerators() == found
+    assert machine.accelerators() == accelerators
 
 
 class Driver:
-    """Of NVIDIA, as ctypes has it."""
+    """A stand-in for NVIDIA's driver as ctypes loads it."""
 
     def __init__(self, devices, result=0):
         self.devices, self.result = devices, result
@@ -86,9 +86,9 @@ def test_overridden_variables_are_a_fact(monkeypatch):
 
 
 def test_here_is_a_plan_s_machine():
-    here = machine.here()
-    assert isinstance(here, Machine)
-    assert (here.cpus, here.accelerators) == (machine.usable_processors(), machine.accelerators())
+    plan_machine = machine.plan_machine()
+    assert isinstance(plan_machine, Machine)
+    assert (plan_machine.cpus, plan_machine.accelerators) == (machine.usable_processors(), machine.accelerators())
 
 
 def test_description_is_plain_and_complete():
@@ -105,16 +105,16 @@ def test_description_is_plain_and_complete():
 
 
 @pytest.mark.parametrize(
-    ("script", "found"),
+    ("script", "version"),
     [("echo 580.82.07; echo 580.82.07", "580.82.07"), ("echo no devices; exit 9", None), ("true", None), (None, None)],
 )
-def test_driver_version_is_from_its_own_tool(monkeypatch, tmp_path, script, found):
+def test_driver_version_is_from_its_own_tool(monkeypatch, tmp_path, script, version):
     if script:
         tool = tmp_path / "nvidia-smi"
         tool.write_text(f"#!/bin/sh\n{script}\n")
         tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine._driver() == found
+    assert machine._driver() == version
 
 
 def test_revision_is_empty_without_git(monkeypatch, tmp_path):

@@ -24,7 +24,7 @@ def made(root, files):
 
 
 def system(root, groups, mounts, limits):
-    """A root folder whose process is in these control groups."""
+    """Make a root folder whose process is in these control groups."""
     proc = {"proc/self/cgroup": groups, "proc/self/mountinfo": mounts}
     return made(root, proc | {f"sys/fs/cgroup/{name}": text for name, text in limits.items()})
 
@@ -132,9 +132,9 @@ def test_description_has_every_fact(tmp_path, monkeypatch):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1])
     root = topology(system(tmp_path, "0::/", V2, {"cpu.max": "150000 100000"}), ["0-1", "0-1"])
     made(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})
-    told = processors.describe(root)
-    assert told.pop("swap_bytes") >= 0
-    assert told == {
+    described = processors.describe(root)
+    assert described.pop("swap_bytes") >= 0
+    assert described == {
         "usable_processors": 1,
         "affinity": 2,
         "quota": 1.5,

@@ -23,16 +23,16 @@ NEW = {
     "block": 4 * 4 * 3,
     "train": 4 * 4 * 3,
 }
-"""What is before a new run of the plan: in its first pass, and again in the two others."""
+"""The requests left in a new run of the plan: those of its first pass, and again of the two others."""
 
 
-def had(*cells, blocks=(), ceilings=()) -> State:
-    """What there is after each of the cells was prepared and entered, and of blocks by pass and cell."""
+def state_after(*cells, blocks=(), ceilings=()) -> State:
+    """Return the state after each of the cells was prepared and entered, with blocks by pass and cell."""
     keys = [cell.key for cell in cells]
     return State(Counter(dict(blocks)), dict.fromkeys(keys, (1, 1)), verified=set(keys), ceilings=set(ceilings))
 
 
-def whole(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
+def blocks_of(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
     return {(pass_number, cell.key): plan.rounds for pass_number in passes for cell in plan.cells}
 
 
@@ -42,11 +42,11 @@ def lose(tally: Tally, cells, pass_number=1) -> None:
 
 
 def left(tally: Tally) -> dict[str, int]:
-    """By kind, of those of which there is any."""
+    """Return the kinds of requests of which some are left, with their number."""
     return {kind: count for kind, count in tally.left.items() if count}
 
 
-def moment(tally: Tally):
+def progress_of(tally: Tally):
     return tally.progress(1, "step", "N64", "numpy")
 
 
@@ -56,9 +56,9 @@ def test_new_run_has_every_request_left():
 
 def test_time_left_is_guessed_before_the_first_answer():
     tally = Tally(PLAN, State(), FakeClock())
-    told = moment(tally)
-    assert told.done == 0.0
-    assert told.seconds_left == pytest.approx(sum(count * tally.guess[kind] for kind, count in NEW.items()))
+    progress = progress_of(tally)
+    assert progress.done == 0.0
+    assert progress.seconds_left == pytest.approx(sum(count * tally.guess[kind] for kind, count in NEW.items()))
 
 
 def test_guess_of_a_block_grows_with_its_samples_up_to_a_limit():
@@ -67,13 +67,13 @@ def test_guess_of_a_block_grows_with_its_samples_up_to_a_limit():
 
 
 def test_progress_says_where_the_run_is():
-    told = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
-    assert (told.pass_number, told.passes) == (2, 3)
-    assert (told.phase, told.shape, told.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
+    progress = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
+    assert (progress.pass_number, progress.passes) == (2, 3)
+    assert (progress.phase, progress.shape, progress.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
 
 
 SECONDS = {kind: 2.0**-position for position, kind in enumerate(NEW)}
-"""What each request of a kind takes."""
+"""The time of a request of each kind."""
 
 
 def did(tally: Tally, clock: FakeClock, kind: str, seconds: float) -> None:
@@ -87,21 +87,21 @@ def test_time_left_is_estimated_by_kind():
     for kind, seconds in SECONDS.items():
         did(tally, clock, kind, 0.5 * seconds)
         did(tally, clock, kind, 1.5 * seconds)
-    told = moment(tally)
+    progress = progress_of(tally)
     assert tally.left["block"] == NEW["block"] - 2
     expected = sum(count * SECONDS[kind] for kind, count in left(tally).items())
-    assert told.seconds_left == pytest.approx(expected)
-    assert told.done == pytest.approx(clock() / (clock() + expected))
+    assert progress.seconds_left == pytest.approx(expected)
+    assert progress.done == pytest.approx(clock() / (clock() + expected))
 
 
 def test_later_requests_are_estimated_by_the_first_of_their_kind():
-    for again, first in FIRST.items():
+    for repeated, first in FIRST.items():
         clock = FakeClock()
         tally = Tally(PLAN, State(), clock)
         did(tally, clock, first, 3 * tally.guess[first])
         did(tally, clock, "block", 100.0)
-        few = dict.fromkeys(tally.left, 0) | {again: 10}
-        assert tally._seconds(few) == pytest.approx(10 * 3 * tally.guess[again])
+        few = dict.fromkeys(tally.left, 0) | {repeated: 10}
+        assert tally._seconds(few) == pytest.approx(10 * 3 * tally.guess[repeated])
 
 
 def test_time_between_requests_is_expected_again():
@@ -109,9 +109,9 @@ def test_time_between_requests_is_expected_again():
     tally = Tally(PLAN, State(), clock)
     for kind, seconds in SECONDS.items():
         did(tally, clock, kind, seconds)
-    without = moment(tally).seconds_left
+    without = progress_of(tally).seconds_left
     clock.spend(clock() / 2)
-    assert moment(tally).seconds_left == pytest.approx(1.5 * without)
+    assert progress_of(tally).seconds_left == pytest.approx(1.5 * without)
 
 
 def test_run_ends_with_nothing_left():
@@ -119,25 +119,30 @@ def test_run_ends_with_nothing_left():
     tally = Tally(PLAN, State(), clock)
     for pass_number in (1, 2, 3):
         tally.begin(pass_number)
-        for kind, count in tally.here.items():
+        for kind, count in tally.left_in_pass.items():
             for _ in range(count):
                 did(tally, clock, kind, 0.5)
-        tally.state.blocks.update(whole(pass_number))
+        tally.state.blocks.update(blocks_of(pass_number))
         tally.state.verified.update(cell.key for cell in PLAN.cells)
         tally.state.calibrated.update({cell.key: (1, 1) for cell in PLAN.cells})
-    told = moment(tally)
-    assert (told.done, told.seconds_left) == (1.0, 0.0)
+    progress = progress_of(tally)
+    assert (progress.done, progress.seconds_left) == (1.0, 0.0)
 
 
 def test_resumed_run_has_only_its_rest_left():
     half = {(pass_number, cell.key): 4 for pass_number in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
-    rest = Tally(PLAN, had(*PLAN.cells[:4], blocks=half))
-    assert left(rest) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
-    assert left(Tally(PLAN, had(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}
+    resumed = Tally(PLAN, state_after(*PLAN.cells[:4], blocks=half))
+    assert left(resumed) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
+    assert left(Tally(PLAN, state_after(*PLAN.cells, blocks=half))) == {
+        "start": 6,
+        "prepare": 12,
+        "enter": 12,
+        "train": 48,
+    }
 
 
 def test_complete_run_has_nothing_left():
-    assert left(Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2, 3)))) == {}
+    assert left(Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1, 2, 3)))) == {}
 
 
 def test_resumed_run_leaves_out_failed_cells():
@@ -159,7 +164,7 @@ def test_failed_cells_are_left_out_of_all_passes():
     tally = Tally(PLAN, State())
     lose(tally, [cell for cell in PLAN.cells if cell.contender == TORCH])
     assert left(tally) == {kind: count // 2 for kind, count in NEW.items()}
-    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2)))
+    tally = Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1, 2)))
     tally.begin(3)
     lose(tally, PLAN.cells[:1], 3)
     assert left(tally) == {"start": 2, "prepare": 4, "enter": 7, "block": 4 * 4 - 4, "train": 16}
@@ -175,7 +180,7 @@ def test_failed_cell_leaves_the_requests_of_others():
 def test_ceilings_are_left_in_passes_with_cells_left():
     assert left(Tally(WITH_CEILINGS, State()))["ceiling"] == 2 * 3
     done = [(1, NUMPY.label), (1, TORCH.label)]
-    assert left(Tally(WITH_CEILINGS, had(blocks=whole(1), ceilings=done)))["ceiling"] == 2 * 2
+    assert left(Tally(WITH_CEILINGS, state_after(blocks=blocks_of(1), ceilings=done)))["ceiling"] == 2 * 2
     assert left(Tally(WITH_CEILINGS, State(without_ceilings={TORCH.label})))["ceiling"] == 3
 
 
@@ -197,19 +202,19 @@ def test_cost_is_the_average_of_past_requests():
     for kind in seconds:
         did(tally, clock, kind, seconds[kind])
 
-    def price(**asked) -> float:
-        return sum(count * seconds[kind.replace("_", " ")] for kind, count in asked.items())
+    def price(**counts) -> float:
+        return sum(count * seconds[kind.replace("_", " ")] for kind, count in counts.items())
 
     first = price(first_start=2, first_prepare=4, first_enter=8, block=16, train=16, ceiling=2)
-    again = price(start=2, prepare=4, enter=8, block=16, train=16, ceiling=2)
+    repeated = price(start=2, prepare=4, enter=8, block=16, train=16, ceiling=2)
     assert tally.cost(WITH_CEILINGS) == pytest.approx(first)
-    assert tally.cost(WITH_CEILINGS, 3) == pytest.approx(first + 2 * again)
+    assert tally.cost(WITH_CEILINGS, 3) == pytest.approx(first + 2 * repeated)
     few = replace(WITH_CEILINGS.select(PLAN.cells[:1]), rounds=2)
     assert tally.cost(few) == pytest.approx(price(first_start=1, first_prepare=1, first_enter=1, block=2, ceiling=2))
 
 
 def test_cost_ignores_requests_already_answered():
-    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1)), FakeClock())
+    tally = Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1)), FakeClock())
     assert tally.cost(PLAN, 2) == pytest.approx(2 * tally.cost(PLAN))
 
 
@@ -226,15 +231,15 @@ events = st.one_of(
 
 @steady
 @given(st.lists(events, max_size=150))
-def test_progress_stays_within_its_bounds(happened):
+def test_progress_stays_within_its_bounds(sequence):
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
-    for kind, amount in happened:
+    for kind, amount in sequence:
         if isinstance(kind, str):
             did(tally, clock, kind, amount)
         else:
             lose(tally, PLAN.cells[:amount], kind)
-        told = moment(tally)
-        assert 0.0 <= told.done <= 1.0
-        assert told.seconds_left >= 0.0
+        progress = progress_of(tally)
+        assert 0.0 <= progress.done <= 1.0
+        assert progress.seconds_left >= 0.0
         assert min(tally.left.values()) >= 0

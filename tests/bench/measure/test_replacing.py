@@ -34,10 +34,10 @@ def test_failed_write_keeps_the_old_file(tmp_path):
 
 def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     file = tmp_path / "history.sqlite"
-    gone = ended_process()
-    left = [tmp_path / f".history.sqlite.{gone}{suffix}" for suffix in ("", "-wal", "-shm")]
-    kept = [tmp_path / name for name in (f".history.sqlite.{os.getppid()}", ".history.sqlite.old", f".other.{gone}")]
-    for path in (*left, *kept):
+    ended = ended_process()
+    leftover = [tmp_path / f".history.sqlite.{ended}{suffix}" for suffix in ("", "-wal", "-shm")]
+    kept = [tmp_path / name for name in (f".history.sqlite.{os.getppid()}", ".history.sqlite.old", f".other.{ended}")]
+    for path in (*leftover, *kept):
         path.write_text("")
     with replacing.replaced(file) as beside:
         beside.write_text("new")
@@ -45,13 +45,13 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path):
 
 
 def test_link_of_a_temporary_name_is_not_written_through(tmp_path):
-    other = tmp_path / "other"
-    other.write_text("of someone else")
+    target = tmp_path / "other"
+    target.write_text("of someone else")
     file = tmp_path / "table.csv"
-    replacing.temporary(file).symlink_to(other)
+    replacing.temporary(file).symlink_to(target)
     with replacing.replaced(file) as beside:
         beside.write_text("new")
-    assert other.read_text() == "of someone else"
+    assert target.read_text() == "of someone else"
     assert file.read_text() == "new"
     assert not file.is_symlink()
 

@@ -1,4 +1,4 @@
-"""The order of a run, what becomes of failures, and going on after an interruption."""
+"""The order of a run, its failures, and resuming it after an interruption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def crash(ask):
 
 
 def failing_at(implementation, verb, where=None, pass_number=1, make=crash):
-    """A fault of one contender's, whenever it is asked this."""
+    """Return a fault that fails one contender's requests of a kind."""
 
     def fault(ask):
         hit = ask.contender.implementation == implementation and ask.verb == verb and ask.pass_number == pass_number
@@ -35,11 +35,11 @@ def failing_at(implementation, verb, where=None, pass_number=1, make=crash):
 
 
 def orders(folder):
-    """The cells of each (pass, phase, round), in the order they were timed."""
-    found = defaultdict(list)
+    """Return the cells of each (pass, phase, round) in the order of timing."""
+    cells = defaultdict(list)
     for block in records_of(folder, Block):
-        found[block.pass_number, block.cell.partition("[")[0], block.round].append(block.cell)
-    return dict(found)
+        cells[block.pass_number, block.cell.partition("[")[0], block.round].append(block.cell)
+    return dict(cells)
 
 
 def test_each_pass_has_a_fresh_process_for_each_contender(tmp_path):
@@ -54,7 +54,7 @@ def test_each_pass_has_a_fresh_process_for_each_contender(tmp_path):
 
 
 def test_only_the_asked_worker_is_awake(tmp_path):
-    # Scripted.ask checks it at every request; here, that they are all stopped in between as well.
+    # Scripted.ask checks this at every request; here, that all are suspended between blocks as well.
     office = Office()
     awake = []
     measured(
@@ -72,7 +72,10 @@ def test_every_contender_is_timed_once_in_every_round(tmp_path):
     measured(plan, tmp_path, Office())
     blocks = records_of(tmp_path, Block)
     assert Counter(places(blocks)) == {
-        (pass_number, turn, cell.key): 1 for pass_number in (1, 2) for turn in (1, 2, 3) for cell in plan.cells
+        (pass_number, round_number, cell.key): 1
+        for pass_number in (1, 2)
+        for round_number in (1, 2, 3)
+        for cell in plan.cells
     }
     assert {block.position for block in blocks} == {1, 2, 3}
     assert len(records_of(tmp_path, Left)) == len(records_of(tmp_path, Entered)) == 2 * len(plan.cells)
@@ -97,9 +100,9 @@ def test_order_depends_on_the_seed(tmp_path):
 
 def test_order_differs_between_rounds_and_passes(tmp_path):
     measured(plan_of("abcdefgh", passes=3, rounds=3, phases=["step"]), tmp_path, Office())
-    found = [tuple(order) for order in orders(tmp_path).values()]
-    assert len(found) == 9
-    assert len(set(found)) == 9
+    orders_of_rounds = [tuple(order) for order in orders(tmp_path).values()]
+    assert len(orders_of_rounds) == 9
+    assert len(set(orders_of_rounds)) == 9
     starts = defaultdict(list)
     for record in records_of(tmp_path, WorkerStarted):
         starts[record.pass_number].append(record.contender)
@@ -120,16 +123,18 @@ def test_sides_of_a_cell_are_adjacent_and_lead_equally_often(tmp_path, rounds):
     assert len(set(pairs)) > 10  # of 24 orders
     for led in leads.values():
         assert sum(led) == len(led) / 2 == 3 * rounds
-    assert len({tuple(led) for led in leads.values()}) == 2  # not all of them in step
+    assert len({tuple(led) for led in leads.values()}) == 2  # cells alternate independently
 
 
 def test_contenders_of_other_dtype_or_threads_have_other_rounds(tmp_path):
     plan = plan_of("ab", phases=["step"])
-    others = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
-    plan = replace(plan, cells=plan.cells + tuple(Cell(contender, SMALL, "step") for contender in others))
+    other_contenders = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
+    plan = replace(plan, cells=plan.cells + tuple(Cell(contender, SMALL, "step") for contender in other_contenders))
     measured(plan, tmp_path, Office())
-    alone = [block for block in records_of(tmp_path, Block) if block.cell == Cell(others[0], SMALL, "step").key]
-    assert {block.position for block in alone} == {1}
+    own_rounds = [
+        block for block in records_of(tmp_path, Block) if block.cell == Cell(other_contenders[0], SMALL, "step").key
+    ]
+    assert {block.position for block in own_rounds} == {1}
     assert {record.threads for record in records_of(tmp_path, WorkerStarted)} == {1, 2}
     names = {record.contender for record in records_of(tmp_path, WorkerStarted)}
     assert names == {"a-cpu-float32", "b-cpu-float32", "a-cpu-float64", "a-cpu-float32-T1"}
@@ -166,7 +171,7 @@ def test_inner_is_kept_after_the_first_pass(tmp_path):
     inners = defaultdict(set)
     for block in records_of(tmp_path, Block):
         inners[block.cell].add(block.inner)
-    assert all(len(found) == 1 for found in inners.values())
+    assert all(len(choices) == 1 for choices in inners.values())
     assert all(ask.request["inner"] in range(10_001, 10_004) for ask in office.of("enter") if ask.pass_number > 1)
 
 
@@ -187,19 +192,19 @@ def test_contender_is_verified_in_its_first_pass_only(tmp_path):
 
 def test_resume_verifies_cells_not_verified_before(tmp_path):
     plan = plan_of("ab", passes=2)
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
-    for at in range(len(whole.asked)):
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         with pytest.raises(KeyboardInterrupt):
             measured(plan, folder, Office(interrupt_at=at))
         known = {key for record in records_of(folder, Prepared) for key in record.cells}
-        again = Office()
-        measured(plan, folder, again, resumed=True)
-        for ask in again.of("prepare"):
-            mine = {cell.key for cell in plan.cells if cell.contender == ask.contender}
-            assert ask.request["check"] is (not mine <= known)
-            known |= mine
+        resumed_office = Office()
+        measured(plan, folder, resumed_office, resumed=True)
+        for ask in resumed_office.of("prepare"):
+            keys = {cell.key for cell in plan.cells if cell.contender == ask.contender}
+            assert ask.request["check"] is (not keys <= known)
+            known |= keys
 
 
 def variants(*names):
@@ -213,7 +218,7 @@ def test_variants_share_layouts_that_differ_between_passes(tmp_path):
     seeds = defaultdict(set)
     for ask in office.of("enter"):
         seeds[ask.pass_number].add(ask.request["seed"])
-    assert {pass_number: len(found) for pass_number, found in seeds.items()} == {1: 1, 2: 1, 3: 1}
+    assert {pass_number: len(drawn) for pass_number, drawn in seeds.items()} == {1: 1, 2: 1, 3: 1}
     assert len(set.union(*seeds.values())) == 3
 
 
@@ -231,10 +236,12 @@ def test_back_to_back_times_all_blocks_of_a_contender_at_once(tmp_path):
     orders = defaultdict(list)
     for block in records_of(tmp_path, Block):
         orders[block.pass_number].append((block.cell, block.round, block.position))
-    for found in orders.values():
-        contenders = list(dict.fromkeys(cell for cell, _, _ in found))
+    for timed in orders.values():
+        contenders = list(dict.fromkeys(cell for cell, _, _ in timed))
         assert len(contenders) == 6
-        assert found == [(cell, turn, at) for at, cell in enumerate(contenders, 1) for turn in (1, 2, 3)]
+        assert timed == [
+            (cell, round_number, position) for position, cell in enumerate(contenders, 1) for round_number in (1, 2, 3)
+        ]
     assert len(set(map(tuple, orders.values()))) == 3, "in another order in each pass"
 
 
@@ -276,9 +283,9 @@ def test_failed_start_fails_all_cells_of_its_contender(tmp_path, status):
     assert (failed.status, failed.reason) == (status, "why")
     assert set(failed.cells) == {cell.key for cell in plan.cells if cell.contender.implementation == "b"}
     expected = {
-        (pass_number, turn, cell.key)
+        (pass_number, round_number, cell.key)
         for pass_number in (1, 2)
-        for turn in (1, 2)
+        for round_number in (1, 2)
         for cell in plan.cells
         if cell.contender.implementation != "b"
     }
@@ -304,12 +311,14 @@ def test_failed_prepare_fails_the_contender_s_cells_of_that_shape(tmp_path, verb
     plan = plan_of(shapes=(SMALL, LARGE))
     measured(plan, tmp_path, office)
     failed = records_of(tmp_path, Failed)
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
-    assert {key for one in failed for key in one.cells} == mine
-    assert len(failed) == (1 if alive else len(mine)), "a process that is gone is asked for each phase again"
-    assert {(one.status, one.error, one.tolerance, one.pass_number) for one in failed} == {(status, 0.5, 1e-6, 1)}
+    keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
+    assert {key for record in failed for key in record.cells} == keys
+    assert len(failed) == (1 if alive else len(keys)), "a process that is gone is asked for each phase again"
+    assert {(record.status, record.error, record.tolerance, record.pass_number) for record in failed} == {
+        (status, 0.5, 1e-6, 1)
+    }
     done = Counter(block.cell for block in records_of(tmp_path, Block))
-    assert done == {cell.key: 4 for cell in plan.cells if cell.key not in mine}
+    assert done == {cell.key: 4 for cell in plan.cells if cell.key not in keys}
     assert not [ask for ask in office.of("prepare") if ask.pass_number == 2 and ask.contender.implementation == "b"][1:]
 
 
@@ -320,17 +329,17 @@ def test_failure_in_a_cell_fails_that_cell_alone(tmp_path, verb, status):
         return WorkerFailed(status, f"{status} in {ask.verb}", alive=False)
 
     plan = plan_of(shapes=(SMALL, LARGE), phases=("forward", "backward", "step"))
-    for phase in ("forward", "backward", "step"):  # whichever of them comes first, midmost and last
+    for phase in ("forward", "backward", "step"):  # in whatever order they come
         office = Office(fault=failing_at("b", verb, phase, make=failure))
         folder = tmp_path / phase
         measured(plan, folder, office)
         failed = records_of(folder, Failed)
-        mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.phase == phase}
+        keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.phase == phase}
         assert [len(record.cells) for record in failed] == [1, 1]
-        assert {record.cells[0] for record in failed} == mine
+        assert {record.cells[0] for record in failed} == keys
         assert {(record.status, record.reason) for record in failed} == {(status, f"{status} in {verb}")}
-        done = Counter(block.cell for block in records_of(folder, Block) if block.cell not in mine)
-        assert done == {cell.key: 4 for cell in plan.cells if cell.key not in mine}
+        done = Counter(block.cell for block in records_of(folder, Block) if block.cell not in keys)
+        assert done == {cell.key: 4 for cell in plan.cells if cell.key not in keys}
         assert all(worker.state == "closed" for worker in office.opened)
         numbers = [record.number for record in records_of(folder, WorkerStarted)]
         assert numbers == list(range(1, len(numbers) + 1))
@@ -363,10 +372,10 @@ def test_journal_is_current_before_each_block(tmp_path):
 
 def test_resumed_run_measures_the_same_blocks_once(tmp_path):
     plan = plan_of("ab", shapes=(SMALL, LARGE), rounds=2)
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
     expected = Counter(places(records_of(tmp_path / "whole", Block)))
-    for at in range(len(whole.asked)):
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         first, second = Office(interrupt_at=at), Office()
         with pytest.raises(KeyboardInterrupt):
@@ -383,7 +392,7 @@ def test_resumed_run_measures_the_same_blocks_once(tmp_path):
         inners = defaultdict(set)
         for block in blocks:
             inners[block.cell].add(block.inner)
-        assert all(len(found) == 1 for found in inners.values()), "a calibration is kept when resumed"
+        assert all(len(inners_of_cell) == 1 for inners_of_cell in inners.values()), "a calibration is kept when resumed"
 
 
 def test_resumed_run_does_not_visit_failed_cells(tmp_path):
@@ -392,24 +401,24 @@ def test_resumed_run_does_not_visit_failed_cells(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         measured(plan, tmp_path, Office(fault=fault, interrupt_at=8))
     assert records_of(tmp_path, Failed)
-    again = Office()
-    measured(plan, tmp_path, again, resumed=True)
-    assert {ask.contender.implementation for ask in again.asked} == {"a"}
+    resumed_office = Office()
+    measured(plan, tmp_path, resumed_office, resumed=True)
+    assert {ask.contender.implementation for ask in resumed_office.asked} == {"a"}
 
 
 def test_resuming_a_complete_run_starts_nothing(tmp_path):
     plan = plan_of()
     measured(plan, tmp_path, Office())
-    again = Office()
-    measured(plan, tmp_path, again, resumed=True)
-    assert again.opened == []
+    resumed_office = Office()
+    measured(plan, tmp_path, resumed_office, resumed=True)
+    assert resumed_office.opened == []
 
 
 def test_progress_rises_from_0_to_1(tmp_path):
     shown = []
     run = measured(plan_of(shapes=(SMALL, LARGE)), tmp_path, Office(), notify=shown.append)
     assert len(shown) == 48
-    later = [progress.done for progress in shown[1:]]  # before the first block no one knows what a block costs
+    later = [progress.done for progress in shown[1:]]  # before the first block, the cost of a block is unknown
     assert later == sorted(later)
     assert shown[0].done < 0.5 < 0.9 < shown[-1].done < 1
     assert {progress.pass_number for progress in shown} == {1, 2}
@@ -434,8 +443,8 @@ def test_verify_calls_each_cell_once_and_times_none(tmp_path):
         run.verify()
     assert {ask.verb for ask in office.asked} == {"start", "prepare"}
     assert len(office.of("prepare")) == 6 + 2  # the failed one again, phase by phase
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == LARGE}
-    assert set(run.state.failed) == mine
+    keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == LARGE}
+    assert set(run.state.failed) == keys
 
 
 def with_ceilings(plan, names="abc"):
@@ -445,12 +454,12 @@ def with_ceilings(plan, names="abc"):
 def test_ceilings_are_measured_last_in_every_pass(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of(shapes=(SMALL, LARGE), passes=3)), tmp_path, office)
-    found = records_of(tmp_path, Ceiling)
-    assert Counter((record.pass_number, record.contender) for record in found) == {
+    ceilings = records_of(tmp_path, Ceiling)
+    assert Counter((record.pass_number, record.contender) for record in ceilings) == {
         (pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2, 3) for name in "abc"
     }
-    assert {record.reason for record in found} == {""}
-    assert found[0].products == {"8x8x8": 1e9}
+    assert {record.reason for record in ceilings} == {""}
+    assert ceilings[0].products == {"8x8x8": 1e9}
     for pass_number in (1, 2, 3):
         verbs = [ask.verb for ask in office.asked if ask.pass_number == pass_number]
         assert verbs[-3:] == ["ceiling"] * 3
@@ -470,8 +479,8 @@ def test_ceilings_use_the_contenders_processes(tmp_path):
 def test_ceilings_of_other_backends_use_their_own_processes(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of("ab"), "abx"), tmp_path, office)
-    alone = [worker for worker in office.opened if worker.contender.implementation == "x"]
-    assert [worker.pass_number for worker in alone] == [1, 2]
+    own_workers = [worker for worker in office.opened if worker.contender.implementation == "x"]
+    assert [worker.pass_number for worker in own_workers] == [1, 2]
     assert all(worker.state == "closed" for worker in office.opened)
     assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 2
     assert len(records_of(tmp_path, Ceiling)) == 2 * 3
@@ -549,18 +558,18 @@ def test_no_ceilings_where_every_cell_failed(tmp_path):
 
 def test_resumed_run_measures_ceilings_once_per_pass(tmp_path):
     plan = with_ceilings(plan_of("ab", phases=["step"]), "abx")
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
-    for at in range(len(whole.asked)):
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         with pytest.raises(KeyboardInterrupt):
             measured(plan, folder, Office(interrupt_at=at))
         measured(plan, folder, Office(), resumed=True)
         done = Counter((record.pass_number, record.contender) for record in records_of(folder, Ceiling))
         assert done == {(pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2) for name in "abx"}
-        again = Office()
-        measured(plan, folder, again, resumed=True)
-        assert again.opened == []
+        resumed_office = Office()
+        measured(plan, folder, resumed_office, resumed=True)
+        assert resumed_office.opened == []
 
 
 def test_verify_measures_no_ceilings(tmp_path):

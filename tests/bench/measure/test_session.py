@@ -1,4 +1,4 @@
-"""A run's folder, its first and last records, and the whole pipeline on a clock that is told."""
+"""A run's folder, its first and last records, and the pipeline from nets to tables on a fake clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLOW, FAST, LAGGING = (f"tests.bench.fakes:{name}" for name in ("Slow", "Fast", 
 
 
 @pytest.fixture(autouse=True)
-def told_machine(monkeypatch):
+def fixed_machine(monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: dict(FACTS))
     monkeypatch.setattr(sys, "argv", ["pytest", "bench/"])
 
@@ -77,17 +77,17 @@ def test_run_of_two_sides_is_not_resumed(tmp_path):
 def test_only_suspected_cells_are_measured_again(tmp_path, suspicious):
     sides = tuple(Side(name, name, "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of("ab", phases=["step"]), sides)
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
+    suspected = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
     asked = []
 
     def suspects():
         asked.append(len(records_of(tmp_path / "run", Block)))
-        return mine
+        return suspected
 
     session.measure(plan, tmp_path / "run", open_worker=Office().open, suspects=suspects)
     assert asked == [5 * 2 * 4]
     blocks = records_of(tmp_path / "run", Block)
-    assert {block.cell for block in blocks if block.pass_number > 5} == mine
+    assert {block.cell for block in blocks if block.pass_number > 5} == suspected
     assert max(block.pass_number for block in blocks) == (10 if suspicious else 5)
     assert [record.pass_number for record in records_of(tmp_path / "run", PassChosen)] == [*range(6, 11)] * suspicious
     assert all(record.confirming for record in records_of(tmp_path / "run", PassChosen))
@@ -172,9 +172,9 @@ def test_processes_have_the_plan_s_settings_and_a_log_each(tmp_path, monkeypatch
     settings = []
     monkeypatch.setattr(session, "ProcessWorker", lambda setting: settings.append(setting) or setting)
     plan = plan_of(timeout=9, cpus=6)
-    opened = session.processes(plan, tmp_path / "logs", ["/a/folder"])
-    opened(Contender("torch", "cuda:1", "float32"), 1)
-    opened(Contender("numpy", "cpu", "float64", 2), 2)
+    open_worker = session.processes(plan, tmp_path / "logs", ["/a/folder"])
+    open_worker(Contender("torch", "cuda:1", "float32"), 1)
+    open_worker(Contender("numpy", "cpu", "float64", 2), 2)
     assert [setting.log.name for setting in settings] == ["torch-cuda_1-float32.log", "numpy-cpu-float64-T2.log"]
     assert [setting.threads for setting in settings] == [6, 2]
     assert {setting.timeout for setting in settings} == {9}
@@ -197,11 +197,11 @@ def test_verify_returns_failures_and_measures_nothing(tmp_path, monkeypatch):
     assert {type(record) for record in [*failed.values()]} == {Failed}
 
 
-# ── the whole way, from nets with a price to the table ──
+# ── from nets with known costs to the table ──
 
 
 def price(cell: Cell, steps: int) -> float:
-    """Seconds of one iteration, as the net's class has them."""
+    """Return the seconds of one iteration, by the net's class."""
     costs = Slow.costs
     speed = {SLOW: 1.0, FAST: 4.0, LAGGING: 0.5}[cell.contender.implementation]
     step = sum(costs.values())
@@ -251,7 +251,7 @@ def test_known_times_are_exact_in_the_table(tmp_path, clock, cut):
         assert row["threads"] == 2
         assert row["error"] <= row["tolerance"]
     verdicts = timings.groupby("implementation", observed=True)["verdict"]
-    assert {name: set(found.dropna()) for name, found in verdicts} == {
+    assert {name: set(of_name.dropna()) for name, of_name in verdicts} == {
         SLOW: set(),
         FAST: {"faster"},
         LAGGING: {"slower"},
@@ -259,14 +259,14 @@ def test_known_times_are_exact_in_the_table(tmp_path, clock, cut):
     samples = tables.samples(records)
     assert len(samples) == sum(len(block.seconds) for block in records_of(tmp_path, Block))
     for cell in plan.cells:
-        mine = samples[
+        of_cell = samples[
             (samples["implementation"] == cell.contender.implementation)
             & (samples["phase"] == cell.phase)
             & (samples["N"] == cell.shape.N)
         ]
-        assert set(mine["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
-        assert 3 * 2 <= len(mine) <= 3 * 2 * 4
-        assert mine["inner"].iloc[0] * price(cell, plan.steps) < 0.01
+        assert set(of_cell["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
+        assert 3 * 2 <= len(of_cell) <= 3 * 2 * 4
+        assert of_cell["inner"].iloc[0] * price(cell, plan.steps) < 0.01
 
 
 @pytest.fixture
@@ -316,8 +316,8 @@ def test_run_records_the_machine_s_last_calibration(tmp_path):
     (tmp_path / calibrations.FOLDER).mkdir()
     calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": []})
     session.measure(plan_of(), tmp_path / "runs" / "two", open_worker=Office().open)
-    found = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
-    assert found == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
+    by_run = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
+    assert by_run == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
 
 
 def test_damaged_calibration_is_left_out_and_named_in_the_report(tmp_path):
@@ -334,10 +334,10 @@ def test_damaged_calibration_is_left_out_and_named_in_the_report(tmp_path):
 @pytest.mark.parametrize("name", ["results", "results/runs"])
 @pytest.mark.parametrize("is_link", [True, False])
 def test_new_run_names_a_file_or_link_in_the_way(tmp_path, name, is_link):
-    way = tmp_path / name
-    way.parent.mkdir(exist_ok=True)
-    way.symlink_to(tmp_path / "nowhere") if is_link else way.write_text("")
-    with pytest.raises(OSError, match=str(way)) as raised:
+    obstacle = tmp_path / name
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.symlink_to(tmp_path / "nowhere") if is_link else obstacle.write_text("")
+    with pytest.raises(OSError, match=str(obstacle)) as raised:
         session.new_run(tmp_path / "results", "smoke")
     assert "thousand" not in str(raised.value)
 
@@ -358,7 +358,7 @@ def test_workers_use_this_interpreter_by_default(tmp_path):
     assert client.Setting(Contender("numpy", "cpu", "float32"), 1, 1, tmp_path / "log").interpreter == sys.executable
 
 
-# ── going on after a change, or where only the files are missing ──
+# ── resuming after a change, or where only the files are missing ──
 
 
 def changed(monkeypatch, name="cpu", now="another"):
@@ -395,7 +395,7 @@ def test_changes_are_counted_since_the_last_resume(tmp_path, monkeypatch):
 
 
 def last_block_of(plan, folder):
-    """The number of the request that is a whole run's last block."""
+    """Return the number of the request for a run's last block."""
     office = Office()
     session.measure(plan, folder, open_worker=office.open)
     return max(number for number, ask in enumerate(office.asked) if ask.verb == "block")
@@ -411,7 +411,7 @@ def test_change_verifies_cells_with_all_their_blocks_again(tmp_path, monkeypatch
         is_wrong = ask.contender.implementation == "b" and ask.verb == "prepare" and ask.request["check"]
         return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if is_wrong else None
 
-    if is_cut_off_again:  # before anything is verified, and nothing has changed since then
+    if is_cut_off_again:  # before anything is verified; nothing changes afterwards
         with pytest.raises(KeyboardInterrupt):
             session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=0).open)
     session.measure(plan, tmp_path, resumed=True, open_worker=Office(fault=fault).open)
@@ -439,7 +439,7 @@ def test_complete_run_without_a_file_is_resumed_without_measuring(tmp_path, monk
         if name != missing:
             (tmp_path / name).touch()
     before = (tmp_path / journal.FILE).read_bytes()
-    changed(monkeypatch)  # which is no matter, as nothing is measured
+    changed(monkeypatch)  # allowed, since nothing is measured
     assert session.resumable(tmp_path) == plan
     office = Office()
     session.measure(plan, tmp_path, resumed=True, open_worker=office.open)

@@ -1,4 +1,4 @@
-"""Whether results can be written."""
+"""Checks that results can be written."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""NumPy's BLAS within a check."""
+"""The threads of NumPy's BLAS within a check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.measure.worker.reference import Reference
 
 def threads() -> list[int]:
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 
 def test_one_thread_limits_products_only_within():

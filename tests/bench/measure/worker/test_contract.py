@@ -1,4 +1,4 @@
-"""Classes that are not what can be measured."""
+"""Classes that cannot be measured."""
 
 import pytest
 
@@ -31,7 +31,7 @@ class NotDerived:
 
 
 class Alike:
-    """Derived from nothing, with all that is needed."""
+    """Derives from nothing, and has all that is needed."""
 
     backend = "numpy"
 

@@ -1,4 +1,4 @@
-"""The counts of a made /proc, and of the real one where there is one."""
+"""The counts of a fake /proc, and of the real one where there is one."""
 
 import os
 import sys
@@ -23,20 +23,20 @@ class Machine:
         self.count([0.0] * processors, [0.0] * processors)
 
     def wait(self, **seconds: float) -> None:
-        """How long each thread has waited since it started."""
+        """Set how long each thread has waited since it started."""
         for thread, waited in seconds.items():
-            place = self.proc / "self" / "task" / thread.removeprefix("thread")
-            place.mkdir(parents=True, exist_ok=True)
-            (place / "schedstat").write_text(f"123456 {round(waited * 1e9)} 7\n")
+            folder = self.proc / "self" / "task" / thread.removeprefix("thread")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "schedstat").write_text(f"123456 {round(waited * 1e9)} 7\n")
 
     def count(self, idle: list[float], stolen: list[float]) -> None:
-        """Seconds of each processor since it started."""
+        """Set the idle and stolen seconds of each processor since it started."""
 
         def line(name: object, *seconds: float) -> str:
-            ticks = [round(each * TICKS) for each in seconds]
+            ticks = [round(part * TICKS) for part in seconds]
             return f"cpu{name} 9 9 9 {ticks[0]} {ticks[1]} 9 9 {ticks[2]} 0 0"
 
-        lines = [line(number, each / 2, each / 2, stolen[number]) for number, each in enumerate(idle)]
+        lines = [line(number, seconds / 2, seconds / 2, stolen[number]) for number, seconds in enumerate(idle)]
         total = line(" ", sum(idle), 0, sum(stolen))
         (self.proc / "stat").write_text("\n".join([total, *lines, "intr 5 6 7", "ctxt 8"]) + "\n")
 

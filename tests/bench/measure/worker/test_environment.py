@@ -94,8 +94,8 @@ def test_settings_of_tools_are_not_reported():
     ],
 )
 def test_variables_that_change_speed_are_recorded(name):
-    given = environment.of_worker({name: "one"}, 2)
-    assert environment.recorded(given) == {name: "one"}
+    variables = environment.of_worker({name: "one"}, 2)
+    assert environment.recorded(variables) == {name: "one"}
 
 
 def test_other_variables_are_not_recorded():
@@ -137,17 +137,17 @@ def test_control_characters_and_bytes_are_escaped():
 
 
 def test_long_values_are_cut_and_remain_distinct():
-    one, other = (environment.shown("LD_PRELOAD", "x" * 5000 + end) for end in "ab")
-    assert len(one) < 300
-    assert one.startswith("x" * 100)
-    assert one != other
+    first, second = (environment.shown("LD_PRELOAD", "x" * 5000 + end) for end in "ab")
+    assert len(first) < 300
+    assert first.startswith("x" * 100)
+    assert first != second
 
 
 def test_variables_that_hide_the_device_are_named():
-    here = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "NVIDIA_VISIBLE_DEVICES": "all"}
-    assert environment.hiding(here, "cuda:1", of_jax=False) == ["CUDA_VISIBLE_DEVICES=''"]
-    assert environment.hiding(here, "cuda", of_jax=True) == ["JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=''"]
-    assert environment.hiding(here, "cpu", of_jax=False) == []
+    variables = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "NVIDIA_VISIBLE_DEVICES": "all"}
+    assert environment.hiding(variables, "cuda:1", of_jax=False) == ["CUDA_VISIBLE_DEVICES=''"]
+    assert environment.hiding(variables, "cuda", of_jax=True) == ["JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=''"]
+    assert environment.hiding(variables, "cpu", of_jax=False) == []
 
 
 SEEING = """

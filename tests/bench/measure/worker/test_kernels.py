@@ -20,7 +20,7 @@ def library(folder, api="openblas", architecture="SkylakeX"):
 
 
 @pytest.mark.parametrize(
-    ("library", "told"),
+    ("library", "kernel_names"),
     [
         (library(f"{SITE}/numpy.libs"), {"NumPy's OpenBLAS": "SkylakeX"}),
         (library(f"{SITE}/numpy/.dylibs"), {"NumPy's OpenBLAS": "SkylakeX"}),
@@ -32,10 +32,10 @@ def library(folder, api="openblas", architecture="SkylakeX"):
         (library(f"{SITE}/torch/lib", "openmp"), {}),
     ],
 )
-def test_libraries_are_named_by_their_package(monkeypatch, library, told):
+def test_libraries_are_named_by_their_package(monkeypatch, library, kernel_names):
     monkeypatch.setattr(kernels, "_libraries", lambda: [library])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert kernels.in_force() == told
+    assert kernels.in_force() == kernel_names
 
 
 def test_prescott_kernels_of_openblas_are_named(monkeypatch):

@@ -1,4 +1,4 @@
-"""What must hold before a framework is imported: thread limits, settings, and dying with the parent."""
+"""What must be set before a framework is imported: thread limits, settings, and dying with the parent."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_stopped_worker_dies_with_its_parent(tmp_path):
         finally:
             parent.kill()
             parent.wait()
-    # One that has ended may be kept until someone waits for it.
+    # A process that has ended may remain until it is waited for.
     assert becomes(worker, psutil.STATUS_ZOMBIE, GONE)
 
 
@@ -101,7 +101,7 @@ GONE = "gone"
 
 
 def becomes(process: psutil.Process, *wanted: str) -> bool:
-    """Whether it is in one of these states within ten seconds: signals take effect a little later."""
+    """Tell whether a process gets into one of these states within ten seconds: signals take effect a little later."""
     for _ in range(500):
         try:
             status = process.status()

@@ -1,4 +1,4 @@
-"""The worker's protocol, in this process and as a real one for each backend that is here."""
+"""The worker's protocol, in this process and in a real worker for each installed backend."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bench.measure.worker.session import Failure
 from bench.plan.cells import PHASES, Contender
 
 CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "slowdown": None}
-THREADS_HELD = 1.15
-"""Processor seconds per second, of one thread, with a margin for the clocks."""
+MOST_CPU_PER_WALL = 1.15
+"""Processor seconds per second of one thread, with a margin for the clocks."""
 
 
 def served(*requests, **config):
-    """The replies to some requests, answered in this process."""
+    """Return the replies to some requests, answered in this process."""
     replies = io.StringIO()
     lines = "".join(json.dumps({"id": number} | request) + "\n" for number, request in enumerate(requests))
     assert main.serve({**CONFIG, **config}, io.StringIO(lines), replies) == 0
@@ -58,10 +58,10 @@ def test_every_request_has_a_reply_of_one_line():
 
 def test_verified_cells_are_called_without_verification():
     request = {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": ["step"], "steps": 2}
-    _, first, again = served({"verb": "start"}, request, {**request, "check": False})
+    _, first, later = served({"verb": "start"}, request, {**request, "check": False})
     assert first["ok"]["error"] is not None
-    assert again["ok"]["first_calls"]["step"] > 0
-    assert [again["ok"][name] for name in ("error", "tolerance", "tensor", "verify_seconds")] == [None, None, "", 0.0]
+    assert later["ok"]["first_calls"]["step"] > 0
+    assert [later["ok"][name] for name in ("error", "tolerance", "tensor", "verify_seconds")] == [None, None, "", 0.0]
 
 
 def test_slowed_contender_is_right():
@@ -109,7 +109,7 @@ def test_worker_goes_on_after_a_failure(capsys):
 
 
 class OutOfMemoryError(RuntimeError):
-    """As PyTorch and CuPy name theirs."""
+    """An exception with the name that PyTorch and CuPy use."""
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_failure_keeps_its_figures():
 
 @pytest.fixture
 def process(tmp_path):
-    """Starts worker processes of which none outlives the test."""
+    """Return a function that starts worker processes, which end with the test."""
     workers = []
 
     def start(implementation, device="cpu", dtype="float32", threads=1):
@@ -212,7 +212,7 @@ def test_real_process_measures_every_backend_on_one_thread(process, name):
     probe = worker.ask("probe")
     assert start["backend"] == name.partition("_")[0]
     assert "cpu" in probe["devices"]
-    assert 0 < probe["cpu_per_wall"] <= THREADS_HELD
+    assert 0 < probe["cpu_per_wall"] <= MOST_CPU_PER_WALL
 
 
 TALKATIVE = """

@@ -23,7 +23,7 @@ def can_reset():
 
 
 def hold(size):
-    """Touch that many bytes, and give them back: mapped, as malloc may have a hole of that size from another test."""
+    """Touch and free that many bytes: mapped ones, since malloc may have a hole of that size from another test."""
     with mmap.mmap(-1, size) as area:
         np.frombuffer(area, np.uint8)[:] = 1
 

@@ -1,4 +1,4 @@
-"""Any text on one line."""
+"""Texts of any kind on one line."""
 
 import pytest
 from hypothesis import example, given

@@ -28,14 +28,14 @@ SEEN = {
 
 @pytest.fixture(autouse=True)
 def _short_warming(monkeypatch):
-    """What a contender only queues in that time is done at last. On one thread, as a worker would be started."""
+    """Shorten warming, since queued work is all done in the end, and use one thread, as a worker would."""
     monkeypatch.setattr(timing, "REWARM_SECONDS", 1e-4)
     with threadpool_limits(1):
         yield
 
 
 def later(net_class=None, implementation="numpy", phases=PHASES):
-    """A session of a later pass, prepared for a shape's phases."""
+    """Return a session of a later pass, prepared for a shape's phases."""
     session = Session(implementation, "cpu", "float32")
     session.start(time.perf_counter())
     session.net_class = net_class or session.net_class

@@ -1,4 +1,4 @@
-"""The timer against nets with a known price and a clock that is told."""
+"""The timer with nets of known cost and a fake clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def timer_of(phase, kind=FakeNet, steps=2, cpu=None, **options):
 
 
 def price(phase, steps=2):
-    """Of one iteration."""
+    """Return the seconds of one iteration."""
     return COSTS["make"] + steps * COSTS["train"] + COSTS["weights"] if phase == "train" else COSTS[phase]
 
 
@@ -135,7 +135,7 @@ def test_inner_of_an_instant_phase_is_bounded():
 
 
 def interrupted(timer, clock, seconds, at):
-    """The timer's iterations, of which the one of that number, from 0, has an interruption in it."""
+    """Let the timer's iteration of a number, from 0, be interrupted."""
     advance, count = timer.net.step, iter(range(10**9))
 
     def step():
@@ -160,7 +160,7 @@ def test_inner_is_chosen_by_several_batches_unless_slow():
 
 
 class Awaited(FakeNet):
-    """A net whose synchronise takes a while even if there is nothing to wait for."""
+    """A net whose synchronise takes a while even if it has nothing to wait for."""
 
     def synchronize(self):
         super().synchronize()
@@ -194,7 +194,7 @@ def test_rewarm_is_short_and_reports_its_time(phase):
 
 
 def session_of(**costs):
-    """A session of fake nets, its clock, and the nets as they are made."""
+    """Return a session of fake nets, its clock, and a list of the nets made."""
     clock, nets = FakeClock(), []
     asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
     asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2

@@ -1,4 +1,4 @@
-"""What a training returned, held against its steps one by one."""
+"""Trainings are compared with their steps one by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def training(dtype="float32", steps=STEPS):
     return net.train(steps), net.weights()
 
 
-def told(losses, weights, dtype="float32", steps=STEPS):
+def reasons_of(losses, weights, dtype="float32", steps=STEPS):
     fresh = numpy_.Net(Problem.random(16, 40, 12, 5), "cpu", dtype)
     return [*reasons(Training.of(losses, weights), fresh, steps, 1.0, FakeClock())]
 
@@ -27,32 +27,32 @@ def told(losses, weights, dtype="float32", steps=STEPS):
 @pytest.mark.parametrize("steps", [1, 2, 25, 500])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_complete_training_is_right(dtype, steps):
-    assert told(*training(dtype, steps), dtype, steps) == []
+    assert reasons_of(*training(dtype, steps), dtype, steps) == []
 
 
 def test_number_of_losses_is_checked():
     losses, weights = training()
-    assert told(losses[:-1], weights) == ["train(25) returned losses of shape (24,), not (25,)"]
+    assert reasons_of(losses[:-1], weights) == ["train(25) returned losses of shape (24,), not (25,)"]
 
 
 @pytest.mark.parametrize("done", [0, 1, 3, 12])
 def test_missing_steps_are_found_by_the_weights(done):
-    (reason,) = told(training()[0], training(steps=done)[1])
+    (reason,) = reasons_of(training()[0], training(steps=done)[1])
     assert "the training did not do what its steps do" in reason
 
 
-@pytest.mark.parametrize("place", [0, -1])
-def test_wrong_loss_is_named(place):
+@pytest.mark.parametrize("index", [0, -1])
+def test_wrong_loss_is_named(index):
     losses, weights = training()
-    losses[place] *= 1.5
-    (reason,) = told(losses, weights)
-    assert ("first" if place == 0 else "last") in reason
+    losses[index] *= 1.5
+    (reason,) = reasons_of(losses, weights)
+    assert ("first" if index == 0 else "last") in reason
 
 
 def test_nan_in_losses_or_weights_is_wrong():
     losses, weights = training()
-    assert told(losses * np.nan, weights)
-    assert told(losses, (weights[0] * np.nan, weights[1]))
+    assert reasons_of(losses * np.nan, weights)
+    assert reasons_of(losses, (weights[0] * np.nan, weights[1]))
 
 
 def test_copy_does_not_change_with_the_original():
@@ -64,7 +64,7 @@ def test_copy_does_not_change_with_the_original():
 
 
 class Hindered(numpy_.Net):
-    """On a machine where everything takes ten times as long as it did in the block."""
+    """A net on a machine on which everything takes ten times as long as in the block."""
 
     clock = FakeClock()
 
@@ -78,7 +78,7 @@ class Hindered(numpy_.Net):
 
 
 class Kept(Hindered):
-    """Whose training of numbers that it has met takes no time."""
+    """A net whose training of numbers that it has met takes no time."""
 
     met: ClassVar[set[float]] = set()
 

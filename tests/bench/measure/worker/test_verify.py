@@ -1,4 +1,4 @@
-"""Wrong nets are caught and named, right ones pass whatever their rounding."""
+"""Wrong nets fail with the tensor named; right ones pass despite their rounding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checks_of(net_class, dtype="float32", problem=None, shape=SHAPE):
 
 
 def failed(net_class, dtype="float32", **options):
-    """The names of the tensors that are not what they should be."""
+    """Return the names of the tensors that failed."""
     return [check.tensor for check in checks_of(net_class, dtype, **options) if not check.passed]
 
 
@@ -45,7 +45,7 @@ class NoMask(numpy_.Net):
 
 
 class TransposedMistake(numpy_.Net):
-    """One entry of the prediction is another's."""
+    """Copies one entry of the prediction to another."""
 
     def forward(self):
         super().forward()
@@ -86,7 +86,7 @@ class WrongLosses(numpy_.Net):
 
 
 class LateLosses(numpy_.Net):
-    """After each step, not before."""
+    """Computes each loss after its step, not before."""
 
     def train(self, steps):
         return super().train(steps + 1)[1:]
@@ -118,9 +118,9 @@ class IdleTrain(numpy_.Net):
     ],
 )
 def test_wrong_net_fails_with_the_tensor_named(net_class, named, right, dtype):
-    found = failed(net_class, dtype)
-    assert set(named) <= set(found)
-    assert not set(right) & set(found)
+    failed_tensors = failed(net_class, dtype)
+    assert set(named) <= set(failed_tensors)
+    assert not set(right) & set(failed_tensors)
 
 
 GETTERS = {
@@ -238,7 +238,7 @@ class OneAtZero(ZeroAtZero):
 
 
 def with_zeros():
-    """Half of the hidden units are at exactly 0 for every row."""
+    """Return a problem with half of the hidden units at exactly 0 in every row."""
     problem = Problem.random(*SHAPE)
     problem.w1[:, ::2] = 0
     return problem
@@ -259,7 +259,7 @@ def test_gradients_for_the_two_choices_differ():
 
 
 class Flipped(numpy_.Net):
-    """Finds the other sign for pre-activations closer to 0 than `near`."""
+    """Has the opposite sign for pre-activations closer to 0 than `near`."""
 
     near = 0.0
 
@@ -271,7 +271,7 @@ class Flipped(numpy_.Net):
 
 
 def near_zero():
-    """The first row's first hidden unit is within float32's rounding of 0."""
+    """Return a problem whose first row's first hidden unit is within float32's rounding of 0."""
     problem = Problem.random(*SHAPE)
     row, column = problem.x[0].astype("float32").astype("float64"), problem.w1[:, 0]
     column -= row * (row @ column) / (row @ row)
@@ -294,13 +294,13 @@ def test_decided_sign_may_not_be_wrong():
 
 
 def tf32(array):
-    """Rounded to TF32's ten bits of mantissa."""
+    """Round to TF32's ten bits of mantissa."""
     bits = np.ascontiguousarray(array, "float32").view("uint32")
     return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view("float32")
 
 
 class TF32(numpy_.Net):
-    """As a tensor core would: operands rounded, products and sums exact."""
+    """Multiplies as a tensor core does: with rounded operands, and exact products and sums."""
 
     def forward(self):
         self.h = tf32(self.x) @ tf32(self.w1)
@@ -376,7 +376,7 @@ def test_lower_float32_precision_does_not_excuse_float64():
 
 
 def test_undecided_signs_are_forgiven_per_element():
-    """Two opposite rows are orthogonal to a column of w1: a net may count either of them alone."""
+    """Two opposite rows are orthogonal to a column of w1, so that a net may count only one of them."""
     problem = Problem.random(6, 12, 5, 3, seed=3)
     problem.x[1] = -problem.x[0]
     problem.w1[:, 0] -= problem.x[0] * (problem.x[0] @ problem.w1[:, 0]) / (problem.x[0] @ problem.x[0])
