@@ -85,20 +85,20 @@ class ProcessWorker:
         self.timeout, self.log = setting.timeout, setting.log
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
-        with ExitStack() as opened:
+        with ExitStack() as descriptors:
             try:
                 self._mark = processes.new_mark()
-                self._start(setting, opened)
+                self._start(setting, descriptors)
             except (OSError, ValueError) as error:  # ValueError: a path with a null character
                 reason = f"its process cannot be started by {setting.interpreter}: {error}"
                 raise WorkerFailed("crashed", reason, alive=False) from error
-            opened.pop_all()
+            descriptors.pop_all()
 
-    def _start(self, setting: Setting, opened: ExitStack) -> None:
+    def _start(self, setting: Setting, descriptors: ExitStack) -> None:
         def pipe() -> tuple[int, int]:
             ends = os.pipe()
             for end in ends:
-                opened.callback(os.close, end)
+                descriptors.callback(os.close, end)
             return ends
 
         their_requests, our_requests = pipe()
@@ -121,7 +121,7 @@ class ProcessWorker:
         variables = environment.of_worker(git.without_repository(os.environ), setting.threads)
         setting.log.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(setting.log)
-        with logs.opened(setting.log) as log:
+        with logs.open_to_append(setting.log) as log:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [setting.interpreter, "-c", code, json.dumps(config)],
@@ -158,9 +158,9 @@ class ProcessWorker:
         except Ended:
             raise self._died() from None
         except TooLong:
-            raise self._astray(f"it wrote more than {MOST_BYTES} bytes without an end of line") from None
+            raise self._broken_protocol(f"it wrote more than {MOST_BYTES} bytes without an end of line") from None
         except NoAnswer as error:
-            raise self._astray(str(error)) from None
+            raise self._broken_protocol(str(error)) from None
         finally:
             logs.bound(self.log)
         if failed := answer.get("failed"):
@@ -199,17 +199,19 @@ class ProcessWorker:
                 allowed = f"{self._memory / 1e9:.3g} GB that --memory-limit allows"
                 raise TooMuchMemory(f"its process took {used / 1e9:.3g} GB, more than the {allowed}")
 
-    def _astray(self, what: str) -> WorkerFailed:
+    def _broken_protocol(self, breach: str) -> WorkerFailed:
         self.kill()
-        where = logs.path_from_here(self.log)
-        return WorkerFailed("crashed", f"the worker process did not keep to its pipe: {what}; see {where}", alive=False)
+        log_path = logs.path_from_here(self.log)
+        return WorkerFailed(
+            "crashed", f"the worker process did not keep to its pipe: {breach}; see {log_path}", alive=False
+        )
 
     def _died(self) -> WorkerFailed:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(DYING_SECONDS)
         code = self._process.returncode
         if code is None:
-            return self._astray("it closed it and went on")
+            return self._broken_protocol("it closed it and went on")
         self.kill()
         if code == -signal.SIGKILL and memory.kills() > self._kills:
             return WorkerFailed("out_of_memory", "killed by the system, which ran out of memory", alive=False)

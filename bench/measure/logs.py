@@ -18,7 +18,7 @@ LONGEST_NAME = 200
 """Bytes of a file's name; file systems allow 255."""
 
 
-def opened(log: Path) -> BinaryIO:
+def open_to_append(log: Path) -> BinaryIO:
     """Open a log to append to it. Raises OSError, also where it is not a file: a pipe would never open."""
     if log.exists() and not log.is_file():
         raise FileExistsError(f"{log} is not a file")

@@ -29,10 +29,10 @@ def kills(root: Path = ROOT) -> int:
 def _free_in(group: Path) -> list[int]:
     free, parts = [], read(group / "memory.stat")
     files = _count(parts, "inactive_file") + _count(parts, "active_file")  # the system frees these first
-    for limit, used in FILES:
+    for limit_file, use_file in FILES:
         try:
-            in_use = int(read(group / used) or "") - files
-            free.append(max(0, int(read(group / limit) or "") - in_use))
+            in_use = int(read(group / use_file) or "") - files
+            free.append(max(0, int(read(group / limit_file) or "") - in_use))
         except ValueError:  # `max`, or no such file
             continue
     return free

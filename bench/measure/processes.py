@@ -98,7 +98,9 @@ def of_workers(mark: str, sessions: Container[int], everywhere: bool = sys.platf
     """Return the processes whose mark begins with `mark` or that are in one of the sessions: among this process's
     descendants, which include orphans on Linux, or `everywhere`, among all that can be looked at."""
     processes = psutil.process_iter() if everywhere else _descendants(os.getpid())
-    return [each for each in processes if _session_of(each.pid) in sessions or _mark_of(each).startswith(mark)]
+    return [
+        process for process in processes if _session_of(process.pid) in sessions or _mark_of(process).startswith(mark)
+    ]
 
 
 def _daemons(since: float) -> list[psutil.Process]:

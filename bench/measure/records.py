@@ -88,7 +88,7 @@ class WorkerStarted:
     """The thread limit that was set."""
     import_seconds: Amount
     wall_seconds: Amount
-    """From asking for the process to its first answer."""
+    """The time from starting the process to its first answer."""
     details: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

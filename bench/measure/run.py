@@ -322,9 +322,9 @@ class Run:
         """Raise WorkerFailed if a shape cannot fit: else the system would kill a process, maybe this one."""
         needed = work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
         free, memory_limit = self.free_bytes(), self.plan.memory_limit
-        for available, what in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
+        for available, description in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
             if available is not None and needed > available:
-                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(available)} {what}"
+                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(available)} {description}"
                 raise WorkerFailed("out_of_memory", reason, alive=True)
 
     @contextmanager

@@ -54,8 +54,8 @@ def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dic
             break
         products["x".join(map(str, sizes))] = rate(tiled(*sizes, dtype), "product", flops)
     streamed: dict[str, dict[str, float]] = {verb: {} for verb in MOVED}
-    for largest in footprints:
-        problem = square(largest, dtype)
+    for most_bytes in footprints:
+        problem = square(most_bytes, dtype)
         footprint = problem.x.nbytes + problem.w1.nbytes
         for verb, moved in MOVED.items():
             streamed[verb][str(footprint)] = rate(problem, verb, moved * footprint)
@@ -65,17 +65,17 @@ def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dic
 def host_footprints(cache: int, available: int) -> list[int]:
     """Return footprints in bytes of both arrays: eightfold steps up to half of the last-level cache, all of it, and
     four times it, beyond any cache; none exceeds its share of the available memory."""
-    most = max(SMALLEST_FOOTPRINT, int(available * SHARE_OF_MEMORY))
+    largest = max(SMALLEST_FOOTPRINT, int(available * SHARE_OF_MEMORY))
     rising = [SMALLEST_FOOTPRINT * 8**power for power in range(16)]
     within = [footprint for footprint in rising if footprint <= cache // 2]
-    return sorted({min(most, footprint) for footprint in (*within, cache, max(4 * cache, BEYOND_CACHES))})
+    return sorted({min(largest, footprint) for footprint in (*within, cache, max(4 * cache, BEYOND_CACHES))})
 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
     """Return a problem of one output whose normals repeat: it is made quickly and computes like a random one."""
-    few = np.random.default_rng(0).standard_normal(4099).astype(dtype)
-    x, w1 = np.resize(few, (N, D_in)), np.resize(few, (D_in, H))
-    return Problem(x, np.resize(few, (N, 1)), w1, np.resize(few, (H, 1)), learning_rate=1.0)
+    normals = np.random.default_rng(0).standard_normal(4099).astype(dtype)
+    x, w1 = np.resize(normals, (N, D_in)), np.resize(normals, (D_in, H))
+    return Problem(x, np.resize(normals, (N, 1)), w1, np.resize(normals, (H, 1)), learning_rate=1.0)
 
 
 def square(footprint: int, dtype: str) -> Problem:

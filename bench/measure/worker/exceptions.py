@@ -11,19 +11,19 @@ def summary(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else f"{type(error).__name__} without a message"
 
 
-def place(error: BaseException) -> str:
+def location(error: BaseException) -> str:
     """Return the file and line where an exception was raised; empty where they are not known."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
-def with_place(error: BaseException) -> str:
+def with_location(error: BaseException) -> str:
     """Return an exception's summary; where it has no message, also the source line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     return (
         summary(error)
         if str(error).strip() or not frames
-        else f"{summary(error)}, from `{frames[-1].line}` at {place(error)}"
+        else f"{summary(error)}, from `{frames[-1].line}` at {location(error)}"
     )
 
 

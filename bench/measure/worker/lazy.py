@@ -52,9 +52,9 @@ def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool =
     """Check whether work is left after a synchronise and done when a result is read: after many iterations, and if
     `singly`, after one, since a lazy framework may drop results that are not read. `seconds` is what an iteration took
     when it was timed."""
-    least = 2 if seconds < SLOW_SECONDS else 1
-    many = max(least, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
-    shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many: UNDONE_SHARE}
+    least_iterations = 2 if seconds < SLOW_SECONDS else 1
+    many_iterations = max(least_iterations, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
+    shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many_iterations: UNDONE_SHARE}
     readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted(shares, reverse=True)}
     allowance = 0.0
     for _ in range(TRIES):
@@ -162,9 +162,9 @@ def _reading(timer: Timer, iterations: int, seconds: float, allowance: float, sh
     spent = timer.run(iterations)
     first = timed(timer, read)
     # Each may be interrupted, which would clear any cell: take the quicker of two, and at most twice the usual time.
-    again = min(timed(timer, read), timed(timer, read))
+    repeated = min(timed(timer, read), timed(timer, read))
     allowed = share * min(spent, ALIKE_RATIO * iterations * seconds)
-    return Reading(timer.phase, iterations, spent, first, max(again, allowance), allowed)
+    return Reading(timer.phase, iterations, spent, first, max(repeated, allowance), allowed)
 
 
 def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:

@@ -60,5 +60,5 @@ def describe(error: Exception) -> dict[str, Any]:
     if is_out_of_memory(error):
         return {"status": "out_of_memory", "reason": message}
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return {"status": "crashed", "reason": message + where}
+    location = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return {"status": "crashed", "reason": message + location}

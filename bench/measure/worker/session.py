@@ -212,7 +212,7 @@ class Session:
         if exceptions.is_out_of_memory(error):
             return error
         traceback.print_exception(error)  # into the log, since the reason has only its first line
-        return self._unavailable(f"{what}: {exceptions.with_place(error)}")
+        return self._unavailable(f"{what}: {exceptions.with_location(error)}")
 
     def _unavailable(self, reason: str) -> Failure:
         """Return a failure that names the variables that may be its cause."""
@@ -229,8 +229,8 @@ class Session:
 def wrong(checks: list[Check]) -> Failure:
     """Return a failure named by the first tensor that failed, since its errors spread to those computed from it."""
     failed = [check for check in checks if not check.passed]
-    others = f" (and {len(failed) - 1} more of {len(checks)} comparisons)" if len(failed) > 1 else ""
-    return Failure("wrong", f"{failed[0]}{others}", error=failed[0].error, tolerance=failed[0].tolerance)
+    further = f" (and {len(failed) - 1} more of {len(checks)} comparisons)" if len(failed) > 1 else ""
+    return Failure("wrong", f"{failed[0]}{further}", error=failed[0].error, tolerance=failed[0].tolerance)
 
 
 def _version(backend: str) -> str:

@@ -28,9 +28,9 @@ SHAPES = (Shape(4, 5, 3), Shape(8, 5, 3))
 PLENTY = 1e6
 
 
-def priced(**others) -> Office:
+def priced(**changes) -> Office:
     """Return an office whose requests cost their price on the clock."""
-    office = Office(**others)
+    office = Office(**changes)
     inner = office.fault
 
     def fault(ask):
@@ -41,9 +41,9 @@ def priced(**others) -> Office:
     return office
 
 
-def adaptive_plan(budget: float = PLENTY, **others):
+def adaptive_plan(budget: float = PLENTY, **changes):
     return plan_of(
-        shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "samples": 20, "time_budget": budget, **others}
+        shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "samples": 20, "time_budget": budget, **changes}
     )
 
 
@@ -171,11 +171,9 @@ def test_too_small_a_budget_makes_fewer_passes_and_suggests_another(tmp_path):
     assert {record.rounds for record in records_of(tmp_path, PassChosen)} == {1}
     assert judge.asked_after == []
     assert office.clock() <= 3.5 * least
-    message = re.fullmatch(
-        OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason
-    )
-    assert message is not None
-    suggested = float(message[1])
+    hint = re.fullmatch(OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason)
+    assert hint is not None
+    suggested = float(hint[1])
     assert 5 * least <= suggested <= 6 * least + 10
     again, _ = adaptively(adaptive_plan(suggested), tmp_path / "again", Judge([set()]))
     assert again.reason == DECIDED, "what it asks for is enough"

@@ -28,8 +28,8 @@ def fixed_machine(monkeypatch):
     monkeypatch.setattr(machine, "usable_processors", lambda: 2)
 
 
-def small_plan(threads=(1,), **others):
-    return replace(calibrate.plan_of("numpy", threads, 7), **{"passes": 3, "rounds": 2, "samples": 3, **others})
+def small_plan(threads=(1,), **changes):
+    return replace(calibrate.plan_of("numpy", threads, 7), **{"passes": 3, "rounds": 2, "samples": 3, **changes})
 
 
 def test_plan_has_each_variant_with_each_thread_limit():
@@ -46,10 +46,10 @@ def test_plan_has_each_variant_with_each_thread_limit():
 
 
 @pytest.mark.parametrize(
-    ("asked", "thread_limits"), [([1, "all"], [1, 2]), (["all"], [2]), ([2, "all", 1], [2, 1]), ([1, 2], [1, 2])]
+    ("threads", "thread_limits"), [([1, "all"], [1, 2]), (["all"], [2]), ([2, "all", 1], [2, 1]), ([1, 2], [1, 2])]
 )
-def test_thread_limits_are_distinct_numbers(asked, thread_limits):
-    assert calibrate.limits(asked, 2) == thread_limits
+def test_thread_limits_are_distinct_numbers(threads, thread_limits):
+    assert calibrate.limits(threads, 2) == thread_limits
 
 
 def test_more_threads_than_processors_are_refused():
@@ -58,11 +58,11 @@ def test_more_threads_than_processors_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("nunpy", "there is no implementation 'nunpy'"), ("all", "'all'"), ("cupy", "cupy runs on cuda only; this calib")],
 )
-def test_only_host_implementations_can_calibrate(name, said):
-    with pytest.raises(PlanError, match=rf"^--implementation: .*{said}"):
+def test_only_host_implementations_can_calibrate(name, message):
+    with pytest.raises(PlanError, match=rf"^--implementation: .*{message}"):
         calibrate.known(name, [])
     assert calibrate.known("numpy", []) == "numpy"
 

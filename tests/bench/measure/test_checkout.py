@@ -51,8 +51,8 @@ def repository(history, monkeypatch):
 
 @pytest.fixture
 def stack():
-    with ExitStack() as opened:
-        yield opened
+    with ExitStack() as exit_stack:
+        yield exit_stack
 
 
 def contents(folder):
@@ -103,9 +103,9 @@ def test_ignored_signal_stays_ignored(repository, tmp_path):
         signal.signal(signal.SIGHUP, before)
 
 
-def complaint(asked, tmp_path, stack):
+def complaint(spec, tmp_path, stack):
     with pytest.raises(PlanError) as caught:
-        checkout.side("base", asked, "--against", stack, tmp_path)
+        checkout.side("base", spec, "--against", stack, tmp_path)
     message = str(caught.value)
     assert message.startswith("--against: ")
     assert "\n" not in message
@@ -119,12 +119,12 @@ def test_dot_is_this_tree_and_interpreter(tmp_path, stack):
     assert side.implementations == tuple(implementations.names())
 
 
-@pytest.mark.parametrize("asked", ["v1", "v2~1", "HEAD~1"])
-def test_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
+@pytest.mark.parametrize("spec", ["v1", "v2~1", "HEAD~1"])
+def test_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, spec):
     before = contents(repository)
     with ExitStack() as stack:
-        side = checkout.side("base", asked, "--against", stack, tmp_path)
-        assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({asked})"
+        side = checkout.side("base", spec, "--against", stack, tmp_path)
+        assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({spec})"
         assert side.interpreter == sys.executable
         assert side.implementations == ("numpy", "old")
         assert {path.name for path in (checkout.Path(side.source) / "implementations").iterdir()} >= {"old_.py"}
@@ -162,10 +162,10 @@ def test_revision_without_implementations_is_named(repository, tmp_path, stack):
     assert complaint("empty", tmp_path, stack) == f"revision {revision} (empty) has no implementations/"
 
 
-@pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
-def test_neither_revision_nor_environment_is_named(repository, tmp_path, stack, asked):
-    message = complaint(asked, tmp_path, stack)
-    assert message == f"{asked!r} is neither a Python environment nor a git revision of this repository"
+@pytest.mark.parametrize("spec", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
+def test_neither_revision_nor_environment_is_named(repository, tmp_path, stack, spec):
+    message = complaint(spec, tmp_path, stack)
+    assert message == f"{spec!r} is neither a Python environment nor a git revision of this repository"
 
 
 def test_revision_outside_a_repository_is_explained(monkeypatch, tmp_path, stack):
@@ -240,10 +240,10 @@ def environment(folder, script, python="python"):
 @pytest.mark.parametrize("by", ["environment", "interpreter", "./environment"])
 def test_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
     path = environment(tmp_path / "environment", f'exec "{sys.executable}" "$@"', python)
-    asked = str(path) if by == "interpreter" else by
-    side = checkout.side("base", asked, "--against", stack, tmp_path)
+    spec = str(path) if by == "interpreter" else by
+    side = checkout.side("base", spec, "--against", stack, tmp_path)
     assert checkout.Path(side.interpreter) == path
-    assert side.label == asked
+    assert side.label == spec
     assert side.source == str(checkout.ROOT)
     assert side.implementations == tuple(implementations.names())
 
@@ -255,7 +255,7 @@ def test_revision_precedes_a_folder_of_its_name(repository, tmp_path, stack):
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "ending"),
     [
         ("echo 3 9", "is Python 3.9; 3.11 or newer is needed"),
         ("echo Oh >&2; echo No module named numpy >&2; exit 1", "NumPy is the least it needs: No module named numpy"),
@@ -263,11 +263,11 @@ def test_revision_precedes_a_folder_of_its_name(repository, tmp_path, stack):
         ("echo hello", "does not answer as Python does: 'hello'"),
     ],
 )
-def test_unusable_interpreter_is_explained(tmp_path, stack, script, said):
+def test_unusable_interpreter_is_explained(tmp_path, stack, script, ending):
     environment(tmp_path / "env", script)
     message = complaint("./env", tmp_path, stack)
     assert message.startswith("./env ")
-    assert message.endswith(said)
+    assert message.endswith(ending)
 
 
 def test_missing_interpreter_or_environment_is_named(tmp_path, stack):

@@ -245,7 +245,7 @@ def failure_of(worker):
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "said"),
+    ("name", "status", "message"),
     [
         ("Exits", "crashed", "the worker process exited with status 3: about to leave; see logs/worker.log"),
         ("Segfaults", "crashed", "the worker process was ended by SIGSEGV; see logs/worker.log"),
@@ -256,12 +256,12 @@ def failure_of(worker):
         ("Raises", "crashed", "KeyError: 'no such weight'"),
     ],
 )
-def test_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, said):
+def test_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, message):
     monkeypatch.chdir(tmp_path)
     worker = start(name)
     failure = failure_of(worker)
     assert failure.status == status
-    assert said in failure.reason
+    assert message in failure.reason
     assert not failure.alive
     assert "\n" not in failure.reason
     log = (tmp_path / "logs" / "worker.log").read_text()
@@ -282,7 +282,7 @@ def test_hanging_class_is_ended_at_its_timeout(start, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("Text", "did not keep to its pipe: it wrote 'hello' where an answer was due; see "),
         ("Bytes", "did not keep to its pipe: it wrote "),
@@ -300,10 +300,10 @@ def test_hanging_class_is_ended_at_its_timeout(start, name):
         ("Surrogate", r"ValueError: a name \udcff of no encoding"),
     ],
 )
-def test_breach_of_protocol_is_a_crash(start, name, said):
+def test_breach_of_protocol_is_a_crash(start, name, message):
     failure = failure_of(start(name, timeout=60.0))
     assert (failure.status, failure.alive) == ("crashed", False)
-    assert said in failure.reason
+    assert message in failure.reason
     failure.reason.encode()
 
 
@@ -344,7 +344,7 @@ def test_child_does_not_answer_for_a_dead_worker(start):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("started_first", [True, False])
 def test_ending_a_worker_spares_unrelated_processes(start, monkeypatch, started_first):
-    """Such as a server that a plugin has started, and what another worker has left behind."""
+    """A server that a plugin has started, and a process that another worker has left, are unrelated."""
 
     def unrelated_process(**changes):
         return subprocess.Popen(["sleep", "600"], start_new_session=True, **changes)
@@ -387,7 +387,7 @@ def test_worker_above_its_memory_limit_is_out_of_memory(start):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"interpreter": "/no/such/python"}, "cannot be started by /no/such/python: [Errno 2]"),
         ({"interpreter": "/dev/null"}, "cannot be started by /dev/null: [Errno 13]"),
@@ -396,19 +396,19 @@ def test_worker_above_its_memory_limit_is_out_of_memory(start):
         ({"log": Path("/dev/zero")}, "/dev/zero is not a file"),
     ],
 )
-def test_worker_that_cannot_start_leaves_no_descriptors(tmp_path, changed, said):
+def test_worker_that_cannot_start_leaves_no_descriptors(tmp_path, changed, message):
     setting = replace(Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log"), **changed)
     processes.new_mark()  # which starts the watchdog
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(WorkerFailed) as caught:
         ProcessWorker(setting)
     assert caught.value.status == "crashed"
-    assert said in caught.value.reason
+    assert message in caught.value.reason
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("more", range(0, 14))
-def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, more):
+@pytest.mark.parametrize("spare", range(0, 14))
+def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, spare):
     """This runs in a process of its own, since its first worker opens the most descriptors."""
     code = f"""if True:
         import os, resource, sys
@@ -417,7 +417,7 @@ def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, more):
         from bench.plan.cells import Contender
 
         used = len(os.listdir("/proc/self/fd"))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + {more}, 4096))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + {spare}, 4096))
         try:
             worker = ProcessWorker(Setting(Contender("numpy", "cpu", "float32"), 1, 60, Path(sys.argv[1])))
             try:

@@ -28,9 +28,9 @@ def failing(verb, contender, phases, status="crashed"):
     """Return a fault that fails a contender's requests that concern one of some phases."""
 
     def fault(ask):
-        asked = ask.request.get("phases", [ask.where])
-        if ask.verb == verb and str(ask.contender).startswith(contender) and set(asked) & set(phases):
-            return WorkerFailed(status, f"{verb} of {', '.join(asked)}", alive=False)
+        phases_asked = ask.request.get("phases", [ask.where])
+        if ask.verb == verb and str(ask.contender).startswith(contender) and set(phases_asked) & set(phases):
+            return WorkerFailed(status, f"{verb} of {', '.join(phases_asked)}", alive=False)
         return None
 
     return fault
@@ -56,9 +56,9 @@ def test_failing_shape_is_tried_phase_by_phase_up_to_the_limit(tmp_path):
     assert {status for (name, _), (status, _) in outcomes(tmp_path).items() if name == "b"} == {"ok"}
 
 
-@pytest.mark.parametrize(("most", "tried"), [(1, 1), (2, 2), (0, 6)])
-def test_max_failures_in_a_row_are_tried(tmp_path, most, tried):
-    plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=most)
+@pytest.mark.parametrize(("max_failures", "tried"), [(1, 1), (2, 2), (0, 6)])
+def test_max_failures_in_a_row_are_tried(tmp_path, max_failures, tried):
+    plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=max_failures)
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "step"])))
     results = [status for (name, _), (status, _) in outcomes_of_shapes(tmp_path) if name == "a"]
     assert results.count("crashed") == tried

@@ -45,48 +45,48 @@ def test_only_the_first_signal_interrupts(number):
 
 @ALL
 def test_first_signal_waits_for_the_block_in_flight(number):
-    done = []
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the block")
+            events.append("the block")
             interrupts.current.check()
-            done.append("the next one")
+            events.append("the next one")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the block"]
+    assert events == ["the block"]
 
 
 @ALL
 def test_second_signal_does_not_wait(number):
-    done = []
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the first")
+            events.append("the first")
             send(number)
-            done.append("the second")
+            events.append("the second")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the first"]
+    assert events == ["the first"]
 
 
 @ALL
 def test_signal_in_the_last_block_interrupts_after_it(number):
-    done = []
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the block")
+            events.append("the block")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the block"]
+    assert events == ["the block"]
 
 
 @ALL

@@ -59,7 +59,7 @@ def test_pipe_in_place_of_a_log_does_not_block(tmp_path):
     assert logs.last_line(log) == ""
     logs.bound(log)
     with pytest.raises(OSError, match="is not a file"):
-        logs.opened(log)
+        logs.open_to_append(log)
 
 
 def test_bounded_log_keeps_both_ends_and_says_what_it_lost(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ V1_MEMORY = "31 23 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
 V1_DOCKER = "30 23 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct"
 
 
-def made(root, files):
+def filled(root, files):
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,14 +23,14 @@ def made(root, files):
     return root
 
 
-def system(root, groups, mounts, limits):
+def system(root, groups, mounts, files):
     """Make a root folder whose process is in these control groups."""
     proc = {"proc/self/cgroup": groups, "proc/self/mountinfo": mounts}
-    return made(root, proc | {f"sys/fs/cgroup/{name}": text for name, text in limits.items()})
+    return filled(root, proc | {f"sys/fs/cgroup/{name}": text for name, text in files.items()})
 
 
 @pytest.mark.parametrize(
-    ("groups", "mounts", "limits", "quota"),
+    ("groups", "mounts", "files", "quota"),
     [
         ("0::/", V2, {}, None),
         ("0::/", V2, {"cpu.max": "200000 100000"}, 2.0),
@@ -75,8 +75,8 @@ def system(root, groups, mounts, limits):
         ("nonsense", "nonsense", {}, None),
     ],
 )
-def test_quota_is_the_least_of_all_groups(tmp_path, groups, mounts, limits, quota):
-    assert processors.quota(system(tmp_path, groups, mounts, limits)) == quota
+def test_quota_is_the_least_of_all_groups(tmp_path, groups, mounts, files, quota):
+    assert processors.quota(system(tmp_path, groups, mounts, files)) == quota
 
 
 def test_quota_is_none_without_control_groups(tmp_path):
@@ -98,7 +98,7 @@ def test_affinity_defaults_to_every_processor(monkeypatch):
 
 
 def topology(root, siblings):
-    return made(root, {f"{processors.CPUS}/cpu{n}/topology/thread_siblings_list": s for n, s in enumerate(siblings)})
+    return filled(root, {f"{processors.CPUS}/cpu{n}/topology/thread_siblings_list": s for n, s in enumerate(siblings)})
 
 
 def test_hyperthreads_of_a_core_are_one_core(tmp_path):
@@ -124,14 +124,14 @@ def test_cores_are_none_where_the_system_does_not_tell(tmp_path):
 )
 def test_turbo_is_read_from_either_driver(tmp_path, files, turbo):
     assert (
-        processors.turbo(made(tmp_path, {f"{processors.CPUS}/{name}": text for name, text in files.items()})) is turbo
+        processors.turbo(filled(tmp_path, {f"{processors.CPUS}/{name}": text for name, text in files.items()})) is turbo
     )
 
 
 def test_description_has_every_fact(tmp_path, monkeypatch):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1])
     root = topology(system(tmp_path, "0::/", V2, {"cpu.max": "150000 100000"}), ["0-1", "0-1"])
-    made(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})
+    filled(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})
     described = processors.describe(root)
     assert described.pop("swap_bytes") >= 0
     assert described == {

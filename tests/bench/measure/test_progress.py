@@ -26,7 +26,7 @@ NEW = {
 """The requests left in a new run of the plan: those of its first pass, and again of the two others."""
 
 
-def state_after(*cells, blocks=(), ceilings=()) -> State:
+def after(*cells, blocks=(), ceilings=()) -> State:
     """Return the state after each of the cells was prepared and entered, with blocks by pass and cell."""
     keys = [cell.key for cell in cells]
     return State(Counter(dict(blocks)), dict.fromkeys(keys, (1, 1)), verified=set(keys), ceilings=set(ceilings))
@@ -131,18 +131,13 @@ def test_run_ends_with_nothing_left():
 
 def test_resumed_run_has_only_its_rest_left():
     half = {(pass_number, cell.key): 4 for pass_number in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
-    resumed = Tally(PLAN, state_after(*PLAN.cells[:4], blocks=half))
+    resumed = Tally(PLAN, after(*PLAN.cells[:4], blocks=half))
     assert left(resumed) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
-    assert left(Tally(PLAN, state_after(*PLAN.cells, blocks=half))) == {
-        "start": 6,
-        "prepare": 12,
-        "enter": 12,
-        "train": 48,
-    }
+    assert left(Tally(PLAN, after(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}
 
 
 def test_complete_run_has_nothing_left():
-    assert left(Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1, 2, 3)))) == {}
+    assert left(Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1, 2, 3)))) == {}
 
 
 def test_resumed_run_leaves_out_failed_cells():
@@ -164,7 +159,7 @@ def test_failed_cells_are_left_out_of_all_passes():
     tally = Tally(PLAN, State())
     lose(tally, [cell for cell in PLAN.cells if cell.contender == TORCH])
     assert left(tally) == {kind: count // 2 for kind, count in NEW.items()}
-    tally = Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1, 2)))
+    tally = Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1, 2)))
     tally.begin(3)
     lose(tally, PLAN.cells[:1], 3)
     assert left(tally) == {"start": 2, "prepare": 4, "enter": 7, "block": 4 * 4 - 4, "train": 16}
@@ -180,7 +175,7 @@ def test_failed_cell_leaves_the_requests_of_others():
 def test_ceilings_are_left_in_passes_with_cells_left():
     assert left(Tally(WITH_CEILINGS, State()))["ceiling"] == 2 * 3
     done = [(1, NUMPY.label), (1, TORCH.label)]
-    assert left(Tally(WITH_CEILINGS, state_after(blocks=blocks_of(1), ceilings=done)))["ceiling"] == 2 * 2
+    assert left(Tally(WITH_CEILINGS, after(blocks=blocks_of(1), ceilings=done)))["ceiling"] == 2 * 2
     assert left(Tally(WITH_CEILINGS, State(without_ceilings={TORCH.label})))["ceiling"] == 3
 
 
@@ -214,7 +209,7 @@ def test_cost_is_the_average_of_past_requests():
 
 
 def test_cost_ignores_requests_already_answered():
-    tally = Tally(PLAN, state_after(*PLAN.cells, blocks=blocks_of(1)), FakeClock())
+    tally = Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1)), FakeClock())
     assert tally.cost(PLAN, 2) == pytest.approx(2 * tally.cost(PLAN))
 
 

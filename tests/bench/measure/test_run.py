@@ -72,10 +72,7 @@ def test_every_contender_is_timed_once_in_every_round(tmp_path):
     measured(plan, tmp_path, Office())
     blocks = records_of(tmp_path, Block)
     assert Counter(places(blocks)) == {
-        (pass_number, round_number, cell.key): 1
-        for pass_number in (1, 2)
-        for round_number in (1, 2, 3)
-        for cell in plan.cells
+        (pass_number, number, cell.key): 1 for pass_number in (1, 2) for number in (1, 2, 3) for cell in plan.cells
     }
     assert {block.position for block in blocks} == {1, 2, 3}
     assert len(records_of(tmp_path, Left)) == len(records_of(tmp_path, Entered)) == 2 * len(plan.cells)
@@ -100,9 +97,9 @@ def test_order_depends_on_the_seed(tmp_path):
 
 def test_order_differs_between_rounds_and_passes(tmp_path):
     measured(plan_of("abcdefgh", passes=3, rounds=3, phases=["step"]), tmp_path, Office())
-    orders_of_rounds = [tuple(order) for order in orders(tmp_path).values()]
-    assert len(orders_of_rounds) == 9
-    assert len(set(orders_of_rounds)) == 9
+    rounds = [tuple(order) for order in orders(tmp_path).values()]
+    assert len(rounds) == 9
+    assert len(set(rounds)) == 9
     starts = defaultdict(list)
     for record in records_of(tmp_path, WorkerStarted):
         starts[record.pass_number].append(record.contender)
@@ -128,12 +125,10 @@ def test_sides_of_a_cell_are_adjacent_and_lead_equally_often(tmp_path, rounds):
 
 def test_contenders_of_other_dtype_or_threads_have_other_rounds(tmp_path):
     plan = plan_of("ab", phases=["step"])
-    other_contenders = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
-    plan = replace(plan, cells=plan.cells + tuple(Cell(contender, SMALL, "step") for contender in other_contenders))
+    others = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
+    plan = replace(plan, cells=plan.cells + tuple(Cell(contender, SMALL, "step") for contender in others))
     measured(plan, tmp_path, Office())
-    own_rounds = [
-        block for block in records_of(tmp_path, Block) if block.cell == Cell(other_contenders[0], SMALL, "step").key
-    ]
+    own_rounds = [block for block in records_of(tmp_path, Block) if block.cell == Cell(others[0], SMALL, "step").key]
     assert {block.position for block in own_rounds} == {1}
     assert {record.threads for record in records_of(tmp_path, WorkerStarted)} == {1, 2}
     names = {record.contender for record in records_of(tmp_path, WorkerStarted)}
@@ -239,9 +234,7 @@ def test_back_to_back_times_all_blocks_of_a_contender_at_once(tmp_path):
     for timed in orders.values():
         contenders = list(dict.fromkeys(cell for cell, _, _ in timed))
         assert len(contenders) == 6
-        assert timed == [
-            (cell, round_number, position) for position, cell in enumerate(contenders, 1) for round_number in (1, 2, 3)
-        ]
+        assert timed == [(cell, number, rank) for rank, cell in enumerate(contenders, 1) for number in (1, 2, 3)]
     assert len(set(map(tuple, orders.values()))) == 3, "in another order in each pass"
 
 
@@ -249,17 +242,17 @@ def test_schedule_gives_the_plan_of_each_pass_and_the_end(tmp_path):
     plan = plan_of("ab", passes=2, rounds=3)
     few = replace(plan.select(plan.cells[:1]), rounds=2, passes=3)
     office = Office()
-    asked = []
+    visited = []
 
     def schedule(run, pass_number):
-        asked.append(pass_number)
+        visited.append(pass_number)
         return {1: plan, 2: few, 3: few}.get(pass_number)
 
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, []))
         run = Run(plan, book, office.open, now=office.clock)
         run.measure(schedule)
-    assert asked == [1, 2, 3, 4]
+    assert visited == [1, 2, 3, 4]
     done = Counter((block.pass_number, block.cell) for block in records_of(tmp_path, Block))
     assert done == {(1, cell.key): 3 for cell in plan.cells} | {(2, few.cells[0].key): 2, (3, few.cells[0].key): 2}
     assert set(run.tally.left.values()) == {0}
@@ -314,9 +307,7 @@ def test_failed_prepare_fails_the_contender_s_cells_of_that_shape(tmp_path, verb
     keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
     assert {key for record in failed for key in record.cells} == keys
     assert len(failed) == (1 if alive else len(keys)), "a process that is gone is asked for each phase again"
-    assert {(record.status, record.error, record.tolerance, record.pass_number) for record in failed} == {
-        (status, 0.5, 1e-6, 1)
-    }
+    assert {(each.status, each.error, each.tolerance, each.pass_number) for each in failed} == {(status, 0.5, 1e-6, 1)}
     done = Counter(block.cell for block in records_of(tmp_path, Block))
     assert done == {cell.key: 4 for cell in plan.cells if cell.key not in keys}
     assert not [ask for ask in office.of("prepare") if ask.pass_number == 2 and ask.contender.implementation == "b"][1:]

@@ -78,14 +78,14 @@ def test_only_suspected_cells_are_measured_again(tmp_path, suspicious):
     sides = tuple(Side(name, name, "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of("ab", phases=["step"]), sides)
     suspected = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
-    asked = []
+    blocks_before = []
 
     def suspects():
-        asked.append(len(records_of(tmp_path / "run", Block)))
+        blocks_before.append(len(records_of(tmp_path / "run", Block)))
         return suspected
 
     session.measure(plan, tmp_path / "run", open_worker=Office().open, suspects=suspects)
-    assert asked == [5 * 2 * 4]
+    assert blocks_before == [5 * 2 * 4]
     blocks = records_of(tmp_path / "run", Block)
     assert {block.cell for block in blocks if block.pass_number > 5} == suspected
     assert max(block.pass_number for block in blocks) == (10 if suspicious else 5)
@@ -152,7 +152,7 @@ def test_run_with_a_torn_line_can_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "is not a run's folder"),
         ("", "1: a journal begins with a RunStarted record"),
@@ -161,10 +161,10 @@ def test_run_with_a_torn_line_can_be_resumed(tmp_path):
         ('{"record":"RunStarted","run":"cut', "this line is cut short"),
     ],
 )
-def test_folder_without_a_run_cannot_be_resumed(tmp_path, text, said):
+def test_folder_without_a_run_cannot_be_resumed(tmp_path, text, message):
     if text is not None:
         (tmp_path / journal.FILE).write_text(text)
-    with pytest.raises(PlanError, match=f"^--resume: .*{said}"):
+    with pytest.raises(PlanError, match=f"^--resume: .*{message}"):
         session.resumable(tmp_path)
 
 
@@ -326,9 +326,9 @@ def test_damaged_calibration_is_left_out_and_named_in_the_report(tmp_path):
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     records = journal.read(tmp_path / "runs" / "one")
     assert records[0].calibration is None
-    said = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
-    assert records[0].calibration_damaged.startswith(said)
-    assert said in page(records)
+    message = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
+    assert records[0].calibration_damaged.startswith(message)
+    assert message in page(records)
 
 
 @pytest.mark.parametrize("name", ["results", "results/runs"])

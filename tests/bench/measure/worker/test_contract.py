@@ -42,7 +42,7 @@ for method in vars(TwoLayerNet):
 
 
 @pytest.mark.parametrize(
-    ("net_class", "said"),
+    ("net_class", "message"),
     [
         (
             WithoutBackend,
@@ -54,8 +54,8 @@ for method in vars(TwoLayerNet):
         (3, "own:Net is no class but of type int"),
     ],
 )
-def test_unfit_class_is_told_what_to_write(net_class, said):
-    assert complaint("own:Net", net_class).startswith(said)
+def test_unfit_class_is_told_what_to_write(net_class, message):
+    assert complaint("own:Net", net_class).startswith(message)
 
 
 def test_class_that_is_not_derived_is_told_all_it_lacks():

@@ -46,9 +46,9 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    made = Machine(tmp_path)
-    made.wait(thread1=1.0, thread2=2.0)
-    return made
+    fake_machine = Machine(tmp_path)
+    fake_machine.wait(thread1=1.0, thread2=2.0)
+    return fake_machine
 
 
 def test_waits_of_all_threads_are_counted(machine):

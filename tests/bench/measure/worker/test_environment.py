@@ -41,13 +41,13 @@ def test_pytorch_jit_is_switched_off_by_0():
 
 @pytest.mark.parametrize(("value", "stays"), [("debug", False), ("pymalloc_debug", False), ("malloc", True)])
 def test_allocator_is_recorded_unless_it_debugs(value, stays):
-    given = environment.of_worker({"PYTHONMALLOC": value}, 1)
-    assert environment.recorded(given) == ({"PYTHONMALLOC": value} if stays else {})
+    variables = environment.of_worker({"PYTHONMALLOC": value}, 1)
+    assert environment.recorded(variables) == ({"PYTHONMALLOC": value} if stays else {})
     assert bool(environment.overridden({"PYTHONMALLOC": value})) != stays
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "rest"),
+    ("name", "value", "remaining"),
     [
         ("XLA_FLAGS", "--xla_dump_to=/tmp/x --xla_cpu_max_isa=AVX --xla_dump_hlo_as_text", "--xla_cpu_max_isa=AVX"),
         ("XLA_FLAGS", "--xla_dump_to=/tmp/x", None),
@@ -56,11 +56,11 @@ def test_allocator_is_recorded_unless_it_debugs(value, stays):
         ("GLIBC_TUNABLES", "glibc.malloc.perturb=7", None),
     ],
 )
-def test_only_debugging_parts_of_a_variable_are_removed(name, value, rest):
-    given = environment.of_worker({name: value}, 1)
-    assert given.get(name) == rest
-    assert environment.recorded(given) == ({name: rest} if rest else {})
-    assert environment.overridden({name: value}) == ({} if rest == value else {name: value})
+def test_only_debugging_parts_of_a_variable_are_removed(name, value, remaining):
+    variables = environment.of_worker({name: value}, 1)
+    assert variables.get(name) == remaining
+    assert environment.recorded(variables) == ({name: remaining} if remaining else {})
+    assert environment.overridden({name: value}) == ({} if remaining == value else {name: value})
 
 
 def test_other_value_of_a_pinned_setting_is_reported():
@@ -99,7 +99,7 @@ def test_variables_that_change_speed_are_recorded(name):
 
 
 def test_other_variables_are_not_recorded():
-    others = (
+    places = (
         "HOME",
         "PATH",
         "LD_LIBRARY_PATH",
@@ -108,8 +108,8 @@ def test_other_variables_are_not_recorded():
         "TORCH_HOME",
         "NVIDIA_DRIVER_CAPABILITIES",
     )
-    more = ("TF_CLI_CONFIG_FILE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "JAX_TRACEBACK_FILTERING")
-    assert environment.recorded(environment.of_worker(dict.fromkeys((*others, *more), "x"), 2)) == {}
+    tools = ("TF_CLI_CONFIG_FILE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "JAX_TRACEBACK_FILTERING")
+    assert environment.recorded(environment.of_worker(dict.fromkeys((*places, *tools), "x"), 2)) == {}
 
 
 def test_other_variables_are_passed_on():

@@ -82,7 +82,7 @@ def test_end_of_requests_ends_the_worker():
 
 
 @pytest.mark.parametrize(
-    ("config", "status", "said"),
+    ("config", "status", "message"),
     [
         ({"implementation": "nope"}, "crashed", "there is no implementation 'nope'"),
         ({"implementation": "nomodule:Net"}, "crashed", "there is no module 'nomodule'"),
@@ -91,10 +91,10 @@ def test_end_of_requests_ends_the_worker():
         ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
     ],
 )
-def test_missing_contender_is_explained(config, status, said):
+def test_missing_contender_is_explained(config, status, message):
     [reply] = served({"verb": "start"}, **config)
     assert reply["failed"]["status"] == status
-    assert said in reply["failed"]["reason"]
+    assert message in reply["failed"]["reason"]
 
 
 def test_worker_goes_on_after_a_failure(capsys):
@@ -239,14 +239,14 @@ def test_output_of_a_backend_goes_to_the_log(process, tmp_path):
     worker.ask("enter", phase="backward", samples=2, inner=2)
     assert len(worker.ask("block")["seconds"]) == 2
     log = (tmp_path / "log").read_text()
-    for said in (
+    for message in (
         "printed at import",
         "printed in forward",
         "complained in forward",
         "written to descriptor 1",
         "said by a child",
     ):
-        assert said in log
+        assert message in log
 
 
 BLOCKER = """
@@ -277,9 +277,9 @@ def test_worker_needs_only_the_standard_library_and_numpy(process, tmp_path, mon
     assert len(worker.ask("block")["seconds"]) == 2
     assert worker.ask("leave")["host_bytes"] > 0
     assert "blocking" in (tmp_path / "log").read_text()
-    other = process("torch")
+    torch_worker = process("torch")
     with pytest.raises(WorkerFailed) as caught:
-        other.ask("start")
+        torch_worker.ask("start")
     assert caught.value.status == "unavailable"
     assert "pip install" in caught.value.reason
 
@@ -308,7 +308,7 @@ class Unable(Net):
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("assert []", "AssertionError without a message, from `assert []` at "),
         ("raise RuntimeError", "RuntimeError without a message, from `raise RuntimeError` at "),
@@ -319,13 +319,13 @@ class Unable(Net):
 @pytest.mark.parametrize(
     ("when", "begin"), [("devices", "it finds no device: "), ("import", "it cannot be imported: ")]
 )
-def test_backend_without_library_driver_or_device_is_unavailable(process, tmp_path, statement, said, when, begin):
+def test_backend_without_library_driver_or_device_is_unavailable(process, tmp_path, statement, message, when, begin):
     source = UNABLE.format(statement=statement) if when == "devices" else f"{statement}\n"
     (tmp_path / "unable.py").write_text(source)
     with pytest.raises(WorkerFailed) as caught:
         process("unable:Unable").ask("start")
     assert caught.value.status == "unavailable"
-    assert caught.value.reason.startswith(begin + said)
+    assert caught.value.reason.startswith(begin + message)
     assert "no message" not in caught.value.reason
     assert "Traceback" in (tmp_path / "log").read_text()
 

@@ -112,10 +112,10 @@ def test_inner_is_chosen_by_the_seconds_of_a_sample(phase, micros, kind):
 )
 def test_slow_cells_take_fewer_samples_and_at_least_one(seconds, samples):
     timer, _, _ = timer_of("step", step=seconds)
-    inner, taken = timer.choose_inner(15)
+    inner, chosen = timer.choose_inner(15)
     assert inner == (2 if seconds < SAMPLE_SECONDS else 1)
-    assert taken == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
-    assert inner * taken * seconds <= max(BLOCK_SECONDS, seconds)
+    assert chosen == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
+    assert inner * chosen * seconds <= max(BLOCK_SECONDS, seconds)
 
 
 def test_slow_cell_is_calibrated_and_warmed_once():
@@ -196,45 +196,45 @@ def test_rewarm_is_short_and_reports_its_time(phase):
 def session_of(**costs):
     """Return a session of fake nets, its clock, and a list of the nets made."""
     clock, nets = FakeClock(), []
-    asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
-    asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
-    asked.reasons = lambda timer: iter(())  # these nets have no numbers to check
+    session = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
+    session.problem, session.steps = Problem.random(2, 2, 2, 2), 2
+    session.reasons = lambda timer: iter(())  # these nets have no numbers to check
 
     def net_class(*_):
         nets.append(FakeNet(clock, **{**COSTS, **costs}))
         return nets[-1]
 
-    asked.net_class = net_class
-    return asked, clock, nets
+    session.net_class = net_class
+    return session, clock, nets
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_session_rewarms_before_every_block_and_keeps_inner(phase):
-    asked, clock, _ = session_of()
-    assert asked.enter(phase, samples=3, inner=5) == {"inner": 5, "samples": 3}
+    session, clock, _ = session_of()
+    assert session.enter(phase, samples=3, inner=5) == {"inner": 5, "samples": 3}
     for _ in range(3):
         before = clock.now
-        answer = asked.block()
+        answer = session.block()
         assert answer["rewarm_seconds"] >= REWARM_SECONDS
         assert answer["seconds"] == [price(phase)] * 3
         assert answer["cpu_per_wall"] == 1.0
         assert clock.now - before >= answer["rewarm_seconds"] + 15 * price(phase)
-    assert asked.leave()["device_bytes"] is None
-    assert asked.timer is None
+    assert session.leave()["device_bytes"] is None
+    assert session.timer is None
 
 
 def test_session_chooses_inner_if_none_is_given():
-    asked, _, _ = session_of()
-    assert asked.enter("step", samples=3) == {"inner": 17, "samples": 3}
-    assert len(asked.block()["seconds"]) == 3
+    session, _, _ = session_of()
+    assert session.enter("step", samples=3) == {"inner": 17, "samples": 3}
+    assert len(session.block()["seconds"]) == 3
 
 
 def test_slow_net_is_warmed_and_sampled_once_per_block():
-    asked, _, nets = session_of(step=50.0)
-    assert asked.enter("step", samples=15) == {"inner": 1, "samples": 1}
+    session, _, nets = session_of(step=50.0)
+    assert session.enter("step", samples=15) == {"inner": 1, "samples": 1}
     for net in nets:
         net.calls.clear()
-    assert asked.block()["seconds"] == [50.0]
+    assert session.block()["seconds"] == [50.0]
     assert sum(net.calls.count("step") for net in nets) == 2
 
 
@@ -246,14 +246,14 @@ class Garbage:
 
 
 def test_garbage_is_collected_on_entering_a_cell():
-    asked, _, _ = session_of()
+    session, _, _ = session_of()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        left = weakref.ref(Garbage())
-        assert left() is not None
-        asked.enter("step", samples=2, inner=1)
-        assert left() is None
+        garbage = weakref.ref(Garbage())
+        assert garbage() is not None
+        session.enter("step", samples=2, inner=1)
+        assert garbage() is None
     finally:
         if collecting:
             gc.enable()

@@ -145,7 +145,7 @@ def poisoned(value):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("tensor", GETTERS)
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda array: array[..., np.newaxis], "has shape"),
         (lambda array: array[:-1], "has shape"),
@@ -160,14 +160,14 @@ def poisoned(value):
     ],
     ids=["axis", "short", "float16", "other-dtype", "nan", "inf", "minus-inf", "all-nan", "list", "none"],
 )
-def test_result_of_the_wrong_kind_fails(tensor, change, said, dtype):
+def test_result_of_the_wrong_kind_fails(tensor, change, message, dtype):
     net_class = type("Odd", (numpy_.Net,), GETTERS[tensor](change))
     check = next(check for check in checks_of(net_class, dtype) if check.tensor == tensor)
     assert not check.passed
     assert check.error == math.inf
-    assert said in check.problem
+    assert message in check.problem
     assert str(check).startswith(f"{tensor}: ")
-    assert said in str(check)
+    assert message in str(check)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
