@@ -30,7 +30,7 @@ class Running(Protocol):
         """The keys of the cells that will not be visited again."""
 
     def cost(self, plan: Plan, passes: int = 1) -> float:
-        """Seconds that the next passes of a plan are expected to take."""
+        """Return the seconds that the next passes of a plan are expected to take."""
 
     def record(self, record: Record) -> None: ...
 

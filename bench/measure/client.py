@@ -113,7 +113,7 @@ class ProcessWorker:
             "slowdown": setting.slowdown,
             "path": [str(setting.source), *setting.path],
         }
-        # `bench` is this harness's whatever the source tree, so it is imported before the tree is on the path.
+        # `bench` is always this harness's, so it is imported before the source tree is on the path.
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
             "from bench.measure.worker.main import main; sys.exit(main(sys.argv[1:]))"
@@ -139,7 +139,7 @@ class ProcessWorker:
         os.close(their_replies)
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        if self._process.poll() is not None:  # what it has forked may go on to answer
+        if self._process.poll() is not None:  # else a child that it has forked may answer
             raise self._died()
         deadline = time.monotonic() + self.timeout
         self._requests += 1

@@ -33,7 +33,7 @@ _watchdog: int | None = None
 
 def new_mark() -> str:
     """Return the mark of the next worker. The first call also starts the watchdog."""
-    return f"{_run_mark()}.{next(_numbers)}."  # the last dot, since one mark must not begin another
+    return f"{_run_mark()}.{next(_numbers)}."  # it ends in a dot, so that no mark begins with another
 
 
 @cache

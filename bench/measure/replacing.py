@@ -30,7 +30,7 @@ def replaced(path: Path) -> Iterator[Path]:
         beside.replace(path)
     except OSError as error:
         if error.filename not in (None, str(beside)):
-            raise  # it names another file, like one of `write_texts` that was entered later
+            raise  # it names another file, such as a later one of `write_texts`
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(OSError):

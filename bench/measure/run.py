@@ -28,7 +28,7 @@ from .worker.one_line import all_visible
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
-"""Starts a contender's process for a pass."""
+"""A function that starts a contender's process for a pass."""
 
 
 @dataclass
@@ -275,7 +275,7 @@ class Run:
         inner, samples = self.state.chosen_for(cell.key, pass_number) or (None, self.plan.samples)
         started = self.now()
         with self._failing([cell], cell.contender, pass_number, started), self._awake(live):
-            # Variants of one contender get the same places in memory, so that these cancel in their ratio.
+            # Variants of one contender get the same memory layouts, so that these cancel in their ratio.
             seed = self._random(pass_number, without_variant(cell.key), "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             wall = self.now() - started

@@ -54,7 +54,7 @@ def parts_of(name: str, path: Sequence[str]) -> tuple[list[Path], list[str]]:
     finder = ModuleFinder([str(ROOT), *path])
     try:
         finder.import_hook(implementations.module_of(name, path))
-    except Exception:  # ModuleFinder reads other people's files, and raises what it likes
+    except Exception:  # ModuleFinder reads other people's files, and may raise anything
         return [], []
     files = (getattr(module, "__file__", None) for module in finder.modules.values())
     elsewhere = {module.partition(".")[0] for module in finder.badmodules}

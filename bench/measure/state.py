@@ -23,11 +23,11 @@ class State:
     blocks: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
     """The number of blocks that are done, by pass and cell key."""
     calibrated: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """(inner, samples) by cell key, the same for all variants: what differs must not be how they are sampled."""
+    """(inner, samples) by cell key, the same for all variants, which must not differ in how they are sampled."""
     entered: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Cell keys as in `calibrated`, by pass: one variant chooses for all."""
+    """The cell keys, as in `calibrated`, by pass: one variant chooses for all."""
     quickest: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
-    """Seconds of the quickest sample, by cell key as in `calibrated` and by pass."""
+    """The seconds of the quickest sample, by cell key, as in `calibrated`, and by pass."""
     failed: dict[str, Failed] = field(default_factory=dict)
     """The failures, by cell key."""
     verified: set[str] = field(default_factory=set)

@@ -86,7 +86,7 @@ def square(footprint: int, dtype: str) -> Problem:
 
 def _best(timer: Timer, amount: float) -> float:
     """Return `amount` per second, by the quickest sample."""
-    timer.first_call()  # which compiles, where the backend does
+    timer.first_call()  # it compiles, if the backend does
     timer.rewarm()
     single = min(timer.block(1, LEAST_SAMPLES)[0])
     inner = math.ceil(SAMPLE_SECONDS / max(single, 1e-9))

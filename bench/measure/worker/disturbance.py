@@ -87,7 +87,7 @@ class Monitor:
         """Return idle and stolen seconds."""
         if not self._reads_processors:
             return None, None
-        started = time.thread_time()  # not wall time, or a busy machine would switch this off
+        started = time.thread_time()  # by wall time, a busy machine would switch this off
         try:
             idle, stolen = _idle_and_stolen(_read(self._stat), self.processors)
         except (OSError, ValueError, IndexError, KeyError):

@@ -1,4 +1,4 @@
-"""Times in words."""
+"""Format times in words."""
 
 from __future__ import annotations
 

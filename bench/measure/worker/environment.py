@@ -168,7 +168,7 @@ PLACES = (
 )
 """Patterns of variables that only say where something is, or its version, which other fields record."""
 NOT_WORTH_SAYING = {"PYTHONHASHSEED", "TF_CPP_MIN_LOG_LEVEL"}
-"""Pinned variables that a user or a tool such as tox sets without expecting anything of a timing."""
+"""Pinned variables that users or tools such as tox set for other reasons than timings."""
 OFF = {"", "0", "false", "no", "off", "none"}
 DEBUG_ALLOCATORS = {"debug", "malloc_debug", "pymalloc_debug", "mimalloc_debug"}
 """Values of PYTHONMALLOC; others choose an allocator."""

@@ -21,9 +21,9 @@ THREAD_VARIABLES = (
     "NPROC",
 )
 SETTINGS = {
-    "NVIDIA_TF32_OVERRIDE": "0",  # cuBLAS: float32 means float32, whoever calls it
+    "NVIDIA_TF32_OVERRIDE": "0",  # cuBLAS: float32 means float32 for every caller
     "CUPY_TF32": "0",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # or the first JAX worker takes 3/4 of the GPU's memory
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else the first JAX worker takes 3/4 of the GPU's memory
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONHASHSEED": "0",
     # glibc raises these two by what a process happens to have freed, up to these values (mallopt(3)):

@@ -86,7 +86,7 @@ def test_overridden_variables_are_a_fact(monkeypatch):
 
 
 def test_here_is_a_plan_s_machine():
-    plan_machine = machine.plan_machine()
+    plan_machine = machine.here()
     assert isinstance(plan_machine, Machine)
     assert (plan_machine.cpus, plan_machine.accelerators) == (machine.usable_processors(), machine.accelerators())
 
