@@ -127,11 +127,11 @@ def _interrupted_by(*signals: signal.Signals) -> Iterator[None]:
         yield
         return
     handlers = {number: signal.getsignal(number) for number in signals}
-    heeded = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-    for number in heeded:
+    handled = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    for number in handled:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number, handler in heeded.items():
+        for number, handler in handled.items():
             signal.signal(number, handler)

@@ -109,7 +109,7 @@ def check_out(folder: Path, revision: str, tree: Path) -> str:
     complaint, or an empty text.
 
     The index is a file beside `tree`, so that the repository is only read: `git worktree add` would list the tree in
-    the repository, and leave it listed if this process is killed. Unlike `git archive` and `git clone`, this heeds
+    the repository, and leave it listed if this process is killed. Unlike `git archive` and `git clone`, this obeys
     the repository's own settings, filters and attributes, and works in shallow and partial clones.
     """
     answer = run(folder, "rev-parse", "--absolute-git-dir")
