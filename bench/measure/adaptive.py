@@ -129,9 +129,8 @@ class Adaptive:
     def _affordable(self, run: Running, pass_number: int) -> int:
         """Return how many rounds this pass and each of the others up to the first look can have."""
         passes = looks.FIRST - pass_number + 1
-        one_round, two_rounds = (run.cost(replace(self.plan, rounds=rounds), passes) for rounds in (1, 2))
-        round_cost = two_rounds - one_round
-        further = math.floor((self.seconds_left() - one_round) / round_cost) if round_cost > 0 else self.plan.rounds
+        once, twice = (run.cost(replace(self.plan, rounds=rounds), passes) for rounds in (1, 2))
+        further = math.floor((self.seconds_left() - once) / (twice - once)) if twice > once else self.plan.rounds
         return max(1, min(self.plan.rounds, 1 + further))
 
     def _budget_hint(self, run: Running, pass_number: int) -> str:

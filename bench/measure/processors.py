@@ -33,8 +33,13 @@ def affinity() -> list[int]:
 def quota(root: Path = ROOT) -> float | None:
     """Return the processor seconds per second that the control groups of this process allow, the least of its own and
     all above it; None where they set no limit."""
-    quotas = (of(folder) for folder in cgroups.folders("cpu", root) for of in (_quota_of_v2, _quota_of_v1))
-    return min(filter(None, quotas), default=None)
+    quotas = [
+        allowed
+        for folder in cgroups.folders("cpu", root)
+        for allowed in (_quota_of_v2(folder), _quota_of_v1(folder))
+        if allowed
+    ]
+    return min(quotas, default=None)
 
 
 def cores(processors: Iterable[int], root: Path = ROOT) -> int | None:
