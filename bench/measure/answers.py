@@ -1,5 +1,5 @@
-"""Whether what came from a worker is an answer to what it was asked. A contender's code runs in that process, and may
-write anything."""
+"""Check that what a worker wrote answers the request. A contender's code runs in that process and may write
+anything."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Failure:
 
 
 class NoAnswer(Exception):
-    """What came does not fit, and why."""
+    """What the worker wrote does not answer the request; the message says why."""
 
 
 def answer_in(line: bytes, number: int) -> dict[str, Any]:
-    """The answer to the request of that number, `{"ok": {…}}` or `{"failed": Failure}`. Raises NoAnswer."""
+    """Return the answer to request `number`: `{"ok": {…}}` or `{"failed": Failure}`. Raises NoAnswer."""
     try:
         reply = json.loads(line)
         identity = reply.pop("id")
@@ -52,5 +52,5 @@ def answer_in(line: bytes, number: int) -> dict[str, Any]:
 
 
 def shown(data: bytes) -> str:
-    """The beginning of what was written, as it can be shown."""
+    """Return the beginning of what was written in a form that can be shown."""
     return repr(one_line(data[: 4 * SHOWN_CHARACTERS].decode("utf-8", "backslashreplace"), SHOWN_CHARACTERS))

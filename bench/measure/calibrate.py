@@ -1,4 +1,4 @@
-"""What this machine can tell: a contender timed against itself, and against itself slowed on purpose."""
+"""Calibrate the machine: time a contender against itself, and against itself slowed on purpose."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from .client import ProcessWorker, Setting
 from .logs import file_name
 from .progress import Progress
 from .records import RunEnded, RunStarted
-from .run import BackToBack, Open, Run
+from .run import BackToBack, Open, RunInProgress
 
 SLOWDOWNS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 REFERENCE = "reference"
 VARIANTS = {REFERENCE: 0.0} | {f"+{slowdown:.0%}": slowdown for slowdown in SLOWDOWNS}
-"""Of the contender, and the fraction by which each is slowed."""
+"""The contender's variants, and the fraction by which each is slowed."""
 TUTORIAL = Shape(64, 1000, 100)
 PASSES, ROUNDS, SAMPLES = 10, 10, 6
-"""Of one trial: in all 1.3 s of timed work per contender and cell."""
+"""One trial has so many of each: in all 1.3 s of timed work per contender and cell."""
 BACK_TO_BACK_SHARE = 0.2
-"""Of the time, for timing one contender after the other."""
+"""The share of the time for timing one contender after the other."""
 TIMEOUT_SECONDS = 120
 
 
 def plan_of(implementation: str, threads: Sequence[int], seed: int, shape: Shape = TUTORIAL) -> Plan:
-    """The step of one implementation on the host in float32, with each thread limit and slowdown."""
+    """Return a plan of one implementation's step on the host in float32, with each thread limit and slowdown."""
     contenders = [
-        Contender(implementation, "cpu", "float32", limit, variant) for limit in threads for variant in VARIANTS
+        Contender(implementation, "cpu", "float32", count, variant) for count in threads for variant in VARIANTS
     ]
     return Plan(
         grid="calibration",
@@ -54,15 +54,15 @@ def plan_of(implementation: str, threads: Sequence[int], seed: int, shape: Shape
 
 
 def limits(threads: Sequence[int | str], processors: int) -> list[int]:
-    """Thread limits as numbers, each once. Raises PlanError for more than there are processors."""
-    asked = [processors if limit == "all" else int(limit) for limit in threads]
-    if max(asked) > processors:
-        raise PlanError(f"--threads: {max(asked)} is more than the {processors} processors usable here")
-    return list(dict.fromkeys(asked))
+    """Return thread limits as numbers, each once. Raises PlanError for more than there are processors."""
+    thread_limits = [processors if value == "all" else int(value) for value in threads]
+    if max(thread_limits) > processors:
+        raise PlanError(f"--threads: {max(thread_limits)} is more than the {processors} processors usable here")
+    return list(dict.fromkeys(thread_limits))
 
 
 def known(implementation: str, path: Sequence[str]) -> str:
-    """The name, if there is an implementation of that name that runs on the host. Raises PlanError."""
+    """Return the name if an implementation of that name runs on the host. Raises PlanError."""
     try:
         kinds = implementations.device_kinds(implementation, path)
     except (LookupError, SyntaxError) as error:
@@ -81,37 +81,46 @@ def measure(
     open_worker: Open | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> tuple[Path, Path]:
-    """As many passes as fit in so many seconds, taking turns, and then back to back; the folders of the
-    two journals. Of each at least one trial's, or one pass."""
-    opened = open_worker or _slowed(plan, folder / "logs", path)
+    """Measure as many passes as fit into `seconds`: first with contenders taking turns, at least one trial's passes,
+    then back to back, at least one pass. Return the folders of the two journals."""
+    open_process = open_worker or _slowed(plan, folder / "logs", path)
     end = now() + seconds
 
-    def until_then(progress: Progress) -> None:
-        left = max(0.0, end - now())
-        notify(replace(progress, passes=None, seconds_left=left, done=1 - left / seconds))
+    def notify_time_left(progress: Progress) -> None:
+        seconds_left = max(0.0, end - now())
+        notify(replace(progress, passes=None, seconds_left=seconds_left, done=1 - seconds_left / seconds))
 
     in_turns, back_to_back = folder / "in-turns", folder / "back-to-back"
-    _passes(Run, plan, in_turns, opened, end - seconds * BACK_TO_BACK_SHARE, plan.passes, until_then, now)
-    _passes(BackToBack, plan, back_to_back, opened, end, 1, until_then, now)
+    _passes(
+        RunInProgress,
+        plan,
+        in_turns,
+        open_process,
+        end - seconds * BACK_TO_BACK_SHARE,
+        plan.passes,
+        notify_time_left,
+        now,
+    )
+    _passes(BackToBack, plan, back_to_back, open_process, end, 1, notify_time_left, now)
     return in_turns, back_to_back
 
 
 def _passes(
-    kind: type[Run],
+    kind: type[RunInProgress],
     plan: Plan,
     folder: Path,
     open_worker: Open,
     end: float,
-    least: int,
+    least_passes: int,
     notify: Callable[[Progress], None],
     now: Callable[[], float],
 ) -> None:
-    """Of a plan until the end, and at least so many; none after a failure, of which nothing can be told."""
+    """Measure passes of a plan until `end`, and at least `least_passes`; none after a failure, which tells nothing."""
 
-    def schedule(run: Run, pass_number: int) -> Plan | None:
+    def schedule(run: RunInProgress, pass_number: int) -> Plan | None:
         if run.state.failed:
             return None
-        return plan if pass_number <= least or now() + run.cost(plan) <= end else None
+        return plan if pass_number <= least_passes or now() + run.cost(plan) <= end else None
 
     started, begun = datetime.now(UTC).isoformat(timespec="seconds"), now()
     with journal.Journal(folder) as book:

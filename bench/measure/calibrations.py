@@ -1,4 +1,4 @@
-"""Where calibrations are kept: one result a machine, by what makes it that machine."""
+"""Store and load calibrations: one result per machine, by the machine's fingerprint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 class Design(TypedDict):
-    """What runs of so many passes and rounds resolve; passes are None of as many as it takes."""
+    """The smallest change that runs of so many passes and rounds resolve; `passes` is None for as many as it takes."""
 
     passes: Count | None
     rounds: Count
@@ -32,7 +32,7 @@ class Design(TypedDict):
 
 
 class Family(Design):
-    """The same of runs of so many cells."""
+    """The smallest change that runs of so many cells resolve."""
 
     cells: Count
     measure: str
@@ -46,7 +46,7 @@ class Effect(TypedDict):
 
 
 class Settings(TypedDict):
-    """Of a thread limit."""
+    """What a calibration found for a thread limit."""
 
     threads: Count
     designs: list[Design]
@@ -55,44 +55,44 @@ class Settings(TypedDict):
 
 
 class Calibration(TypedDict):
-    """What reports read of a calibration, which has more."""
+    """The fields of a calibration that reports read; it has more."""
 
     started: str
     settings: list[Settings]
 
 
 def new_folder(results: Path) -> Path:
-    """Where a calibration's journals go."""
+    """Make and return the folder of a new calibration's journals."""
     folder = results / FOLDER / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     folder.mkdir(parents=True)
     return folder
 
 
-def store(results: Path, facts: dict[str, Any], found: dict[str, Any]) -> Path:
-    """Keep what a calibration found, for the reports of later runs on the machine with these facts."""
+def store(results: Path, facts: dict[str, Any], calibration: dict[str, Any]) -> Path:
+    """Store a calibration for the reports of later runs on the machine with these facts. Return its path."""
     path = _file(results, facts)
     with replaced(path) as beside:
-        beside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(calibration, indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def stored(results: Path, facts: dict[str, Any]) -> dict[str, Any] | None:
-    """What the last calibration of the machine with these facts found; None where there was none. Raises ValueError
-    that names its file where it is damaged or cannot be read."""
+    """Return the last calibration of the machine with these facts; None where there was none. Raises ValueError that
+    names its file where it is damaged or cannot be read."""
     path = _file(results, facts)
     try:
-        found = json.loads(reading.read_text(path, MOST_BYTES, within=results))
-        checked.record(Calibration, found)
+        calibration = json.loads(reading.read_text(path, MOST_BYTES, within=results))
+        checked.record(Calibration, calibration)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ValueError(f"{FOLDER}/{path.name} is no calibration: {why.removeprefix(f'{path}: ')}") from error
-    return dict(found)
+    return dict(calibration)
 
 
 def with_sound_calibration(head: RunStarted) -> RunStarted:
-    """A run's first record, without a calibration that is none, which would fail only where a report reads it."""
+    """Return a run's first record without its calibration if that is unsound: else it would fail in a report."""
     if head.calibration is None:
         return head
     try:

@@ -1,4 +1,4 @@
-"""Where Linux keeps the limits of this process's control groups."""
+"""Find the folders in which Linux keeps the limits of this process's control groups."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ ROOT = Path("/")
 
 
 def folders(controller: str, root: Path = ROOT) -> Iterator[Path]:
-    """Of this process's groups that a controller, like `cpu`, may limit, and of all above them."""
+    """Yield the folders of the groups of this process that a controller, like `cpu`, may limit, and all above them."""
     mounts = list(_mounts(root))
     for line in (read(root / "proc/self/cgroup") or "").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         for kind, names, begin, point in mounts:
-            here = kind == "cgroup2" if not controllers else kind == "cgroup" and controller in names
-            if here and (not controllers or controller in controllers.split(",")):
+            is_mounted = kind == "cgroup2" if not controllers else kind == "cgroup" and controller in names
+            if is_mounted and (not controllers or controller in controllers.split(",")):
                 yield from _upwards(root / point.lstrip("/"), begin, path)
 
 
 def _mounts(root: Path) -> Iterator[tuple[str, list[str], str, str]]:
-    """Kind, controllers, the group that is mounted, and where, of each mounted hierarchy (proc_pid_mountinfo(5))."""
+    """Yield each mounted hierarchy's kind, controllers, mounted group and mount point (proc_pid_mountinfo(5))."""
     for line in (read(root / "proc/self/mountinfo") or "").splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(), after.split()
@@ -30,7 +30,7 @@ def _mounts(root: Path) -> Iterator[tuple[str, list[str], str, str]]:
 
 
 def _upwards(mounted: Path, begin: str, path: str) -> Iterator[Path]:
-    """From a group up to the one that is mounted, which is all that a container sees."""
+    """Yield the folders from a group up to the mounted one, which is all that a container sees."""
     inside, outside = PurePosixPath(path), PurePosixPath(begin)
     below = inside.relative_to(outside) if inside.is_relative_to(outside) else PurePosixPath()
     if ".." in below.parts:
@@ -40,7 +40,7 @@ def _upwards(mounted: Path, begin: str, path: str) -> Iterator[Path]:
 
 
 def read(path: Path) -> str | None:
-    """A file's text; None where there is none to read."""
+    """Return a file's text; None where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

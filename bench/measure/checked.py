@@ -1,4 +1,4 @@
-"""Records made of what others wrote: a worker's answer, or a line of a journal."""
+"""Make records of what others wrote, with their types checked: a worker's answer, or a line of a journal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ SHOWN_CHARACTERS = 60
 
 
 def record(kind: Callable[..., T], values: dict[str, Any]) -> T:
-    """A record of a kind, if each field has its type and is within its limits. Raises
-    ValueError that names the first field that does not fit."""
+    """Return a record of a kind. Raises ValueError that names the first field whose type or value does not fit."""
     try:
-        # As JSON: of Python's objects, strict checks would only take the record itself.
+        # It is validated as JSON: given Python objects, strict checks accept only the record itself.
         return _adapter(kind).validate_json(json.dumps(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

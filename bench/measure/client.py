@@ -1,4 +1,4 @@
-"""The parent's end of a worker process: start it, ask it, stop it while others are timed."""
+"""The parent's end of a worker process: start it, send it requests, stop it while others are timed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .pipes import MOST_BYTES, Ended, Pipes, TooLate, TooLong
 from .worker import environment
 
 ROOT = Path(__file__).parent.parent.parent
-"""What holds `bench` and `implementations`."""
+"""The folder that contains `bench` and `implementations`."""
 GRACE_SECONDS = 5.0
-"""That a worker may take to end by itself."""
+"""The time that a worker may take to end by itself."""
 DYING_SECONDS = 1.0
-"""Between the end of a worker's pipe and that of the worker."""
+"""The longest wait for a worker to end once its pipe has."""
 
 
 class WorkerFailed(Exception):
@@ -43,14 +43,14 @@ class WorkerFailed(Exception):
 
 
 class TooMuchMemory(Exception):
-    """A process has taken more than it may."""
+    """A process has taken more memory than it may."""
 
 
 class Worker(Protocol):
-    """What a run needs of a contender's process, real or not."""
+    """What a run needs of a contender's process, real or fake."""
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        """The answer to a request. Raises WorkerFailed."""
+        """Send a request and return its answer. Raises WorkerFailed."""
 
     def resume(self) -> None: ...
 
@@ -74,31 +74,31 @@ class Setting:
     memory: int | None = None
     """Bytes that the process may take at most."""
     slowdown: float = 0.0
-    """Take longer than it would by this fraction, on purpose."""
+    """The fraction by which the worker is slowed on purpose."""
 
 
 class ProcessWorker:
     """A contender in a fresh process."""
 
     def __init__(self, setting: Setting) -> None:
-        """Raises WorkerFailed where none can be started."""
+        """Start the process. Raises WorkerFailed where that fails."""
         self.timeout, self.log = setting.timeout, setting.log
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
-        with ExitStack() as opened:
+        with ExitStack() as descriptors:
             try:
                 self._mark = processes.new_mark()
-                self._start(setting, opened)
+                self._start(setting, descriptors)
             except (OSError, ValueError) as error:  # ValueError: a path with a null character
                 reason = f"its process cannot be started by {setting.interpreter}: {error}"
                 raise WorkerFailed("crashed", reason, alive=False) from error
-            opened.pop_all()
+            descriptors.pop_all()
 
-    def _start(self, setting: Setting, opened: ExitStack) -> None:
+    def _start(self, setting: Setting, descriptors: ExitStack) -> None:
         def pipe() -> tuple[int, int]:
             ends = os.pipe()
             for end in ends:
-                opened.callback(os.close, end)
+                descriptors.callback(os.close, end)
             return ends
 
         their_requests, our_requests = pipe()
@@ -113,7 +113,7 @@ class ProcessWorker:
             "slowdown": setting.slowdown,
             "path": [str(setting.source), *setting.path],
         }
-        # `bench` is this harness's whatever the source tree, so it is imported before the tree is on the path.
+        # `bench` is always this harness's, so it is imported before the source tree is on the path.
         code = (
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
             "from bench.measure.worker.main import main; sys.exit(main(sys.argv[1:]))"
@@ -121,7 +121,7 @@ class ProcessWorker:
         variables = environment.of_worker(git.without_repository(os.environ), setting.threads)
         setting.log.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(setting.log)
-        with logs.opened(setting.log) as log:
+        with logs.open_to_append(setting.log) as log:
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [setting.interpreter, "-c", code, json.dumps(config)],
@@ -139,7 +139,7 @@ class ProcessWorker:
         os.close(their_replies)
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        if self._process.poll() is not None:  # what it has forked may go on to answer
+        if self._process.poll() is not None:  # else a child that it has forked may answer
             raise self._died()
         deadline = time.monotonic() + self.timeout
         self._requests += 1
@@ -158,9 +158,9 @@ class ProcessWorker:
         except Ended:
             raise self._died() from None
         except TooLong:
-            raise self._astray(f"it wrote more than {MOST_BYTES} bytes without an end of line") from None
+            raise self._broken_protocol(f"it wrote more than {MOST_BYTES} bytes without an end of line") from None
         except NoAnswer as error:
-            raise self._astray(str(error)) from None
+            raise self._broken_protocol(str(error)) from None
         finally:
             logs.bound(self.log)
         if failed := answer.get("failed"):
@@ -175,7 +175,7 @@ class ProcessWorker:
         processes.signal_group(self._process, signal.SIGCONT)
 
     def close(self) -> None:
-        """End the process, kindly if it answers to that, and what it has started."""
+        """End the process and what it has started, gracefully if it responds within GRACE_SECONDS."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -185,13 +185,13 @@ class ProcessWorker:
         logs.bound(self.log)
 
     def kill(self, grace: float = 0.0) -> None:
-        """End the process, after it had so many seconds to do it by itself, and what it has started."""
+        """End the process, which may end by itself within `grace` seconds, and what it has started."""
         if not self._has_ended:
             processes.end(self._process, self._mark, grace)
             self._has_ended = True
 
     def _check_memory(self) -> None:
-        """Raises TooMuchMemory."""
+        """Raise TooMuchMemory if the process has taken more than it may."""
         assert self._memory
         with suppress(psutil.Error):
             used = psutil.Process(self._process.pid).memory_info().rss
@@ -199,17 +199,19 @@ class ProcessWorker:
                 allowed = f"{self._memory / 1e9:.3g} GB that --memory-limit allows"
                 raise TooMuchMemory(f"its process took {used / 1e9:.3g} GB, more than the {allowed}")
 
-    def _astray(self, what: str) -> WorkerFailed:
+    def _broken_protocol(self, breach: str) -> WorkerFailed:
         self.kill()
-        where = logs.path_from_here(self.log)
-        return WorkerFailed("crashed", f"the worker process did not keep to its pipe: {what}; see {where}", alive=False)
+        log_path = logs.path_from_here(self.log)
+        return WorkerFailed(
+            "crashed", f"the worker process did not keep to its pipe: {breach}; see {log_path}", alive=False
+        )
 
     def _died(self) -> WorkerFailed:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(DYING_SECONDS)
         code = self._process.returncode
         if code is None:
-            return self._astray("it closed it and went on")
+            return self._broken_protocol("it closed it and went on")
         self.kill()
         if code == -signal.SIGKILL and memory.kills() > self._kills:
             return WorkerFailed("out_of_memory", "killed by the system, which ran out of memory", alive=False)

@@ -1,4 +1,4 @@
-"""What this machine has: each backend asked in a process of its own."""
+"""Examine the machine and every backend, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ TIMEOUT_SECONDS = 120
 
 
 def examine(open_worker: Callable[[Contender, int], Worker] | None = None) -> dict[str, Any]:
-    """The machine's facts, and of every implementation its version, devices and whether one thread
-    and all threads keep to their number."""
+    """Return the machine's facts and, for every implementation, its version, its devices and how many processors it
+    uses when limited to one thread and to all."""
     with tempfile.TemporaryDirectory(prefix="relubench-") as folder:
         logs = Path(folder)
 
         def process(contender: Contender, threads: int) -> Worker:
             return ProcessWorker(Setting(contender, threads, TIMEOUT_SECONDS, logs / "worker.log"))
 
-        opened = open_worker or process
-        found = {name: _implementation(name, opened) for name in implementations.names()}
-    return {"machine": machine.describe(), "implementations": found}
+        open_process = open_worker or process
+        examined = {name: _implementation(name, open_process) for name in implementations.names()}
+    return {"machine": machine.describe(), "implementations": examined}
 
 
 def _implementation(name: str, open_worker: Callable[[Contender, int], Worker]) -> dict[str, Any]:
@@ -37,10 +37,10 @@ def _implementation(name: str, open_worker: Callable[[Contender, int], Worker]) 
         return {"status": "crashed", "reason": str(error), "device_kinds": []}
     device = "cpu" if "cpu" in kinds else kinds[0]
     contender = Contender(name, device, "float32")
-    limits = dict.fromkeys((1, machine.usable_processors()))
+    thread_limits = dict.fromkeys((1, machine.usable_processors()))
     facts: dict[str, Any] = {"status": "ok", "device_kinds": list(kinds)}
     try:
-        for threads in limits:
+        for threads in thread_limits:
             worker = open_worker(contender, threads)
             try:
                 facts |= worker.ask("start")

@@ -1,4 +1,4 @@
-"""What a journal says may have been written by anyone: its texts are made harmless when a record is read."""
+"""Make the texts of a journal harmless when it is read, since anyone may have written it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from .worker.one_line import all_visible
 
 _NOT_IN_NAMES = re.compile(r"[^\w.:+%~ -]")
-"""No name of an implementation, device, dtype, phase or variant has such characters; Markdown, HTML, paths and
+"""Characters that no name of an implementation, device, dtype, phase or variant has; Markdown, HTML, paths and
 spreadsheets give them a meaning."""
 _NAMES = ("implementation", "device", "dtype", "phase", "variant")
-"""Of a cell or contender of a plan."""
+"""The fields of a cell or contender of a plan that are names."""
 
 
 def harmless(values: dict[str, Any], line: str) -> dict[str, Any]:
-    """A record's fields, read from a line of JSON, with escapes in texts that cannot all be seen and in names that are
-    none.
+    """Return a record's fields, read from a line of JSON, with escapes for invisible characters in texts and for
+    characters that no name has in names.
 
     Cells are named by their parts in the plan and by their keys elsewhere, so both are replaced alike, character by
     character.
@@ -41,17 +41,17 @@ def _plan_part(value: Any) -> Any:
     if isinstance(value, str):
         return _name(value)
     if isinstance(value, dict):
-        return {key: _name(each) if key in _NAMES else each for key, each in value.items()}
-    return [_plan_part(each) for each in value] if isinstance(value, list) else value
+        return {key: _name(part) if key in _NAMES else part for key, part in value.items()}
+    return [_plan_part(part) for part in value] if isinstance(value, list) else value
 
 
 def _keys(value: Any) -> Any:
-    """Of `step[numpy-cpu-float32-N64-D1000-H100]`, a contender's label, or several."""
+    """Escape one or several cell keys, like `step[numpy-cpu-float32-N64-D1000-H100]`, or contender labels."""
     if isinstance(value, str):
         return _key(value)
     if isinstance(value, dict):
-        return {_keys(key): each for key, each in value.items()}
-    return [_keys(each) for each in value] if isinstance(value, list) else value
+        return {_keys(key): item for key, item in value.items()}
+    return [_keys(key) for key in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=1 << 16)  # a journal names the same few cells in most of its lines
@@ -64,4 +64,4 @@ def _key(text: str) -> str:
 def _name(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return _NOT_IN_NAMES.sub(lambda found: f"%{ord(found[0]):02x}", value)
+    return _NOT_IN_NAMES.sub(lambda match: f"%{ord(match[0]):02x}", value)

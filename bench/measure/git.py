@@ -50,7 +50,7 @@ ALSO_MISLEADING = frozenset(
 NUMBERED_SETTINGS = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 """Prefixes of the settings that GIT_CONFIG_COUNT counts."""
 SETTINGS = (
-    "core.hooksPath=" + os.devnull,  # hooks are for people's own work
+    "core.hooksPath=" + os.devnull,  # hooks are for the user's own work
     "core.fsmonitor=false",  # it may be a hook as well, or a daemon that is started
 )
 OF_A_CHECKOUT = (
@@ -63,7 +63,7 @@ SHALLOW = (
     "this clone is shallow and lacks older commits: `git fetch --unshallow` gets them, and in CI `fetch-depth: 0` of "
     "actions/checkout"
 )
-"""A hint for those who ask a shallow clone for a revision that it does not have."""
+"""A hint where a shallow clone lacks the revision that was asked for."""
 
 
 def run(
@@ -84,49 +84,49 @@ def run(
 
 
 def environment() -> dict[str, str]:
-    """This process's environment for a git child, which then takes no lock that it can do without."""
+    """Return this process's environment for a git child, which then takes no optional locks."""
     return {**without_repository(os.environ), "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def without_repository(variables: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what would point git at a certain repository."""
+    """Return an environment without the variables that would point git at a certain repository."""
     return {name: value for name, value in variables.items() if not _is_misleading(name)}
 
 
 def forget_repository(variables: MutableMapping[str, str] = os.environ) -> None:
-    """Remove from an environment what would point git at a certain repository."""
+    """Remove from an environment the variables that would point git at a certain repository."""
     for name in [name for name in variables if _is_misleading(name)]:
         del variables[name]
 
 
 def is_shallow(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is in a clone that lacks older commits."""
+    """Tell whether a folder is in a clone that lacks older commits."""
     return run(folder, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
 
 def check_out(folder: Path, revision: str, tree: Path) -> str:
-    """Write the files of a revision of the repository around `folder` into `tree`, a new folder, and return what git
-    complained of, or an empty text.
+    """Write the files of a revision of the repository that has `folder` into `tree`, a new folder. Return git's
+    complaint, or an empty text.
 
     The index is a file beside `tree`, so that the repository is only read: `git worktree add` would list the tree in
-    the repository, and leave it listed if this process is killed. Unlike `git archive` and `git clone`, this heeds
+    the repository, and leave it listed if this process is killed. Unlike `git archive` and `git clone`, this obeys
     the repository's own settings, filters and attributes, and works in shallow and partial clones.
     """
     answer = run(folder, "rev-parse", "--absolute-git-dir")
     if answer.returncode:
         return last_line(answer.stderr)
     tree.mkdir()
-    places = {
+    variables = {
         "GIT_DIR": answer.stdout.removesuffix("\n"),
         "GIT_WORK_TREE": str(tree),
         "GIT_INDEX_FILE": str(tree.with_name(f"{tree.name}.index")),
     }
-    done = run(tree, *_options(OF_A_CHECKOUT), "read-tree", "--reset", "-u", revision, variables=places)
-    return last_line(done.stderr) if done.returncode else ""
+    reading = run(tree, *_options(OF_A_CHECKOUT), "read-tree", "--reset", "-u", revision, variables=variables)
+    return last_line(reading.stderr) if reading.returncode else ""
 
 
 def last_line(lines: str) -> str:
-    """The last line of what a program wrote, or words for none."""
+    """Return the last line of what a program wrote, or words that say there is none."""
     return next(iter(reversed(lines.strip().splitlines())), "no message")
 
 
@@ -140,7 +140,7 @@ def _is_misleading(name: str) -> bool:
 
 @cache
 def _misleading() -> frozenset[str]:
-    """The names known here, with those that the installed git adds."""
+    """Return the names listed in this file and those that the installed git adds."""
     known = REPOSITORY_VARIABLES | ALSO_MISLEADING
     clean = {name: value for name, value in os.environ.items() if name not in known}
     try:

@@ -1,4 +1,4 @@
-"""Sets of vector instructions, from the least to the most: what processors offer, and what kernels are written for."""
+"""Vector instruction sets: what processors offer, and what kernels are written for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 SSE, SSE4, AVX, AVX2, AVX512 = "SSE3", "SSE4.2", "AVX", "AVX2", "AVX-512"
 NEON, SVE = "NEON", "SVE"
-FAMILIES = ((SSE, SSE4, AVX, AVX2, AVX512), (NEON, SVE))
+FAMILIES = ((SSE, SSE4, AVX, AVX2, AVX512), (NEON, SVE))  # each from the least to the most
 KERNELS = {
     **dict.fromkeys(("prescott", "core2", "atom", "opteron", "opteron_sse3", "athlon", "nano", "bobcat"), SSE),
     **dict.fromkeys(("penryn", "dunnington", "nehalem", "barcelona"), SSE4),
@@ -15,28 +15,30 @@ KERNELS = {
     **dict.fromkeys(("skylakex", "skx", "knl", "cooperlake", "sapphirerapids", "zen4", "zen5"), AVX512),
     "armv8": NEON,  # OpenBLAS's for ARM processors that it does not know
 }
-"""What the kernels of OpenBLAS and BLIS, by their names in lower case, are written for."""
+"""The instruction set that each kernel of OpenBLAS and BLIS is written for, by its name in lower case."""
 GENERIC = "generic"
-"""Kernels in plain C."""
+"""The name of kernels in plain C."""
 
 
 def offered(architecture: str, flags: Collection[str]) -> str | None:
-    """The most that a processor has, of the flags that its system reports; None for other architectures. A set
-    counts from the flags on that OpenBLAS asks for before it runs kernels for it."""
-    has = {flag.replace(".", "_").replace("-", "") for flag in flags}
+    """Return the largest set that a processor has, by the flags that its system reports; None for other architectures.
+    A set needs the flags that OpenBLAS asks for before it runs kernels for it."""
+    reported = {flag.replace(".", "_").replace("-", "") for flag in flags}
     if architecture.lower() in ("x86_64", "amd64"):
         needed = {AVX512: {"avx512f", "avx512vl"}, AVX2: {"avx2", "fma"}, AVX: {"avx"}, SSE4: {"sse4_2"}}
-        return next((name for name, some in needed.items() if some <= has), SSE) if has else None
+        return next((name for name, least in needed.items() if least <= reported), SSE) if reported else None
     if architecture.lower() in ("aarch64", "arm64"):
-        return SVE if "sve" in has else NEON
+        return SVE if "sve" in reported else NEON
     return None
 
 
 def of_kernel(kernel: str) -> str | None:
-    """What a kernel is written for; None where that is not known."""
+    """Return the instruction set that a kernel is written for; None where that is not known."""
     return KERNELS.get(kernel.lower())
 
 
-def is_below(one: str | None, other: str | None) -> bool:
-    """Whether both are of one family and the first is the lesser."""
-    return any(one in family and other in family and family.index(one) < family.index(other) for family in FAMILIES)
+def is_below(first: str | None, second: str | None) -> bool:
+    """Tell whether both sets are of one family and the first is the lesser."""
+    return any(
+        first in family and second in family and family.index(first) < family.index(second) for family in FAMILIES
+    )

@@ -1,5 +1,5 @@
-"""SIGINT, SIGTERM and SIGHUP end what goes on as Ctrl-C does, and only once: what is cleaned up then is not cut off by
-the next of them."""
+"""Handle SIGINT, SIGTERM and SIGHUP as Ctrl-C, and only once, so that a further signal does not cut off the
+cleaning up."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Whether one of the signals has come, and whether it may wait."""
+    """Records whether one of the signals has come, and whether it may wait."""
 
     def __init__(self) -> None:
         self.name = ""
-        """Of the first that came."""
+        """The name of the first signal that came."""
         self._may_wait = self._has_raised = False
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
-        """Handle the signals from now on, but for those that are ignored, as SIGHUP is under nohup."""
+        """Handle the signals from now on, except those that are ignored, as SIGHUP is under nohup."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
@@ -33,13 +33,13 @@ class Interrupts:
                 signal.signal(number, self._handle)
 
     def remove(self) -> None:
-        """Handle them as before."""
+        """Restore the handlers that were there before."""
         while self._before:
             signal.signal(*self._before.popitem())
 
     @contextmanager
     def between_blocks(self) -> Iterator[None]:
-        """Within, the first signal waits until `check` is called; a second one does not."""
+        """Let the first signal wait until `check` is called; a second one does not wait."""
         self._may_wait = True
         try:
             yield
@@ -49,7 +49,7 @@ class Interrupts:
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Within, no signal interrupts; that one has come can be seen by its `name`."""
+        """Let no signal interrupt; `name` tells that one has come."""
         self._has_raised, before = True, self._has_raised
         try:
             yield
@@ -57,7 +57,7 @@ class Interrupts:
             self._has_raised = before or bool(self.name)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come, the first time."""
+        """Raise KeyboardInterrupt if a signal has come, only once."""
         if self.name and not self._has_raised:
             self._has_raised = True
             raise KeyboardInterrupt(self.name)
@@ -70,12 +70,12 @@ class Interrupts:
 
 
 current = Interrupts()
-"""This process's."""
+"""The interrupts of this process."""
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Within, the signals are handled as the module says."""
+    """Handle the signals as the module says while the context is open."""
     global current
     before, current = current, Interrupts()
     current.install()

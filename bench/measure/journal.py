@@ -27,9 +27,9 @@ from .records import Record, RunStarted, Unread
 
 FILE = "journal.jsonl"
 MOST_BYTES = 1 << 30
-"""Of a journal that is read: a hundred thousand cells in five passes of five rounds."""
+"""The largest journal that is read: a hundred thousand cells in five passes of five rounds."""
 RENAMED = {"passage": "pass_number"}
-"""Fields of records by what earlier versions called them."""
+"""Fields of records, by their names in earlier versions."""
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
@@ -45,11 +45,11 @@ class Journal:
         if not lock.take(self._file.fileno()):
             self._file.close()
             raise OSError(f"{path} is being written by another process{lock.owner(path)}")
-        self._lines = _whole_lines(path)
+        self._lines = _count_lines(path)
 
     def append(self, record: Record) -> None:
-        """Raises OSError that names the file where it cannot be written, and then has no part of the record, or where
-        it is no longer in its place: what is written to a file that was removed is lost."""
+        """Append a record. Raises OSError that names the file where it cannot be written, and then has no part of the
+        record, or where it was moved or removed, since what is written to a removed file is lost."""
         if not _is_same_file(self._file.fileno(), self._file.name):
             raise FileNotFoundError(errno.ENOENT, "it was moved or removed while the run was measured", self._file.name)
         line = encode(record, self._lines + 1)
@@ -59,7 +59,7 @@ class Journal:
             while written < len(line):  # the system may write less than it is given
                 written += self._file.write(line[written:])
         except OSError as error:
-            os.ftruncate(self._file.fileno(), begin)  # else the next record would be of the same line
+            os.ftruncate(self._file.fileno(), begin)  # else the next record would be on the same line
             raise OSError(error.errno, error.strerror, self._file.name) from error
         self._lines += 1
 
@@ -71,22 +71,22 @@ class Journal:
 
 
 def encode(record: Record, number: int) -> bytes:
-    """A line of a journal. Floats survive the round trip exactly."""
+    """Return a record as a line of a journal. Floats survive the round trip exactly."""
     values = {"record": type(record).__name__, **asdict(record), "line": number}
     text = json.dumps(values, separators=(",", ":")).encode("ascii")
     return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
 
 
 def read(folder: Path) -> list[Record]:
-    """A run's records, as `load` reads them."""
+    """Return a run's records, as `load` reads them."""
     return load(folder)[0]
 
 
 def load(folder: Path) -> tuple[list[Record], Plan]:
-    """A run's records and its plan. An Unread record at the end stands for each line that could not be read: damaged,
-    or cut short when the run was killed.
+    """Return a run's records and its plan. An Unread record at the end stands for each line that could not be read:
+    damaged, or cut short when the run was killed.
 
-    Raises FileNotFoundError, or ValueError with the file and line where the first one does not say what was measured.
+    Raises FileNotFoundError, or ValueError with the file and line where the first line does not say what was measured.
     """
     path = folder / FILE
     lines = reading.read_bytes(path, MOST_BYTES, within=folder).split(b"\n")
@@ -94,17 +94,17 @@ def load(folder: Path) -> tuple[list[Record], Plan]:
     records: dict[int, Record] = {}
     unread: dict[int, str] = {}
     is_numbered = False
-    for place, line in enumerate(lines, 1):
+    for line_number, line in enumerate(lines, 1):
         try:
             number, record = _decode(line)
         except ValueError as error:
-            unread[place] = str(error)
+            unread[line_number] = str(error)
             continue
         if number is None and is_numbered:
-            unread[place] = "it has no number"
+            unread[line_number] = "it has no number"
             continue
         is_numbered = number is not None
-        records.setdefault(number or place, record)
+        records.setdefault(number or line_number, record)
     first = records.get(1)
     if not isinstance(first, RunStarted):
         why = unread.get(1) or ("this line is cut short" if cut_short and not lines else "")
@@ -130,7 +130,7 @@ def load(folder: Path) -> tuple[list[Record], Plan]:
 
 
 def _decode(line: bytes) -> tuple[int | None, Record]:
-    """A line's number, None in one of an earlier version, and its record. Raises ValueError."""
+    """Return a line's number, None in a line of an earlier version, and its record. Raises ValueError."""
     checksum = _CHECKSUM.search(line)
     if checksum:
         line = line[: checksum.start()] + b"}"
@@ -148,7 +148,7 @@ def _decode(line: bytes) -> tuple[int | None, Record]:
 
 
 def _out_of_place(record: Record, keys: set[str], labels: set[str]) -> str:
-    """Why a record that follows the first cannot be of its run; empty where it can."""
+    """Return why a record that follows the first cannot be of its run; empty where it can."""
     if isinstance(record, RunStarted):
         return "it is the start of another run"
     cell = getattr(record, "cell", None)
@@ -161,15 +161,15 @@ def _out_of_place(record: Record, keys: set[str], labels: set[str]) -> str:
 
 
 def _is_same_file(descriptor: int, path: str) -> bool:
-    """Whether an open file is still the one at a path."""
+    """Tell whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), Path(path).stat())
     except OSError:
         return False
 
 
-def _whole_lines(path: Path) -> int:
-    """How many lines a journal has, without one that was cut short, which is removed."""
+def _count_lines(path: Path) -> int:
+    """Return how many lines a journal has; a last line that was cut short is removed."""
     text = path.read_bytes()
     end = text.rfind(b"\n") + 1
     if end != len(text):

@@ -13,11 +13,11 @@ from pathlib import Path
 from bench.plan.grid import PlanError
 
 VARIABLE = "RELUBENCH_LOCK"
-"""Names another file than the usual one for the machine's lock."""
+"""The variable that names another file than the usual one for the machine's lock."""
 WHEN_BUSY = ("wait", "fail", "ignore")
 POLL_SECONDS = 0.5
 FLAGS = os.O_CLOEXEC | os.O_NONBLOCK
-"""Not for the processes that are started meanwhile, and a FIFO is not waited for."""
+"""Child processes do not inherit the file, and opening a FIFO does not wait."""
 MODE = 0o644
 
 
@@ -26,7 +26,7 @@ class Busy(ValueError):
 
 
 def checked(when_busy: str | None) -> str:
-    """One of WHEN_BUSY. Raises PlanError."""
+    """Return the choice of WHEN_BUSY, by default the first. Raises PlanError."""
     chosen = WHEN_BUSY[0] if when_busy is None else when_busy
     if chosen not in WHEN_BUSY:
         raise PlanError(f"--when-busy: {chosen!r} is none of {', '.join(WHEN_BUSY)}")
@@ -34,7 +34,7 @@ def checked(when_busy: str | None) -> str:
 
 
 def take(descriptor: int) -> bool:
-    """Whether a file's lock is this process's now. Where the file system has no locks, it is."""
+    """Try to take a file's lock; return whether this process has it. Where the file system has no locks, it has."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -45,7 +45,7 @@ def take(descriptor: int) -> bool:
 
 
 def is_taken(path: Path) -> bool:
-    """Whether another open file has the lock of this one."""
+    """Tell whether another open file has the lock of this one."""
     descriptor = os.open(path, os.O_RDONLY | FLAGS)
     try:
         return not take(descriptor)
@@ -54,7 +54,7 @@ def is_taken(path: Path) -> bool:
 
 
 def owner(path: Path) -> str:
-    """` (process 123 in /its/folder)`, whose lock it is; less of it, or nothing, where the system does not tell."""
+    """Return ` (process 123 in /its/folder)` for the lock's owner; less, or nothing, where the system does not tell."""
     with suppress(OSError, ValueError, IndexError):
         inode = str(path.stat().st_ino)
         for line in Path("/proc/locks").read_text().splitlines():
@@ -66,8 +66,8 @@ def owner(path: Path) -> str:
 
 @contextmanager
 def of_machine(when_busy: str, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Within, no other run measures on this machine that asks for its lock; both would be spoilt. Raises Busy where
-    `when_busy` is `fail` and another does; `say` gets a line before it is waited for."""
+    """Hold the machine's lock, so that no two runs measure at once, which would spoil both. Raises Busy where
+    `when_busy` is `fail` and another run has it; `say` gets a line before this one waits."""
     path = Path(os.environ.get(VARIABLE) or Path(tempfile.gettempdir()) / "relubench.lock")
     descriptor = None if when_busy == "ignore" else _open(path)
     if descriptor is None:
@@ -75,10 +75,10 @@ def of_machine(when_busy: str, say: Callable[[str], None] = lambda line: None) -
         return
     try:
         if not take(descriptor):
-            who = f"another run measures on this machine{owner(path)}"
+            busy = f"another run measures on this machine{owner(path)}"
             if when_busy == "fail":
-                raise Busy(f"{who}, and both would be spoilt; --when-busy wait waits for it")
-            say(f"{who}: waiting until it has ended")
+                raise Busy(f"{busy}, and both would be spoilt; --when-busy wait waits for it")
+            say(f"{busy}: waiting until it has ended")
             while not take(descriptor):
                 time.sleep(POLL_SECONDS)
         yield
@@ -87,15 +87,15 @@ def of_machine(when_busy: str, say: Callable[[str], None] = lambda line: None) -
 
 
 def _open(path: Path) -> int | None:
-    """Other users' runs open the same file, which may be theirs; a link there is not followed. None where there can be
-    no such file."""
+    """Open or create the file, which other users' runs share and may own; a link is not followed. None where that is
+    impossible."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | FLAGS
     with suppress(OSError):
         return os.open(path, flags)
     with suppress(OSError):
         descriptor = os.open(path, flags | os.O_CREAT, MODE)
         with suppress(OSError):
-            os.fchmod(descriptor, MODE)  # whatever the umask is, for all users are to share it
+            os.fchmod(descriptor, MODE)  # despite the umask, since all users share it
         return descriptor
     return None
 

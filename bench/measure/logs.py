@@ -1,4 +1,4 @@
-"""What a process that died left in its log."""
+"""The log files of workers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .worker.one_line import one_line
 READ_BYTES = 1 << 16
 MOST_CHARACTERS = 200
 MOST_BYTES = 1 << 20
-"""Of a log; of one that has grown beyond it, a quarter of that is kept at each end."""
+"""The largest log; of a larger one, a quarter of this is kept at each end."""
 LONGEST_NAME = 200
-"""Bytes of a file's name; file systems have 255."""
+"""Bytes of a file's name; file systems allow 255."""
 
 
-def opened(log: Path) -> BinaryIO:
-    """To append to. Raises OSError, also where something else than a file has its name: a pipe would never open."""
+def open_to_append(log: Path) -> BinaryIO:
+    """Open a log to append to it. Raises OSError, also where it is not a file: a pipe would never open."""
     if log.exists() and not log.is_file():
         raise FileExistsError(f"{log} is not a file")
     return log.open("ab")
 
 
 def last_line(log: Path, start: int = 0) -> str:
-    """The last line that is not blank, from a position on: what was there before is of an earlier process.
+    """Return the last line that is not blank from position `start` on; what precedes it is of an earlier process.
     Empty where there is none, or where the log cannot be read."""
     if not log.is_file():
         return ""
@@ -42,7 +42,7 @@ def last_line(log: Path, start: int = 0) -> str:
 
 
 def bound(log: Path) -> None:
-    """Leave out the middle of a log that is too long, and say so there. A process that writes to it must append."""
+    """Replace the middle of a log that is too long by a note. A process that writes to the log must append."""
     try:
         size = log.stat().st_size
         if size <= MOST_BYTES:
@@ -60,8 +60,8 @@ def bound(log: Path) -> None:
 
 
 def file_name(label: str) -> str:
-    """A contender's log. Its label names classes, and in a run of someone else's anything: a digest
-    distinguishes those that are too long for a file's name, or have other characters."""
+    """Return the name of a contender's log. Its label may contain anything in a run of someone else's: a digest
+    distinguishes labels that are too long for a file's name, or have other characters."""
     name = re.sub(r"[^\w.+~%-]", "_", label)
     if name == label.replace(":", "_") and len(name.encode()) <= LONGEST_NAME:
         return f"{name}.log"
@@ -70,7 +70,7 @@ def file_name(label: str) -> str:
 
 
 def path_from_here(path: Path) -> str:
-    """As a user can open it: relative to the working folder where it lies below that, else absolute."""
+    """Return a path that the user can open: relative if it is below the working folder, else absolute."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))
     except (ValueError, OSError):  # the working folder may be gone

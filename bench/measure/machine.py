@@ -1,4 +1,4 @@
-"""What this machine is, told without importing a backend."""
+"""Facts about this machine, found without importing a backend."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from . import git, instructions, processors
 from .worker import environment
 
 MEASUREMENT = 2
-"""Of the way that is measured: one more whenever it changes what a timing comes to, so that no series spans it."""
+"""The version of the method of measurement: increased whenever timings change by it, so that no series spans that."""
 
 
 def here() -> Machine:
-    """The processors this process may use, and the accelerators present."""
+    """Return the processors that this process may use and the accelerators present."""
     return Machine(cpus=usable_processors(), accelerators=accelerators())
 
 
 def usable_processors() -> int:
-    """Those this process may run on at once, which may be fewer than the machine has."""
+    """Return how many processors this process may use at once, which may be fewer than the machine has."""
     return processors.usable()
 
 
 def accelerators() -> tuple[str, ...]:
-    """`cuda` for one NVIDIA GPU, `cuda:0`, `cuda:1`, … for several, `mps` on Apple silicon."""
+    """Return the accelerators: `cuda` for one NVIDIA GPU, `cuda:0`, `cuda:1`, … for several, `mps` on Apple silicon."""
     count = _cuda_devices()
     cuda = ("cuda",) if count == 1 else tuple(f"cuda:{index}" for index in range(count))
     mps = ("mps",) if sys.platform == "darwin" and platform.machine() == "arm64" else ()
@@ -44,8 +44,8 @@ def accelerators() -> tuple[str, ...]:
 
 
 def describe() -> dict[str, Any]:
-    """The machine's facts that make its timings comparable, or not, with another's."""
-    import cpuinfo  # only here: it asks other programs, for most of a second
+    """Return the facts that decide whether timings of two machines are comparable."""
+    import cpuinfo  # imported late: it runs other programs for most of a second
 
     cpu = cpuinfo.get_cpu_info()
     frequency = psutil.cpu_freq() if hasattr(psutil, "cpu_freq") else None
@@ -71,17 +71,16 @@ def describe() -> dict[str, Any]:
 
 
 def fingerprint(facts: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits that two machines share if a calibration of one holds for the other."""
-    told = [facts.get(name) for name in ("cpu", "architecture", "processors", "usable_processors", "accelerators")]
-    if (facts.get("quota") or math.inf) < facts.get(
-        "affinity", 0
-    ):  # a share of a processor, which usable ones do not show
-        told.append(facts["quota"])
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+    """Return twelve hexadecimal digits, equal for two machines if the calibration of one holds for the other."""
+    values = [facts.get(name) for name in ("cpu", "architecture", "processors", "usable_processors", "accelerators")]
+    # A quota may be a fraction of processors, which the number of usable ones does not show.
+    if (facts.get("quota") or math.inf) < facts.get("affinity", 0):
+        values.append(facts["quota"])
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:12]
 
 
 def _cuda_devices() -> int:
-    """Asked of NVIDIA's driver itself, which creates no context for this."""
+    """Return the number of GPUs by NVIDIA's driver itself, which creates no context for this."""
     for library in ("libcuda.so.1", "nvcuda.dll"):
         try:
             driver = ctypes.CDLL(library)
@@ -94,13 +93,13 @@ def _cuda_devices() -> int:
 
 
 def _driver() -> str | None:
-    """The version of NVIDIA's, by its own tool; None where there is none to tell it."""
+    """Return the version of NVIDIA's driver by its own tool; None where there is no such tool."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        words = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return None
-    return told[0] if told else None
+    return words[0] if words else None
 
 
 def _version(distribution: str) -> str:
@@ -111,7 +110,7 @@ def _version(distribution: str) -> str:
 
 
 def _revision(folder: Path) -> str:
-    """The git revision of the sources, or nothing where they are not in a repository."""
+    """Return the git revision of the sources; empty where they are not in a repository."""
     described = git.run(folder, "describe", "--always", "--tags", timeout=10)
     # `git describe --dirty` would write the index.
     changed = git.run(folder, "status", "--porcelain", "--untracked-files=no", timeout=10)

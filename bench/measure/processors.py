@@ -1,4 +1,4 @@
-"""How many processors this process may use, and what it shares: affinity, CPU quota, cores, clock. Linux tells most."""
+"""The processors that this process may use: affinity, CPU quota, cores, clock. Linux tells most."""
 
 from __future__ import annotations
 
@@ -18,54 +18,54 @@ CPUS = "sys/devices/system/cpu"
 
 
 def usable(root: Path = ROOT) -> int:
-    """Whole processors: those of the affinity, or of the quota if that is less."""
+    """Return the number of usable processors: those of the affinity, or of the quota, rounded down, if that is less."""
     allowed = quota(root)
     return min(len(affinity()), max(1, floor(allowed))) if allowed else len(affinity())
 
 
 def affinity() -> list[int]:
-    """The processors this process may run on, which may be fewer than the machine has."""
+    """Return the processors this process may run on, which may be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def quota(root: Path = ROOT) -> float | None:
-    """Processor seconds a second that the control groups of this process allow, the least of its own and all above
-    it; None where they set no limit."""
-    limits = [
-        limit
+    """Return the processor seconds per second that the control groups of this process allow, the least of its own and
+    all above it; None where they set no limit."""
+    quotas = [
+        allowed
         for folder in cgroups.folders("cpu", root)
-        for limit in (_limit_of_v2(folder), _limit_of_v1(folder))
-        if limit
+        for allowed in (_quota_of_v2(folder), _quota_of_v1(folder))
+        if allowed
     ]
-    return min(limits, default=None)
+    return min(quotas, default=None)
 
 
 def cores(processors: Iterable[int], root: Path = ROOT) -> int | None:
-    """How many cores some processors are, fewer than these where two of them are hyperthreads of one core; None
-    where the system does not tell."""
+    """Return how many cores the processors are, fewer where two of them are hyperthreads of one core; None where the
+    system does not tell."""
     siblings = {_read(root / CPUS / f"cpu{number}/topology/thread_siblings_list") for number in processors}
     return None if None in siblings else len(siblings)
 
 
 def describe(root: Path = ROOT) -> dict[str, Any]:
-    """The facts as plain data; None for what the system does not tell."""
-    mine = affinity()
+    """Return the facts as plain data; None for what the system does not tell."""
+    own = affinity()
     allowed = quota(root)
     return {
         "usable_processors": usable(root),
-        "affinity": len(mine),
+        "affinity": len(own),
         "quota": allowed and round(allowed, 3),
-        "usable_cores": cores(mine, root),
-        "governor": _joined(_read(root / CPUS / f"cpu{number}/cpufreq/scaling_governor") for number in mine),
+        "usable_cores": cores(own, root),
+        "governor": _joined(_read(root / CPUS / f"cpu{number}/cpufreq/scaling_governor") for number in own),
         "turbo": turbo(root),
         "swap_bytes": _swap_bytes(),
     }
 
 
 def turbo(root: Path = ROOT) -> bool | None:
-    """Whether processors may run faster than their nominal clock."""
+    """Tell whether processors may run faster than their nominal clock; None where the system does not tell."""
     no_turbo = _read(root / CPUS / "intel_pstate/no_turbo")
     if no_turbo in ("0", "1"):
         return no_turbo == "0"
@@ -73,14 +73,14 @@ def turbo(root: Path = ROOT) -> bool | None:
     return boost == "1" if boost in ("0", "1") else None
 
 
-def _limit_of_v2(group: Path) -> float | None:
-    """Of a file such as `150000 100000`, microseconds in each period, or `max 100000`."""
+def _quota_of_v2(group: Path) -> float | None:
+    """Return the quota in a file such as `150000 100000`, microseconds in each period, or `max 100000`."""
     words = (_read(group / "cpu.max") or "").split()
     return _ratio(words[0], words[1]) if len(words) == 2 else None
 
 
-def _limit_of_v1(group: Path) -> float | None:
-    """Of two files; a quota of -1 is none."""
+def _quota_of_v1(group: Path) -> float | None:
+    """Return the quota in two files; -1 stands for none."""
     return _ratio(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
 
 

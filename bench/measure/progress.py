@@ -1,4 +1,4 @@
-"""How far a run is, and how long it will take yet."""
+"""Estimate how far a run is and how long it will still take."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .state import State
 from .worker.timing import BLOCK_SECONDS, REWARM_SECONDS, SAMPLE_SECONDS
 
 FIRST = {"start": "first start", "prepare": "first prepare", "enter": "first enter"}
-"""What is slower the first time: files are read, kernels compiled, results verified, iterations calibrated."""
+"""Requests that are slower the first time: they read files, compile kernels, verify results, calibrate iterations."""
 GUESS = {
     "first start": 0.75,
     "start": 0.55,
@@ -26,27 +26,27 @@ GUESS = {
     "train": REWARM_SECONDS + BLOCK_SECONDS,
     "ceiling": 1.7,
 }
-"""Seconds of each kind of request, until one has been timed; a `block` has its samples on top. A block of `train`
-is a kind of its own: its samples are as long as the training is."""
+"""The assumed seconds of each kind of request, until one has been timed; the samples of a `block` are added. A block
+of `train` is a kind of its own: its samples are as long as the training."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A moment between two blocks."""
+    """How far a run is between two blocks."""
 
     pass_number: int
     passes: int | None
-    """None where they are as many as it takes."""
+    """None where their number is not known in advance."""
     phase: str
     shape: str
     contender: str
     done: float
-    """Share of the run's time, 0 to 1."""
+    """The share of the run's time that has passed, 0 to 1."""
     seconds_left: float
 
 
 class Tally:
-    """What is left to do of each kind of request, and what each has cost on average so far."""
+    """Counts the requests that are left, by kind, and what each kind has cost on average so far."""
 
     def __init__(self, plan: Plan, state: State, now: Callable[[], float] = time.perf_counter) -> None:
         self.plan, self.state, self.now = plan, state, now
@@ -57,32 +57,32 @@ class Tally:
         self.begin(1)
 
     def begin(self, pass_number: int) -> None:
-        """A pass begins: count anew what it and the later ones will ask for."""
+        """Begin a pass: count the requests of this and of all later passes."""
         self.pass_number = pass_number
-        self.here = self._asked(self.plan, pass_number)
+        self.left_in_pass = self._requests(self.plan, pass_number)
         self._count_later()
 
     @property
     def left(self) -> dict[str, int]:
-        """Requests by kind, in this pass and in all later ones."""
-        return {kind: self.here[kind] + self.later[kind] for kind in GUESS}
+        """The requests left by kind, in this pass and in all later ones."""
+        return {kind: self.left_in_pass[kind] + self.left_later[kind] for kind in GUESS}
 
     def did(self, kind: str, seconds: float) -> None:
-        """One request is answered."""
-        self.here[kind] = max(0, self.here[kind] - 1)
+        """Count a request that was answered."""
+        self.left_in_pass[kind] = max(0, self.left_in_pass[kind] - 1)
         self.count[kind] += 1
         self.spent[kind] += seconds
 
     def drop(self) -> None:
-        """Cells have failed, as the state tells, and will not be visited again."""
-        again = self._asked(self.plan, self.pass_number)
-        self.here = {kind: min(self.here[kind], again[kind]) for kind in GUESS}
+        """Leave out the requests of cells that have failed, by the state, and will not be visited again."""
+        recounted = self._requests(self.plan, self.pass_number)
+        self.left_in_pass = {kind: min(self.left_in_pass[kind], recounted[kind]) for kind in GUESS}
         self._count_later()
 
     def cost(self, plan: Plan, passes: int = 1) -> float:
-        """Seconds that the next passes of a plan are expected to take."""
-        one = self._asked(plan, None)
-        return self._seconds(one) + (passes - 1) * self._seconds(_again(one))
+        """Return the seconds that the next passes of a plan are expected to take."""
+        counts = self._requests(plan, None)
+        return self._seconds(counts) + (passes - 1) * self._seconds(_repeated(counts))
 
     def progress(self, pass_number: int, phase: str, shape: str, contender: str) -> Progress:
         seconds_left, spent = self._seconds(self.left), self.now() - self.begun
@@ -91,13 +91,13 @@ class Tally:
         return Progress(pass_number, self.plan.passes, phase, shape, contender, done, seconds_left)
 
     def _count_later(self) -> None:
-        self.later = dict.fromkeys(GUESS, 0)
+        self.left_later = dict.fromkeys(GUESS, 0)
         for pass_number in range(self.pass_number + 1, self.plan.passes + 1):
-            for kind, count in _again(self._asked(self.plan, pass_number)).items():
-                self.later[kind] += count
+            for kind, count in _repeated(self._requests(self.plan, pass_number)).items():
+                self.left_later[kind] += count
 
-    def _asked(self, plan: Plan, pass_number: int | None) -> dict[str, int]:
-        """The requests of a pass that are not yet answered; of one without a number, all."""
+    def _requests(self, plan: Plan, pass_number: int | None) -> dict[str, int]:
+        """Return the number of unanswered requests of a pass by kind; of all requests where it has no number."""
         state = self.state
         rounds_left = {
             cell: plan.rounds - (state.blocks.get((pass_number, cell.key), 0) if pass_number else 0)
@@ -121,24 +121,26 @@ class Tally:
             "enter": len(pending) - len(uncalibrated),
             "block": sum(rounds_left[cell] for cell in pending if cell.phase != "train"),
             "train": sum(rounds_left[cell] for cell in pending if cell.phase == "train"),
-            "ceiling": sum(one.place in places and one.label not in measured for one in plan.ceilings),
+            "ceiling": sum(
+                contender.place in places and contender.label not in measured for contender in plan.ceilings
+            ),
         }
 
-    def _seconds(self, asked: dict[str, int]) -> float:
-        told = sum(self.spent.values())
-        untold = (self.now() - self.begun) / told if told else 1.0  # what stands between the requests
-        return untold * sum(count * self._mean(kind) for kind, count in asked.items())
+    def _seconds(self, counts: dict[str, int]) -> float:
+        in_requests = sum(self.spent.values())
+        overhead = (self.now() - self.begun) / in_requests if in_requests else 1.0  # the time between the requests
+        return overhead * sum(count * self._mean(kind) for kind, count in counts.items())
 
     def _mean(self, kind: str) -> float:
         if self.count[kind]:
             return self.spent[kind] / self.count[kind]
         first = FIRST.get(kind, "")
         alike = [first] if self.count[first] else [*self.count]
-        guessed = sum(self.count[one] * self.guess[one] for one in alike)
-        return self.guess[kind] * (sum(self.spent[one] for one in alike) / guessed if guessed else 1.0)
+        guessed = sum(self.count[name] * self.guess[name] for name in alike)
+        return self.guess[kind] * (sum(self.spent[name] for name in alike) / guessed if guessed else 1.0)
 
 
-def _again(asked: Mapping[str, int]) -> dict[str, int]:
-    """The same requests in a later pass, when nothing is asked for the first time."""
-    repeated = {kind: asked[kind] + asked[first] for kind, first in FIRST.items()}
-    return {**asked, **dict.fromkeys(FIRST.values(), 0), **repeated}
+def _repeated(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the requests of a later pass, in which none is the first of its kind."""
+    repeated = {kind: counts[kind] + counts[first] for kind, first in FIRST.items()}
+    return {**counts, **dict.fromkeys(FIRST.values(), 0), **repeated}

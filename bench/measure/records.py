@@ -1,4 +1,4 @@
-"""What a run's journal holds: one frozen record per thing that happened, in the order it did."""
+"""The records of a run's journal: one frozen record per event, in the order of events."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Number = Annotated[int, Field(ge=1, lt=1 << 63)]
-"""Counted from 1."""
+"""A number that is counted from 1."""
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """The first record: what was asked, and of which machine."""
+    """The first record of a run: what is measured, and on which machine."""
 
     run: str
     started: Time
@@ -38,22 +38,22 @@ class RunStarted:
     options: list[str]
     """The command line."""
     calibration: dict[str, Any] | None = None
-    """What the machine's last calibration had found when the run began."""
+    """The machine's last calibration when the run began."""
     surroundings: dict[str, str] = field(default_factory=dict)
-    """What the times depend on and could have changed when the run goes on, by what it is."""
+    """What the times depend on and may have changed when the run is resumed, by its name."""
     calibration_damaged: str = ""
     """Why the machine's last calibration could not be read; empty where it could, or where there was none."""
 
 
 @dataclass(frozen=True)
 class RunResumed:
-    """A run that had been cut off goes on; seconds count from here again."""
+    """An interrupted run was resumed; seconds count anew from this record."""
 
     started: Time
     options: list[str]
     surroundings: dict[str, str] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
-    """What was no longer as it had been, each in words; every cell is verified again then."""
+    """What had changed since, each in words; if anything had, every cell is verified again."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "changed", [one_line(one) for one in self.changed])
@@ -61,21 +61,21 @@ class RunResumed:
 
 @dataclass(frozen=True)
 class PassChosen:
-    """In a run whose passes are not all alike: what the next one visits."""
+    """What the next pass visits, in a run whose passes are not all alike."""
 
     pass_number: Number
     cells: list[str]
     rounds: Number
     confirming: bool = False
-    """Whether it is there to confirm what the passes before it showed."""
+    """Whether the pass is to confirm what the passes before it showed."""
 
 
 @dataclass(frozen=True)
 class WorkerStarted:
-    """A contender's process is up: its framework is imported, its devices are known."""
+    """A contender's process has started: its framework is imported, its devices are known."""
 
     number: Number
-    """Counts the run's processes."""
+    """The number of the process in the run."""
     pass_number: Number
     """The pass, from 1."""
     contender: str
@@ -85,10 +85,10 @@ class WorkerStarted:
     device_name: str
     precision: str
     threads: Number
-    """The limit that was set."""
+    """The thread limit that was set."""
     import_seconds: Amount
     wall_seconds: Amount
-    """From asking for the process to its first answer."""
+    """The time from starting the process to its first answer."""
     details: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class WorkerStarted:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A contender has a shape's problem: set up, called once, and verified if it had not been before."""
+    """A contender has set up a shape's problem, called each phase once, and verified it unless that was done before."""
 
     number: Number
     pass_number: Number
@@ -105,7 +105,7 @@ class Prepared:
     """First call of each cell, in seconds, by cell key."""
     setup_seconds: Amount
     error: float | None
-    """Of the tensor that used most of its tolerance; None in a pass that did not verify again."""
+    """The error of the tensor that used most of its tolerance; None in a pass that did not verify."""
     tolerance: float | None
     tensor: str
     verify_seconds: Amount
@@ -114,51 +114,51 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Entered:
-    """A contender is warm in a cell."""
+    """A contender has warmed up for a cell."""
 
     number: Number
     pass_number: Number
     cell: str
     inner: Number
     samples: Number
-    """To be taken in each block."""
+    """The samples to take in each block."""
     wall_seconds: Amount
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block: a re-warm and then samples."""
+    """A block was taken: a re-warm and then samples."""
 
     number: Number
     pass_number: Number
     round: Number
     position: Number
-    """Within the round, from 1."""
+    """The position in the round, from 1."""
     cell: str
     inner: Number
     seconds: Annotated[list[Positive], Field(min_length=1)]
-    """Of each sample, per iteration."""
+    """The seconds of each sample, per iteration."""
     cpu_per_wall: Amount
     """Processor seconds per second while sampling: how many threads were busy."""
     rewarm_seconds: Amount
     wall_seconds: Amount
     processor_seconds: Amount | None = None
-    """While sampling, of the processors that the process may run on; this and the next ones None where the system does
-    not tell."""
+    """The time, while sampling, of the processors that the process may run on. This and the next fields are None where
+    the system does not tell."""
     waited_seconds: Amount | None = None
-    """That its threads waited for a processor: for other processes, or for one another."""
+    """How long its threads waited for a processor: for other processes, or for one another."""
     others_seconds: Finite | None = None
-    """Of the processors' time, what neither the process used nor was idle or stolen. Of several processors it is within
-    some 10 ms only, and may be negative: sums over blocks are of use."""
+    """The part of the processors' time that the process did not use and that was neither idle nor stolen. With several
+    processors it is precise to some 10 ms only, and may be negative: only sums over blocks are of use."""
     stolen_seconds: Amount | None = None
-    """Of the processors' time, what the hypervisor gave to other machines."""
+    """The part of the processors' time that the hypervisor gave to other machines."""
     switches: Count | None = None
-    """While sampling, involuntary ones of all its threads."""
+    """Involuntary context switches of all its threads while sampling."""
 
 
 @dataclass(frozen=True)
 class Left:
-    """A contender is done with a cell."""
+    """A contender has finished a cell."""
 
     number: Number
     pass_number: Number
@@ -166,23 +166,23 @@ class Left:
     host_bytes: Count | None
     device_bytes: Count | None
     check_seconds: Amount = 0.0
-    """Of checking, after its blocks, that their work was done."""
+    """The time of checking, after the blocks, that their work was done."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that a backend got out of its device in a pass, or why nothing is known of it."""
+    """The highest rates that a backend reached on its device in a pass, or why none are known."""
 
     number: Count
-    """Of the process; 0 where none could be started."""
+    """The number of the process; 0 where none could be started."""
     pass_number: Number
     contender: str
     products: dict[str, Positive] = field(default_factory=dict)
-    """Floating-point operations a second of large products x·w1, by `NxD_inxH`."""
+    """Floating-point operations per second of large products x·w1, by `NxD_inxH`."""
     copies: dict[str, Positive] = field(default_factory=dict)
-    """Bytes a second of copying x over w1, one read and one written, by the bytes of both."""
+    """Bytes per second of copying x over w1, one read and one written, by the bytes of both."""
     sums: dict[str, Positive] = field(default_factory=dict)
-    """Bytes a second of adding x onto w1, two read and one written, by the bytes of both."""
+    """Bytes per second of adding x onto w1, two read and one written, by the bytes of both."""
     reason: str = ""
     wall_seconds: Amount = 0.0
 
@@ -192,7 +192,7 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class Failed:
-    """Some cells have an outcome other than `ok`, and will not be visited again."""
+    """Some cells have failed with a status other than `ok`, and will not be visited again."""
 
     pass_number: Number
     cells: list[str]
@@ -213,15 +213,15 @@ class RunEnded:
     complete: bool
     wall_seconds: Amount
     reason: str = ""
-    """Why a run of as many passes as it takes made no more of them."""
+    """Why a run with a time budget made no more passes."""
 
 
 @dataclass(frozen=True)
 class Unread:
-    """A line of a journal that could not be read; it is never written to one."""
+    """A line of a journal that could not be read; this record is never written."""
 
     line: int
-    """From 1."""
+    """The line's number, from 1."""
     reason: str
 
     def __post_init__(self) -> None:
@@ -250,7 +250,7 @@ STATUSES = ("ok", "wrong", "unavailable", "unsupported", "out_of_memory", "timeo
 
 
 def _put_on_one_line(record: Record, *names: str) -> None:
-    """Of what a contender's own code says. Here, because a record is made of it both when it is measured and when a
-    journal is read: whatever shows a record, of whichever age, has one row for it."""
+    """Put texts of a contender's own code on one line. Records do it, since they are made both when measuring and when
+    reading a journal: whatever shows a record, of any age, has one row for it."""
     for name in names:
         object.__setattr__(record, name, one_line(str(getattr(record, name))))

@@ -1,4 +1,4 @@
-"""Files that are never half-written: made beside the old one, then moved into its place."""
+"""Write files that are never half-written: each is made beside the old one, then replaces it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pathlib import Path
 import psutil
 
 _PROCESS = re.compile(r"\.([0-9]+)(-[a-z]+)?$")
-"""The end of a temporary file's name; what follows the process is SQLite's."""
+"""The end of a temporary file's name: the process, then SQLite's suffix."""
 
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A path to write a file to, which takes `path`'s place at the end. Where anything fails, the old file stays as it
-    is and nothing is left beside it. Raises OSError that names the file in the way."""
+    """Give a temporary path to write to, whose file replaces `path` at the end. If anything fails, the old file stays
+    as it is and nothing is left beside it. Raises OSError that names the file in the way."""
     beside = temporary(path)
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_temporary(path)  # a link that lies there would else be written through
+        remove_temporary(path)  # else a link of that name would be written through
         yield beside
         beside.replace(path)
     except OSError as error:
         if error.filename not in (None, str(beside)):
-            raise  # it names another file, like one of `write_texts` that was entered later
+            raise  # it names another file, such as a later one of `write_texts`
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         with suppress(OSError):
@@ -38,15 +38,15 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write all of some files or none: all are written beside where they go before the first is moved there."""
+    """Write all of the files or none: all are written beside their targets before the first is moved."""
     with ExitStack() as stack:
         for path, text in texts.items():
             stack.enter_context(replaced(path)).write_text(text, encoding="utf-8")
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a file that a user has named, which may also be a device, a pipe, a link, or lie in a folder in which no
-    other file can be made: those are written to as they are."""
+    """Write a file that a user has named. A device, a pipe, a link, and a file in a folder in which no other file can
+    be made are written directly."""
     is_usual = file.is_file() and not file.is_symlink() and os.access(file.parent, os.W_OK)
     if os.path.lexists(file) and not is_usual:
         file.write_text(text, encoding="utf-8")
@@ -56,13 +56,13 @@ def write_text(file: Path, text: str) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """Where this process makes the file that is to take another's place."""
+    """Return where this process makes the file that will replace `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def remove_temporary(path: Path) -> None:
-    """Remove what this process, or one that was killed, has made to take a file's place."""
-    for old in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        process = _PROCESS.search(old.name)
+    """Remove the temporary files that this process, or one that was killed, has made for `path`."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        process = _PROCESS.search(leftover.name)
         if process and (int(process[1]) == os.getpid() or not psutil.pid_exists(int(process[1]))):
-            old.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The order of things: passes of fresh processes, rounds in random order, one contender awake at a time."""
+"""Measure a plan: passes of fresh processes, rounds in random order, one contender running at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .worker.one_line import all_visible
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
-"""Starts a contender's process for a pass."""
+"""A function that starts a contender's process for a pass."""
 
 
 @dataclass
@@ -38,11 +38,11 @@ class _Live:
     number: int
     worker: Worker
     shape: Shape | None = None
-    """That it is prepared for."""
+    """The shape that it is prepared for."""
 
 
-class Run:
-    """Measures a plan. Every outcome goes to the journal the moment it is known."""
+class RunInProgress:
+    """Measures a plan. Every outcome is written to the journal as soon as it is known."""
 
     def __init__(
         self,
@@ -57,14 +57,14 @@ class Run:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
         self.free_bytes = free_bytes
         self.in_a_row: Counter[Contender] = Counter()
-        """Failures of a contender since it was last measured."""
+        """Each contender's failures since it was last measured."""
         self.state = state or State()
         self.notify = notify
         self.tally = Tally(plan, self.state, now)
         self.live: dict[Contender, _Live] = {}
 
     def measure(self, schedule: Schedule | None = None) -> None:
-        """Every pass to its end: those of the plan, or those that a schedule gives."""
+        """Measure every pass of the plan, or of a schedule."""
         schedule = schedule or fixed(self.plan)
         for pass_number in count(1):
             plan = schedule(self, pass_number)
@@ -83,15 +83,15 @@ class Run:
 
     @property
     def failed(self) -> dict[str, Failed]:
-        """By key, the cells that will not be visited again."""
+        """The failures of cells that will not be visited again, by cell key."""
         return self.state.failed
 
     def cost(self, plan: Plan, passes: int = 1) -> float:
-        """Seconds that the next passes of a plan are expected to take."""
+        """Return the seconds that the next passes of a plan are expected to take."""
         return self.tally.cost(plan, passes)
 
     def verify(self) -> None:
-        """Each cell that is not verified yet is called once and verified, and nothing is timed."""
+        """Call and verify once each cell that is not verified yet, without timing anything."""
         for group in _groups(self.plan.cells):
             unverified = {cell.key for cell in group} - self.state.verified - self.state.failed.keys()
             self._visit([cell for cell in group if cell.key in unverified], 1, lambda cells, pass_number: None)
@@ -103,78 +103,78 @@ class Run:
         use: Callable[[list[Cell], int], None],
         afterwards: Callable[[int], None] = lambda pass_number: None,
     ) -> None:
-        """A fresh process for each contender, and then shape by shape."""
+        """Start a fresh process for each contender, and use them shape by shape."""
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
         try:
             for contender in self._shuffled(contenders, pass_number, "start"):
                 self._start(contender, pass_number)
             shapes = list(dict.fromkeys(cell.shape for cell in pending))
             for shape in self._shuffled(shapes, pass_number, contenders[0].group if contenders else ""):
-                here = [cell for cell in pending if cell.shape == shape]
+                of_shape = [cell for cell in pending if cell.shape == shape]
                 for contender in self._shuffled(contenders, pass_number, shape, "prepare"):
-                    self._prepare(contender, shape, here, pass_number)
-                use(here, pass_number)
+                    self._prepare(contender, shape, of_shape, pass_number)
+                use(of_shape, pass_number)
             afterwards(pass_number)
         finally:
             for contender in list(self.live):
                 self._close(contender)
 
     def _time(self, cells: list[Cell], pass_number: int) -> None:
-        """One shape's phases, each in rounds."""
+        """Time one shape's phases, each in rounds."""
         scope = (cells[0].contender.group, cells[0].shape)
         for phase in self._shuffled(list(dict.fromkeys(cell.phase for cell in cells)), pass_number, *scope):
-            here = [cell for cell in cells if cell.phase == phase]
-            for cell in self._shuffled(here, pass_number, *scope, phase, "enter"):
+            of_phase = [cell for cell in cells if cell.phase == phase]
+            for cell in self._shuffled(of_phase, pass_number, *scope, phase, "enter"):
                 self._enter(cell, cells, pass_number)
-            for cell, round_number, position in self._turns(here, pass_number, *scope, phase):
+            for cell, round_number, position in self._order(of_phase, pass_number, *scope, phase):
                 self._block(cell, cells, pass_number, round_number, position)
-            for cell in here:
+            for cell in of_phase:
                 self._leave(cell, pass_number)
 
-    def _turns(self, cells: list[Cell], pass_number: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
-        """Each cell with its round and its position in it, in the order they are timed."""
+    def _order(self, cells: list[Cell], pass_number: int, *scope: object) -> Iterator[tuple[Cell, int, int]]:
+        """Yield each cell with its round and its position in the round, in the order of timing."""
         for round_number in range(1, self.plan.rounds + 1):
             awaited = [cell for cell in cells if self._rounds_left(cell, pass_number) > self.plan.rounds - round_number]
-            for position, cell in enumerate(self._in_turn(awaited, pass_number, round_number, *where), 1):
+            for position, cell in enumerate(self._round_order(awaited, pass_number, round_number, *scope), 1):
                 yield cell, round_number, position
 
-    def _in_turn(self, cells: list[Cell], pass_number: int, round_number: int, *where: object) -> list[Cell]:
-        """A round's cells in a random order. Both sides of one stand next to each other, in the one round base
-        first and in the next head."""
+    def _round_order(self, cells: list[Cell], pass_number: int, round_number: int, *scope: object) -> list[Cell]:
+        """Return a round's cells in random order. Both sides of a cell are adjacent, base first in one round and head
+        first in the next."""
         if not self.plan.sides:
-            return self._shuffled(cells, pass_number, *where, round_number)
+            return self._shuffled(cells, pass_number, *scope, round_number)
         pairs: dict[str, list[Cell]] = {}
         for cell in cells:
             pairs.setdefault(without_variant(cell.key), []).append(cell)
         order: list[Cell] = []
-        for key in self._shuffled([*pairs], pass_number, *where, round_number):
-            # From pass to pass as well: of an odd number of rounds, one side is first in one more.
+        for key in self._shuffled([*pairs], pass_number, *scope, round_number):
+            # They alternate over passes too: of an odd number of rounds, one side is first in one more.
             swapped = (round_number + pass_number + self._random(key, "first").getrandbits(1)) % 2
             order += pairs[key][::-1] if swapped else pairs[key]
         return order
 
     def _ceilings(self, group: list[Cell], pass_number: int) -> None:
-        """What a group's devices can do, by every backend. Last in its pass: the memory that this takes
+        """Measure what a group's devices can do, by every backend. This is last in its pass: the memory that it takes
         would be the peak of the cells after it."""
-        reached = {cell.contender.place for cell in group if cell.key not in self.state.failed}
-        here = [
+        places = {cell.contender.place for cell in group if cell.key not in self.state.failed}
+        contenders = [
             contender
             for contender in self.plan.ceilings
-            if contender.place in reached
+            if contender.place in places
             and not self._is_missing(contender)
             and contender.label not in self.state.without_ceilings
             and (pass_number, contender.label) not in self.state.ceilings
         ]
-        for contender in self._shuffled(here, pass_number, "ceilings"):
+        for contender in self._shuffled(contenders, pass_number, "ceilings"):
             self.notify(self.tally.progress(pass_number, "ceiling", contender.device, str(contender)))
-            started, alone = self.now(), contender not in self.live
+            started, is_own_process = self.now(), contender not in self.live
             self._ceiling(contender, pass_number)
             self.tally.did("ceiling", self.now() - started)
-            if alone and contender in self.live:
+            if is_own_process and contender in self.live:
                 self._close(contender)
 
     def _ceiling(self, contender: Contender, pass_number: int) -> None:
-        """In the contender's process of this pass, or in one of its own."""
+        """Measure ceilings in the contender's process of this pass, or in one of their own."""
         number, started = 0, self.now()
         try:
             if contender not in self.live:
@@ -184,8 +184,8 @@ class Run:
             with self._awake(live):
                 answer = live.worker.ask("ceiling")
             wall = self.now() - started
-            own = {"number": number, "pass_number": pass_number, "contender": contender.label, "wall_seconds": wall}
-            self.record(_answered(Ceiling, answer, **own))
+            facts = {"number": number, "pass_number": pass_number, "contender": contender.label, "wall_seconds": wall}
+            self.record(_answered(Ceiling, answer, **facts))
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
@@ -202,7 +202,7 @@ class Run:
             self.tally.did("start" if known else "first start", self.now() - started)
 
     def _open(self, contender: Contender, pass_number: int) -> None:
-        """A process that has its backend. Raises WorkerFailed."""
+        """Start a contender's process and import its backend. Raises WorkerFailed."""
         started = self.now()
         self.state.processes += 1
         live = _Live(self.state.processes, self.open_worker(contender, pass_number))
@@ -222,8 +222,8 @@ class Run:
             )
 
     def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int) -> None:
-        mine = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
-        if not mine:
+        pending = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
+        if not pending:
             return
         if contender not in self.live:
             self._start(contender, pass_number)
@@ -233,19 +233,19 @@ class Run:
         started = self.now()
         try:
             with self._awake(live):
-                self._prepare_all(live, contender, shape, mine, pass_number)
+                self._prepare_all(live, contender, shape, pending, pass_number)
         except WorkerFailed as failure:
-            if failure.alive or len(mine) == 1:
-                self._fail(mine, contender, failure, pass_number, started)
+            if failure.alive or len(pending) == 1:
+                self._fail(pending, contender, failure, pass_number, started)
                 return
             self._put_aside(contender, failure)
-            for cell in mine:  # each by itself: one phase's failure is not the others'
+            for cell in pending:  # one by one, so that one phase's failure is not the others'
                 self._prepare(contender, shape, [cell], pass_number)
 
     def _prepare_all(
         self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
     ) -> None:
-        """In one request. Raises WorkerFailed."""
+        """Prepare all of a contender's cells of a shape in one request. Raises WorkerFailed."""
         started = self.now()
         check = any(cell.key not in self.state.verified for cell in cells)
         self._check_memory(contender, shape, check)
@@ -260,8 +260,8 @@ class Run:
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
-        own = {"number": live.number, "pass_number": pass_number, "cells": calls, "wall_seconds": wall}
-        self.record(_answered(Prepared, answer, **own))
+        facts = {"number": live.number, "pass_number": pass_number, "cells": calls, "wall_seconds": wall}
+        self.record(_answered(Prepared, answer, **facts))
         self.tally.did("first prepare" if check else "prepare", wall)
         live.shape = shape
 
@@ -275,13 +275,13 @@ class Run:
         inner, samples = self.state.chosen_for(cell.key, pass_number) or (None, self.plan.samples)
         started = self.now()
         with self._failing([cell], cell.contender, pass_number, started), self._awake(live):
-            # Variants of one contender get the same places in memory, so that these cancel in their ratio.
+            # Variants of one contender get the same memory layouts, so that these cancel in their ratio.
             seed = self._random(pass_number, without_variant(cell.key), "layout").getrandbits(32)
             answer = live.worker.ask("enter", phase=cell.phase, samples=samples, inner=inner, seed=seed)
             wall = self.now() - started
             self.tally.did("enter" if inner else "first enter", wall)
-            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
-            entered = _answered(Entered, answer, **own)
+            facts = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
+            entered = _answered(Entered, answer, **facts)
             if inner and (entered.inner, entered.samples) != (inner, samples):
                 raise _misfit(f"it chose {entered.inner} iterations and {entered.samples} samples of its own")
             self.record(entered)
@@ -297,8 +297,8 @@ class Run:
             inner, samples = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)
-            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
-            block = _answered(Block, answer, round=round_number, position=position, inner=inner, **own)
+            facts = {"number": live.number, "pass_number": pass_number, "cell": cell.key, "wall_seconds": wall}
+            block = _answered(Block, answer, round=round_number, position=position, inner=inner, **facts)
             if len(block.seconds) != samples:
                 raise _misfit(f"it took {len(block.seconds)} samples where {samples} were due")
             self.record(block)
@@ -309,34 +309,34 @@ class Run:
         if live is None or cell.key in self.state.failed:
             return
         with self._failing([cell], cell.contender, pass_number, self.now()), self._awake(live):
-            own = {"number": live.number, "pass_number": pass_number, "cell": cell.key}
-            self.record(_answered(Left, live.worker.ask("leave"), **own))
+            facts = {"number": live.number, "pass_number": pass_number, "cell": cell.key}
+            self.record(_answered(Left, live.worker.ask("leave"), **facts))
 
     def _recover(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
-        """After a cell took its process with it, the contender's other cells get a new one."""
+        """Start a new process for a contender's other cells after a cell has ended theirs."""
         live = self.live.get(cell.contender)
         if live is None or live.shape != cell.shape:
             self._prepare(cell.contender, cell.shape, cells, pass_number)
 
     def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool) -> None:
-        """Raises WorkerFailed where a shape cannot fit: the system would end a process for it, and maybe this one."""
+        """Raise WorkerFailed if a shape cannot fit: else the system would kill a process, maybe this one."""
         needed = work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
-        free, limit = self.free_bytes(), self.plan.memory_limit
-        for there, what in ((free, "are free"), (limit, "are allowed by --memory-limit")):
-            if there is not None and needed > there:
-                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(there)} {what}"
+        free, memory_limit = self.free_bytes(), self.plan.memory_limit
+        for available, description in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
+            if available is not None and needed > available:
+                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(available)} {description}"
                 raise WorkerFailed("out_of_memory", reason, alive=True)
 
     @contextmanager
     def _awake(self, live: _Live) -> Iterator[None]:
-        """A worker runs only while it is asked something."""
+        """Let a worker run only while it answers a request."""
         live.worker.resume()
         yield
         live.worker.suspend()
 
     @contextmanager
     def _failing(self, cells: list[Cell], contender: Contender, pass_number: int, started: float) -> Iterator[None]:
-        """A failed request is its cells' outcome, and no one else's."""
+        """Record a failed request as the outcome of its cells alone."""
         try:
             yield
         except WorkerFailed as failure:
@@ -353,20 +353,20 @@ class Run:
         self._count_failure(contender, failure, pass_number)
 
     def _count_failure(self, contender: Contender, failure: WorkerFailed, pass_number: int) -> None:
-        """Leave a contender alone that has failed too often in a row."""
+        """Stop trying a contender that has failed too often in a row."""
         if failure.status in ("wrong", "unavailable", "unsupported"):
             return
         self.in_a_row[contender] += 1
-        rest = [cell.key for cell in self._of(contender)]
-        if self.in_a_row[contender] >= self.plan.max_failures > 0 and rest:
+        untried = [cell.key for cell in self._of(contender)]
+        if self.in_a_row[contender] >= self.plan.max_failures > 0 and untried:
             times = f"{self.in_a_row[contender]} failures in a row" if self.plan.max_failures > 1 else "a failure"
             reason = f"not tried after {times}, the last of them: {failure.status}, {failure.reason}"
-            self.record(Failed(pass_number, rest, "not_run", reason))
+            self.record(Failed(pass_number, untried, "not_run", reason))
             if contender in self.live:
                 self._close(contender)
 
     def _put_aside(self, contender: Contender, failure: WorkerFailed) -> None:
-        """Stop a process that failed a request; end it where it can be asked nothing more."""
+        """Suspend a process that failed a request; end it where it cannot answer any more."""
         if contender not in self.live:  # it could not be started
             return
         if failure.alive:
@@ -385,7 +385,7 @@ class Run:
         return [cell for cell in self.plan.cells if cell.contender == contender and cell.key not in self.state.failed]
 
     def _is_missing(self, contender: Contender) -> bool:
-        """Whether its cells have shown that its backend or device is not here."""
+        """Tell whether a contender's cells have shown that its backend or device is missing."""
         failed = (self.state.failed.get(cell.key) for cell in self.plan.cells if cell.contender == contender)
         return any(failure is not None and failure.status in ("unavailable", "unsupported") for failure in failed)
 
@@ -394,22 +394,22 @@ class Run:
             return 0
         return self.plan.rounds - self.state.blocks[pass_number, cell.key]
 
-    def _shuffled(self, things: list[T], *where: object) -> list[T]:
-        """In an order that depends on the seed and the place in the run alone, so that a resumed run keeps it."""
-        order = list(things)
-        self._random(*where).shuffle(order)
+    def _shuffled(self, items: list[T], *scope: object) -> list[T]:
+        """Return items in an order that depends only on the seed and the scope, so that a resumed run keeps it."""
+        order = list(items)
+        self._random(*scope).shuffle(order)
         return order
 
-    def _random(self, *where: object) -> random.Random:
-        return random.Random("/".join(map(str, (self.plan.seed, *where))))
+    def _random(self, *scope: object) -> random.Random:
+        return random.Random("/".join(map(str, (self.plan.seed, *scope))))
 
 
-class BackToBack(Run):
-    """One contender after the other, each timed from its first block to its last: how many other tools
-    do it, and what taking turns is calibrated against."""
+class BackToBack(RunInProgress):
+    """Times one contender after the other, each from its first block to its last, as many other tools do; taking turns
+    is calibrated against this."""
 
-    def _turns(self, cells: list[Cell], pass_number: int, *where: object) -> Iterator[tuple[Cell, int, int]]:
-        for position, cell in enumerate(self._shuffled(cells, pass_number, *where), 1):
+    def _order(self, cells: list[Cell], pass_number: int, *scope: object) -> Iterator[tuple[Cell, int, int]]:
+        for position, cell in enumerate(self._shuffled(cells, pass_number, *scope), 1):
             for round_number in range(1, self.plan.rounds + 1):
                 yield cell, round_number, position
 
@@ -418,10 +418,10 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.3g} GB"
 
 
-def _answered(kind: type[R], answer: dict[str, Any], **own: Any) -> R:
-    """A record of a worker's answer and of what is known here. Raises WorkerFailed where the answer does not fit."""
+def _answered(kind: type[R], answer: dict[str, Any], **facts: Any) -> R:
+    """Return a record of a worker's answer and of further facts. Raises WorkerFailed where the answer does not fit."""
     try:
-        return checked.record(kind, all_visible(answer) | own)
+        return checked.record(kind, all_visible(answer) | facts)
     except ValueError as error:
         raise _misfit(str(error)) from error
     except RecursionError as error:
@@ -433,7 +433,7 @@ def _misfit(why: str) -> WorkerFailed:
 
 
 def _groups(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """Cells whose contenders are timed in turns."""
+    """Return the groups of cells whose contenders take turns."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault(cell.contender.group, []).append(cell)

@@ -1,4 +1,4 @@
-"""A run from its folder to its last record: new, or going on where an earlier one was cut off."""
+"""Run a plan from the run's folder to its last record: a new run, or one that is resumed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .client import ProcessWorker, Setting
 from .logs import file_name
 from .progress import Progress
 from .records import Failed, Record, RunEnded, RunResumed, RunStarted
-from .run import Open, Run
+from .run import Open, RunInProgress
 from .state import State
 from .worker.one_line import one_line
 
 WRITTEN = ("timings.csv", "samples.csv.gz", "report.md")
-"""The files of a run that has ended."""
+"""The files that are written when a run has ended."""
 
 
 def new_run(results: Path, grid: str) -> Path:
-    """A folder of its own for a run, named by the time and the grid, made so that no one else has it."""
+    """Make and return a new folder for a run, named by the time and the grid, which no other run has."""
     name = datetime.now(UTC).strftime(f"%Y-%m-%dT%H-%M-%S-{grid}")
     for attempt in range(1, 1000):
         folder = results / "runs" / (name if attempt == 1 else f"{name}-{attempt}")
@@ -54,25 +54,26 @@ def measure(
     undecided: Callable[[], Collection[str]] = lambda: (),
     suspects: Callable[[], Collection[str]] = lambda: (),
 ) -> None:
-    """Measure a plan into a folder's journal. `path` has the folders of other people's classes;
-    `undecided()` tells a run of as many passes as it takes which cells need more, `suspects()` a comparison
-    of two sides which cells it has to confirm.
+    """Measure a plan into a folder's journal. `path` has the folders of other people's classes; `undecided()` returns
+    the cells that need more passes in a run with a time budget, `suspects()` the cells that a comparison of two sides
+    has to confirm.
 
-    However it ends, what was measured is in the journal, and a RunEnded record unless the process
-    was killed.
+    However the run ends, what was measured is in the journal, and a RunEnded record unless the process was killed.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     options, facts = sys.argv[1:], machine.describe()
-    around = sources.surroundings(_names(plan), path, facts)
+    surroundings = sources.surroundings(_names(plan), path, facts)
     with journal.Journal(folder) as book:
         records = journal.read(folder) if resumed else []
         if _is_complete(records):
             return  # only its files are to be written
         if resumed:
-            records.append(RunResumed(started, options, around, changed_since(records, around)))
+            records.append(RunResumed(started, options, surroundings, changed_since(records, surroundings)))
         else:
-            known, damaged = _calibration(folder.parent.parent, facts)
-            records.append(RunStarted(folder.name, started, to_plain(plan), facts, options, known, around, damaged))
+            calibration, damaged = _calibration(folder.parent.parent, facts)
+            records.append(
+                RunStarted(folder.name, started, to_plain(plan), facts, options, calibration, surroundings, damaged)
+            )
         book.append(records[-1])
         state = State.of(records)
         begun = time.perf_counter()
@@ -82,9 +83,11 @@ def measure(
             notify = _by_budget(notify, adaptive)
         schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive
         try:
-            run = Run(plan, book, open_worker or processes(plan, folder / "logs", path), state, _stopping(notify))
+            run = RunInProgress(
+                plan, book, open_worker or processes(plan, folder / "logs", path), state, _stopping(notify)
+            )
             if any(isinstance(record, RunResumed) and record.changed for record in records):
-                run.verify()  # also what has all its blocks, and would be in the tables untried
+                run.verify()  # also cells with all their blocks, which would else be in the tables unverified
             with interrupts.current.between_blocks():
                 run.measure(schedule)
                 complete = True
@@ -93,7 +96,7 @@ def measure(
 
 
 def _stopping(notify: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Before each block, an interruption that has come is heeded."""
+    """Check for an interruption before each block."""
 
     def checked(progress: Progress) -> None:
         interrupts.current.check()
@@ -103,7 +106,7 @@ def _stopping(notify: Callable[[Progress], None]) -> Callable[[Progress], None]:
 
 
 def _calibration(results: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """What the machine's calibration found, and why it cannot be read."""
+    """Return the machine's calibration, and why it cannot be read."""
     try:
         return calibrations.stored(results, dict(facts)), ""
     except ValueError as error:
@@ -111,7 +114,7 @@ def _calibration(results: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 def _is_complete(records: Sequence[Record]) -> bool:
-    """Whether the run got to its end."""
+    """Tell whether the run was completed."""
     return any(isinstance(record, RunEnded) and record.complete for record in records)
 
 
@@ -120,31 +123,31 @@ def _names(plan: Plan) -> list[str]:
 
 
 def changed_since(records: Sequence[Record], now: Mapping[str, str]) -> list[str]:
-    """What is no longer as it was when a run was started, or last resumed, in words."""
-    kept = [record.surroundings for record in records if isinstance(record, RunStarted | RunResumed)]
-    return sources.changes(kept[-1], now)
+    """Return what has changed since a run was started, or last resumed, in words."""
+    surroundings = [record.surroundings for record in records if isinstance(record, RunStarted | RunResumed)]
+    return sources.changes(surroundings[-1], now)
 
 
 def _by_budget(notify: Callable[[Progress], None], schedule: Adaptive) -> Callable[[Progress], None]:
-    """How many passes it will take no one knows, but when it ends at the latest."""
+    """Show progress by the time budget: the number of passes is unknown, but not the latest end."""
 
-    def told(progress: Progress) -> None:
-        left, budget = schedule.seconds_left(), schedule.plan.time_budget or 1.0
-        notify(replace(progress, passes=None, seconds_left=left, done=1 - left / budget))
+    def notify_by_budget(progress: Progress) -> None:
+        seconds_left, budget = schedule.seconds_left(), schedule.plan.time_budget or 1.0
+        notify(replace(progress, passes=None, seconds_left=seconds_left, done=1 - seconds_left / budget))
 
-    return told
+    return notify_by_budget
 
 
 def verify(plan: Plan, folder: Path, path: Sequence[str] = ()) -> dict[str, Failed]:
-    """Call and verify each cell once, timing nothing; the failures by cell key."""
+    """Call and verify each cell once without timing it. Return the failures by cell key."""
     with journal.Journal(folder) as book:
-        run = Run(plan, book, processes(plan, folder / "logs", path))
+        run = RunInProgress(plan, book, processes(plan, folder / "logs", path))
         run.verify()
     return run.state.failed
 
 
 def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
-    """Starts real worker processes, whose output goes to a log for each contender."""
+    """Return what starts real worker processes, whose output goes to a log for each contender."""
 
     def open_worker(contender: Contender, pass_number: int) -> ProcessWorker:
         log = logs / file_name(contender.label)
@@ -158,12 +161,12 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
 
 
 def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> Plan:
-    """The plan of a run that was cut off, or of one whose files were not written. Raises PlanError when there is none,
-    when another process measures it, or when what its times depend on has changed, unless `anyway`."""
+    """Return the plan of a run that was interrupted, or whose files were not written. Raises PlanError when there is
+    none, when another process measures it, or when what its times depend on has changed, unless `anyway`."""
     file = folder / journal.FILE
     try:
-        for one in (file, folder / "logs", *folder.glob("logs/*")):
-            reading.refuse_outside(one, folder)
+        for member in (file, folder / "logs", *folder.glob("logs/*")):
+            reading.refuse_outside(member, folder)
         is_measured = lock.is_taken(file)
         records = journal.read(folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a run's times depend on and could have changed when it goes on."""
+"""What a run's times depend on and may have changed when it is resumed."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ DIGITS = 16
 
 
 def surroundings(names: Iterable[str], path: Sequence[str], facts: Mapping[str, Any]) -> dict[str, str]:
-    """By what a user would call it: the sources of the implementations and of what they import from `path` or from
-    this project, the harness's own, the machine, and the variables that change speed."""
-    found: dict[str, str] = {}
+    """Return digests or values, by names for users: the sources of the implementations and of what they import from
+    `path` or from this project, the harness's own sources, the machine, and the variables that change speed."""
+    values: dict[str, str] = {}
     for name in dict.fromkeys(names):
         files, packages = parts_of(name, path)
-        found[f"the source of {name}"] = digest(files)
-        found |= {f"the version of {package}": metadata.version(package) for package in packages}
+        values[f"the source of {name}"] = digest(files)
+        values |= {f"the version of {package}": metadata.version(package) for package in packages}
     harness = (file for folder in HARNESS for file in sorted((ROOT / folder).rglob("*.py")))
-    found["relubench's own source"] = digest(harness)
-    found |= {f"the machine's {name.replace('_', ' ')}": str(facts.get(name)) for name in (*MACHINE, "python")}
+    values["relubench's own source"] = digest(harness)
+    values |= {f"the machine's {name.replace('_', ' ')}": str(facts.get(name)) for name in (*MACHINE, "python")}
     variables = environment.recorded(dict(os.environ))
-    return found | {f"the variable {name}": str(value) for name, value in variables.items()}
+    return values | {f"the variable {name}": str(value) for name, value in variables.items()}
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What is no longer as it was, each in words. Empty for a run of an earlier version of relubench, which did not
-    keep this."""
+    """Return what has changed, each in words. Empty for a run of an earlier version of relubench, which did not record
+    surroundings."""
     if not before:
         return []
     return [
@@ -47,14 +47,14 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def parts_of(name: str, path: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """An implementation's file and those that it imports from this project and from `path`, and the installed packages
-    that they import; none is run. Empty where it cannot be read: its worker will say why."""
-    import implementations  # only now: it imports NumPy
+    """Return an implementation's file and those that it imports from this project and from `path`, and the installed
+    packages that they import; none is run. Empty where the file cannot be read: its worker will say why."""
+    import implementations  # imported late: it imports NumPy
 
     finder = ModuleFinder([str(ROOT), *path])
     try:
         finder.import_hook(implementations.module_of(name, path))
-    except Exception:  # ModuleFinder reads other people's files, and raises what it likes
+    except Exception:  # ModuleFinder reads other people's files, and may raise anything
         return [], []
     files = (getattr(module, "__file__", None) for module in finder.modules.values())
     elsewhere = {module.partition(".")[0] for module in finder.badmodules}
@@ -64,12 +64,12 @@ def parts_of(name: str, path: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 @functools.cache
 def _packages() -> Mapping[str, list[str]]:
-    """The installed packages of each module that can be imported."""
+    """Return the installed packages of each module that can be imported."""
     return metadata.packages_distributions()
 
 
 def digest(files: Iterable[Path]) -> str:
-    """Of the files' contents in order; empty where there are none."""
+    """Return a digest of the files' contents in order; empty where there are no files."""
     total, any_file = hashlib.sha256(), False
     for file in files:
         any_file = True

@@ -1,4 +1,4 @@
-"""What a run has so far, as its journal tells."""
+"""What a run has measured so far, by its journal."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Reco
 from .worker.timing import SAMPLE_SECONDS
 
 TOO_SHORT = 0.5
-"""Of what a sample is to take at least, from which `inner` is chosen again."""
+"""The share of a sample's least duration below which `inner` is chosen again."""
 
 
 @dataclass
 class State:
-    """All that is needed to go on."""
+    """All that is needed to resume a run."""
 
     blocks: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    """Done, by pass and cell key."""
+    """The number of blocks that are done, by pass and cell key."""
     calibrated: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """(inner, samples) by cell key, the same for all variants: what differs must not be how they are sampled."""
+    """(inner, samples) by cell key, the same for all variants, which must not differ in how they are sampled."""
     entered: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Cell keys as in `calibrated`, by pass: one variant chooses for all."""
+    """The cell keys, as in `calibrated`, by pass: one variant chooses for all."""
     quickest: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
-    """Seconds of the quickest sample, by cell key as in `calibrated` and by pass."""
+    """The seconds of the quickest sample, by cell key, as in `calibrated`, and by pass."""
     failed: dict[str, Failed] = field(default_factory=dict)
-    """By cell key."""
+    """The failures, by cell key."""
     verified: set[str] = field(default_factory=set)
-    """Cell keys. Seeds are fixed: what was right once is right in every pass."""
+    """The keys of verified cells. Seeds are fixed: what was right once is right in every pass."""
     chosen: dict[int, PassChosen] = field(default_factory=dict)
-    """By pass."""
+    """The choices of a schedule, by pass."""
     ceilings: set[tuple[int, str]] = field(default_factory=set)
-    """Measured, by pass and contender label."""
+    """The pass and contender label of each measured ceiling."""
     without_ceilings: set[str] = field(default_factory=set)
-    """Labels of contenders that could not measure any."""
+    """Labels of contenders that could not measure a ceiling."""
     processes: int = 0
     seconds: float = 0.0
-    """That its requests have taken."""
+    """The time that the run's requests have taken."""
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> State:
@@ -50,12 +50,12 @@ class State:
         return state
 
     def chosen_for(self, key: str, pass_number: int) -> tuple[int, int] | None:
-        """(inner, samples) of a cell in a pass; None where they are to be chosen, for the first time or again: what was
-        chosen while other processes had the processors makes samples far too short for all passes after it."""
+        """Return (inner, samples) of a cell in a pass; None where they are to be chosen, for the first time or again:
+        a choice made while other processes had the processors makes samples far too short in all later passes."""
         name = without_variant(key)
-        earlier = [seconds for number, seconds in self.quickest[name].items() if number < pass_number]
+        quickest_before = [seconds for number, seconds in self.quickest[name].items() if number < pass_number]
         begun = name in self.entered[pass_number] or pass_number in self.quickest[name]
-        if earlier and not begun and earlier[-1] < TOO_SHORT * SAMPLE_SECONDS:
+        if quickest_before and not begun and quickest_before[-1] < TOO_SHORT * SAMPLE_SECONDS:
             return None
         return self.calibrated.get(name)
 

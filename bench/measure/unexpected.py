@@ -1,4 +1,4 @@
-"""What no one has foreseen, in one line, with the rest in a file."""
+"""Report an unexpected exception in one line, with its traceback in a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .worker.one_line import one_line
 
 
 def in_one_line(error: BaseException) -> str:
-    """What went wrong, and where its traceback is, which goes to a file of its own in the temporary folder."""
+    """Return a message that names the file, in the temporary folder, to which the traceback is written."""
     what = one_line(f"{type(error).__name__}: {error}", 200)
     try:
         with tempfile.NamedTemporaryFile(

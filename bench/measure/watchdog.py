@@ -1,4 +1,4 @@
-"""What goes on in the process that ends a run's workers when the run itself has been killed."""
+"""The process that ends a run's workers when the run itself has been killed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from .processes import kill, of_workers
 
 SECONDS = 2.0
-"""For which processes that are just being started are looked for."""
+"""How long to look for processes that are just being started."""
 
 
 def main(pipe: int, mark: str) -> None:
-    """Wait until no one can write to a pipe any more, and end the processes that have the mark, or are in one of the
-    sessions that were named in the pipe."""
+    """Wait until no process can write to the pipe any more, then end the processes that have the mark or are in one of
+    the sessions that were named in the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sessions: set[int] = set()
@@ -25,5 +25,5 @@ def main(pipe: int, mark: str) -> None:
             else:
                 sessions.discard(-session)
     end = time.monotonic() + SECONDS
-    while (left := of_workers(mark, sessions, everywhere=True)) and time.monotonic() < end:
-        kill(left)
+    while (remaining := of_workers(mark, sessions, everywhere=True)) and time.monotonic() < end:
+        kill(remaining)

@@ -1,4 +1,4 @@
-"""Whether results can be written, asked before minutes are spent on them."""
+"""Check that results can be written before minutes are spent on measuring."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from . import logs
 
 LEAST_BYTES = 1 << 20
-"""That have to be free: the files of a small run take about as many."""
+"""The space that has to be free: the files of a small run take about as much."""
 
 
 def worded(error: OSError) -> str:
-    """Which file could not be read or written, why not, and where it is known, what to do."""
+    """Say which file could not be read or written, why not, and, where it is known, what to do."""
     why = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         why += "; make room there and try again"
@@ -22,16 +22,16 @@ def worded(error: OSError) -> str:
 
 
 def complaint(folder: Path) -> str:
-    """Why no file can be made in a folder, which may have yet to be made itself; empty where one can.
+    """Return why no file can be made in a folder, which may not exist yet; empty where one can.
 
-    A file without a name is made there and is gone at once: permissions do not tell of a full or read-only disk.
+    A temporary file is made to find out: permissions do not tell of a full or read-only disk.
     """
     for path in (folder.absolute(), *folder.absolute().parents):
         if path.is_symlink() and not path.exists():
             return f"{path} is a link to {path.readlink()}, which is not there"
     try:
-        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there, buffering=0) as file:
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing, buffering=0) as file:
             file.write(bytes(LEAST_BYTES))
             return ""
     except OSError as error:
@@ -39,14 +39,14 @@ def complaint(folder: Path) -> str:
 
 
 def check_results(results: Path, below: str = "runs") -> None:
-    """Raises ValueError where nothing could be kept in a results folder or the one below it."""
+    """Raise ValueError if nothing can be written in a results folder or in the one below it."""
     for folder in (results, results / below):
         if why := complaint(folder):
             raise ValueError(f"--results: {why}; name a folder that can be written with --results DIR")
 
 
 def complaint_about_file(file: Path) -> str:
-    """Why a file cannot be written, in a folder that has to be there; empty where it can."""
+    """Return why a file cannot be written, in a folder that has to exist; empty where it can."""
     if file.is_dir():
         return f"{file} is a folder"
     if file.exists():

@@ -12,7 +12,7 @@ from bench.measure import journal
 from bench.measure.client import WorkerFailed
 from bench.measure.progress import Progress
 from bench.measure.records import Block, RunStarted
-from bench.measure.run import Run
+from bench.measure.run import RunInProgress
 from bench.measure.state import State
 from bench.measure.worker.session import Failure, Session
 from bench.measure.worker.timing import Clocks
@@ -300,13 +300,13 @@ def measured(
     office: Office,
     notify: Callable[[Progress], None] = lambda progress: None,
     resumed: bool = False,
-) -> Run:
+) -> RunInProgress:
     """A run of scripted workers, journalled into `folder`."""
     state = State.of(journal.read(folder)) if resumed else State()
     with journal.Journal(folder) as book:
         if not resumed:
             book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
-        run = Run(plan, book, office.open, state, notify, office.clock)
+        run = RunInProgress(plan, book, office.open, state, notify, office.clock)
         run.measure()
     return run
 

@@ -1,1 +1,1 @@
-"""The measuring process. Needs the standard library, NumPy and its one backend, nothing else."""
+"""The measuring process. It needs only the standard library, NumPy and its one backend."""

@@ -1,5 +1,5 @@
-"""Whether a timed cell did its work: nothing left undone or kept from an earlier call, no state shared between nets,
-and results that are still right. Outside every clock that becomes a result.
+"""Check that a timed cell did its work: nothing is left undone or kept from an earlier call, nets share no state, and
+results are still right. All of this is outside every clock that becomes a result.
 """
 
 from __future__ import annotations
@@ -15,63 +15,63 @@ from .reference import Check, Expected, pair, reference
 from .timing import Timer
 
 MOST_ROWS = 256
-"""Of w1, that are compared in float64 in each process: others in each, so that a check is short at any shape."""
+"""Rows of w1 that each process compares in float64, chosen at random, so that a check is short at any shape."""
 CHANGES = 2
-"""Consecutive iterations of which each must change the weights: more than one, since every second may be skipped."""
+"""Consecutive iterations that must each change the weights: more than one, since every second may be skipped."""
 UNREAD = 2
-"""Iterations between which nothing is read: a net that works only after a reading does fewer."""
+"""Iterations between which nothing is read: a net that works only when it is read does fewer."""
 LOOSE = 0.1
-"""Of the way that the weights have to go in these, how far a net may be from another one that starts where it did."""
+"""How far a net may end from another one with the same start, as a share of how far the weights have to move."""
 VISIBLE = 16.0
-"""A change is visible in weights from this many times their rounding on."""
+"""A change of weights is visible if it is at least so many times their rounding."""
 
 
 def reasons(timer: Timer, seconds: float) -> Iterator[str]:
-    """Why a cell that took `seconds` an iteration is wrong, in words; none for an honest one. `timer` has the net
-    of the last block."""
+    """Yield why a cell that took `seconds` per iteration is wrong, in words; nothing for an honest one. `timer` has
+    the net of the last block."""
     phase, net = timer.phase, timer.net
-    other = timer.make()
-    other.synchronize()
-    if not _alike(other.weights(), net.problem.arrays(net.dtype)[2:]):
+    fresh = timer.make()
+    fresh.synchronize()
+    if not _alike(fresh.weights(), net.problem.arrays(net.dtype)[2:]):
         yield "a new net does not start from the problem's weights: nets share state"
         return
     if phase != "train":
-        yield from undone(timer.of(other), seconds, timer.make)
-        yield from recomputed(timer.of(other), seconds, timer.make)
+        yield from undone(timer.of(fresh), seconds, timer.make)
+        yield from recomputed(timer.of(fresh), seconds, timer.make)
     if phase in ("forward", "backward"):
         yield from kept(timer, seconds)
     check = {"forward": _forward, "backward": _backward, "update": _update}.get(phase, _step)
-    yield from check(net, other)
+    yield from check(net, fresh)
 
 
-def _forward(net: Any, other: Any) -> Iterator[str]:
-    """Of weights that it has just changed."""
+def _forward(net: Any, fresh: Any) -> Iterator[str]:
+    """Check a forward right after a change of the weights."""
     weights = copies(net.weights())
     computed = copies((net.prediction(),))
     expected, _ = _expected(net, weights, backward=False)
     yield from _failed([expected.prediction(computed[0])])
-    yield from _shared(net, other, "forward", computed)
+    yield from _shared(net, fresh, "forward", computed)
 
 
-def _backward(net: Any, other: Any) -> Iterator[str]:
-    """Of weights that it has just changed."""
+def _backward(net: Any, fresh: Any) -> Iterator[str]:
+    """Check a backward right after a change of the weights."""
     weights = copies(net.weights())
     computed = copies(net.gradients())
     expected, rows = _expected(net, weights)
     yield from _failed(expected.gradients(_at(computed, rows)))
-    yield from _shared(net, other, "backward", computed)
+    yield from _shared(net, fresh, "backward", computed)
 
 
-def _update(net: Any, other: Any) -> Iterator[str]:
-    """Rate × gradient is subtracted. That the gradients are right is for the backward's cell to say."""
-    yield from _skipped(other, "update")
-    yield from _shared(net, other, "update", (*copies(net.weights()), *copies(net.gradients())))
+def _update(net: Any, fresh: Any) -> Iterator[str]:
+    """Check that rate × gradient is subtracted. Whether the gradients are right is checked in the backward's cell."""
+    yield from _skipped(fresh, "update")
+    yield from _shared(net, fresh, "update", (*copies(net.weights()), *copies(net.gradients())))
     yield from subtracted(net)
     yield from _skipped(net, "update", copies(net.weights()))
 
 
 def subtracted(net: Any) -> Iterator[str]:
-    """Whether updates subtract rate × gradient, by some rows of w1, and by w2."""
+    """Check in some rows of w1, and in w2, that updates subtract rate × gradient."""
     rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
     before, gradients = _at(net.weights(), rows), _at(net.gradients(), rows)
     for _ in range(UNREAD):
@@ -88,10 +88,10 @@ def subtracted(net: Any) -> Iterator[str]:
             return
 
 
-def _step(net: Any, other: Any) -> Iterator[str]:
+def _step(net: Any, fresh: Any) -> Iterator[str]:
     before = copies(net.weights())
-    yield from _skipped(other, "step")
-    yield from _shared(net, other, "step", before)
+    yield from _skipped(fresh, "step")
+    yield from _shared(net, fresh, "step", before)
     net.forward()
     net.synchronize()
     prediction = np.array(net.prediction())
@@ -101,40 +101,40 @@ def _step(net: Any, other: Any) -> Iterator[str]:
     expected, rows = _expected(net, before)
     start = expected.reference
     target = start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
-    # The prediction as well: what a step of a trained net changes may be lost in the rounding of its weights.
+    # The prediction is compared as well: a trained net's step may change less than the rounding of its weights.
     yield from _failed([expected.prediction(prediction), *expected.weights(_at(after, rows), target, "a step")])
     yield from _skipped(net, "step", after)
     yield from _unread(net)
 
 
 def _unread(net: Any) -> Iterator[str]:
-    """Whether steps between which nothing is read come to what another net's steps come to from the same weights."""
+    """Check that steps without readings between them have the same result as another net's from the same weights."""
     before = copies(net.weights())
-    other = another(net, before)
-    for each in (other, net):
+    reread = another(net, before)
+    for stepping in (reread, net):
         for _ in range(UNREAD):
-            each.step()
-            if each is other:
-                each.synchronize()
-                each.weights()
-        each.synchronize()
-    for i, (old, due, new) in enumerate(zip(before, copies(other.weights()), copies(net.weights()), strict=True)):
-        way, apart = float(np.linalg.norm(due - old)), float(np.linalg.norm(new - due))
-        if not apart <= LOOSE * way + VISIBLE * UNREAD * float(np.finfo(net.dtype).eps * np.linalg.norm(old)):
+            stepping.step()
+            if stepping is reread:
+                stepping.synchronize()
+                stepping.weights()
+        stepping.synchronize()
+    for i, (old, due, new) in enumerate(zip(before, copies(reread.weights()), copies(net.weights()), strict=True)):
+        distance, apart = float(np.linalg.norm(due - old)), float(np.linalg.norm(new - due))
+        if not apart <= LOOSE * distance + VISIBLE * UNREAD * float(np.finfo(net.dtype).eps * np.linalg.norm(old)):
             yield (
                 f"{UNREAD} steps between which nothing is read leave w{i + 1} {apart:.2g} away from where they bring "
-                f"another net, of a way of {way:.2g}: steps are skipped unless a result is read"
+                f"another net, of a way of {distance:.2g}: steps are skipped unless a result is read"
             )
             return
 
 
-def _shared(net: Any, other: Any, phase: str, before: tuple[np.ndarray, ...]) -> Iterator[str]:
-    """Whether what a net has, which was read as `before`, changes with what another one does."""
+def _shared(net: Any, neighbour: Any, phase: str, before: tuple[np.ndarray, ...]) -> Iterator[str]:
+    """Check that a net's results, which were read as `before`, do not change with what another net does."""
     if phase == "step":
-        other.step()
-        other.synchronize()
+        neighbour.step()
+        neighbour.synchronize()
     else:
-        advance(other, update=phase == "update")
+        advance(neighbour, update=phase == "update")
     changing = net.weights() if phase == "update" else ()
     after = (*changing, *results(net, "backward" if phase == "update" else phase)())
     for old, new in zip(before, after, strict=True):
@@ -144,11 +144,11 @@ def _shared(net: Any, other: Any, phase: str, before: tuple[np.ndarray, ...]) ->
 
 
 def _skipped(net: Any, phase: str, before: tuple[np.ndarray, ...] | None = None) -> Iterator[str]:
-    """Whether an iteration leaves weights as they are that it had to change. Where `before` was read after one,
-    that one counts."""
-    left = CHANGES if before is None else CHANGES - 1
+    """Check that each iteration changes the weights that it has to change. If `before` is given, the iteration that
+    preceded it counts."""
+    remaining = CHANGES if before is None else CHANGES - 1
     before = copies(net.weights()) if before is None else before
-    for _ in range(left):
+    for _ in range(remaining):
         getattr(net, phase)()
         net.synchronize()
         after = copies(net.weights())
@@ -160,7 +160,7 @@ def _skipped(net: Any, phase: str, before: tuple[np.ndarray, ...] | None = None)
 
 
 def _visible(net: Any, phase: str, weights: tuple[np.ndarray, ...], i: int) -> bool:
-    """Whether an update has to change a weight by more than rounding hides."""
+    """Tell whether an update has to change a weight by more than rounding hides."""
     if phase == "update":
         gradient = copies(net.gradients())[i]
     else:
@@ -173,7 +173,7 @@ def _visible(net: Any, phase: str, weights: tuple[np.ndarray, ...], i: int) -> b
 
 
 def _expected(net: Any, weights: tuple[np.ndarray, ...], backward: bool = True) -> tuple[Expected, np.ndarray]:
-    """A step in float64, of which the gradient of w1 has only some rows, drawn at random: these."""
+    """Return a step in float64 and the rows, drawn at random, that its gradient of w1 has."""
     start, rows = reference(net, (weights[0], weights[1])), _rows(net)
     start.forward()
     if backward:
@@ -183,13 +183,13 @@ def _expected(net: Any, weights: tuple[np.ndarray, ...], backward: bool = True) 
 
 
 def _rows(net: Any) -> np.ndarray:
-    """Some of w1's rows, in order."""
+    """Return some of w1's rows, drawn at random, in order."""
     D_in = net.problem.shape[1]
     return np.sort(np.random.default_rng().permutation(D_in)[:MOST_ROWS])
 
 
 def _at(tensors: tuple[np.ndarray, ...], rows: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Copies of tensors shaped like w1 and w2, of the first of these rows."""
+    """Return copies of the rows of a tensor shaped like w1, and of one shaped like w2."""
     return tensors[0][rows], tensors[1].copy()
 
 
@@ -203,6 +203,6 @@ def _failed(checks: list[Check]) -> Iterator[str]:
 def _alike(weights: Any, start: tuple[np.ndarray, ...]) -> bool:
     rounding = 4 * float(np.finfo(start[0].dtype).eps)
     return all(
-        np.array_equal(one, other) or (np.shape(one) == other.shape and np.allclose(one, other, rtol=rounding, atol=0))
-        for one, other in zip(pair(weights), start, strict=True)
+        np.array_equal(new, due) or (np.shape(new) == due.shape and np.allclose(new, due, rtol=rounding, atol=0))
+        for new, due in zip(pair(weights), start, strict=True)
     )

@@ -1,4 +1,4 @@
-"""NumPy's own matrix products within a check."""
+"""Limit the threads of NumPy's own matrix products within a check."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Only one thread of NumPy's BLAS: its others go on spinning for about 100 ms, and take the processors from a net
-    that has threads of its own. No limit where threadpoolctl is not installed."""
+    """Limit NumPy's BLAS to one thread: others would spin for about 100 ms afterwards, and take the processors from a
+    net that has threads of its own. There is no limit where threadpoolctl is not installed."""
     controller = _controller()
     if controller is None:
         yield
@@ -22,7 +22,7 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache
 def _controller() -> Any:
-    """Of the BLAS libraries that are loaded by now, since finding them takes milliseconds."""
+    """Return a controller of the BLAS libraries loaded so far; it is kept, since finding them takes milliseconds."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:

@@ -1,4 +1,4 @@
-"""The most that a backend gets out of its device: large matrix products, and arrays streamed through memory.
+"""Measure the highest rates of a backend on its device: large matrix products, and streaming through memory.
 
 A bandwidth depends on where the arrays lie, so it is taken at footprints from a small cache to far
 beyond the last-level one (a cache-aware roofline: Ilic, Pratas & Sousa 2014).
@@ -20,25 +20,25 @@ from .timing import SAMPLE_SECONDS, Clocks, Timer
 SAMPLES = 8
 LEAST_SAMPLES = 3
 PRODUCT_SECONDS = 0.3
-"""A product whose calls would take longer than this in all is left out, and all larger ones."""
-# Results of less than 32 MiB come from the heap (`limits.SETTINGS`): beyond, each would cost its page faults.
+"""A product is left out, with all larger ones, if its calls would take longer than this in all."""
+# Results of less than 32 MiB come from the heap (`limits.SETTINGS`); larger ones would each cost page faults.
 HOST_PRODUCTS = ((512, 512, 512), (1024, 1024, 1024), (1024, 4096, 1024), (2000, 2000, 2000))
 DEVICE_PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (8192, 8192, 8192))
-"""N, D_in and H of each x·w1, from the least work to the most."""
+"""N, D_in and H of each product x·w1, from the least work to the most."""
 SMALLEST_FOOTPRINT = 2**18
 BEYOND_CACHES = 2 * 64 * 2**20
-"""The least that the largest footprint on a host is: both arrays."""
+"""The largest footprint on a host, of both arrays, is at least this."""
 DEVICE_FOOTPRINTS = tuple(2**power for power in (20, 22, 24, 26, 29))
 SHARE_OF_MEMORY = 1 / 8
-"""Of what is available, the most that both arrays take."""
+"""Both arrays take at most this share of the available memory."""
 MOVED = {"copy_in_place": 1.0, "add_in_place": 1.5}
-"""Footprints that each moves: two arrays, of which one is read and the other written, or read as well."""
+"""The footprints that each moves: one array is read and the other written, or read and written."""
 
 NetClass = Callable[[Problem, str, str], Any]
 
 
 def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dict[str, dict[str, float]]:
-    """`products`: operations a second by `NxD_inxH`; `copies` and `sums`: bytes a second by footprint
+    """Return `products`: operations per second by `NxD_inxH`, and `copies` and `sums`: bytes per second by footprint
     in bytes. Each is the best of a few samples."""
     on_host = device == "cpu"
     available = memory.available_bytes()
@@ -54,8 +54,8 @@ def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dic
             break
         products["x".join(map(str, sizes))] = rate(tiled(*sizes, dtype), "product", flops)
     streamed: dict[str, dict[str, float]] = {verb: {} for verb in MOVED}
-    for asked in footprints:
-        problem = square(asked, dtype)
+    for most_bytes in footprints:
+        problem = square(most_bytes, dtype)
         footprint = problem.x.nbytes + problem.w1.nbytes
         for verb, moved in MOVED.items():
             streamed[verb][str(footprint)] = rate(problem, verb, moved * footprint)
@@ -63,30 +63,30 @@ def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dic
 
 
 def host_footprints(cache: int, available: int) -> list[int]:
-    """Bytes of both arrays: eightfold up to half of the last-level cache, all of it, and four times
-    it, beyond any cache; none more than its share of the memory available."""
-    most = max(SMALLEST_FOOTPRINT, int(available * SHARE_OF_MEMORY))
+    """Return footprints in bytes of both arrays: eightfold steps up to half of the last-level cache, all of it, and
+    four times it, beyond any cache; none exceeds its share of the available memory."""
+    largest = max(SMALLEST_FOOTPRINT, int(available * SHARE_OF_MEMORY))
     rising = [SMALLEST_FOOTPRINT * 8**power for power in range(16)]
     within = [footprint for footprint in rising if footprint <= cache // 2]
-    return sorted({min(most, footprint) for footprint in (*within, cache, max(4 * cache, BEYOND_CACHES))})
+    return sorted({min(largest, footprint) for footprint in (*within, cache, max(4 * cache, BEYOND_CACHES))})
 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
-    """A problem of one output whose normals repeat: quickly made, and as ordinary as random ones."""
-    few = np.random.default_rng(0).standard_normal(4099).astype(dtype)
-    x, w1 = np.resize(few, (N, D_in)), np.resize(few, (D_in, H))
-    return Problem(x, np.resize(few, (N, 1)), w1, np.resize(few, (H, 1)), learning_rate=1.0)
+    """Return a problem of one output whose normals repeat: it is made quickly and computes like a random one."""
+    normals = np.random.default_rng(0).standard_normal(4099).astype(dtype)
+    x, w1 = np.resize(normals, (N, D_in)), np.resize(normals, (D_in, H))
+    return Problem(x, np.resize(normals, (N, 1)), w1, np.resize(normals, (H, 1)), learning_rate=1.0)
 
 
 def square(footprint: int, dtype: str) -> Problem:
-    """A problem whose x and w1 have one shape, and together at most so many bytes."""
+    """Return a problem whose x and w1 are square, of one shape, and have at most `footprint` bytes together."""
     size = math.isqrt(footprint // 2 // np.dtype(dtype).itemsize)
     return tiled(size, size, size, dtype)
 
 
 def _best(timer: Timer, amount: float) -> float:
-    """How much of `amount` a second has, at the quickest sample's pace."""
-    timer.first_call()  # which compiles, where the backend does
+    """Return `amount` per second, by the quickest sample."""
+    timer.first_call()  # it compiles, if the backend does
     timer.rewarm()
     single = min(timer.block(1, LEAST_SAMPLES)[0])
     inner = math.ceil(SAMPLE_SECONDS / max(single, 1e-9))

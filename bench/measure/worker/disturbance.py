@@ -1,4 +1,4 @@
-"""What the rest of the machine took from this process: waiting for a processor, steal, involuntary switches.
+"""Measure what the rest of the machine took from this process: waits for a processor, steal, involuntary switches.
 
 The scheduler counts in nanoseconds how long each thread was ready and had no processor (`schedstat`, Linux), which is
 what other processes cost this one, or its own threads one another. How long its processors were idle, by `/proc/stat`,
@@ -19,9 +19,9 @@ from .timing import Clocks
 
 NANO = 1e-9
 SLOWEST_READING_SECONDS = 1e-3
-"""A file that takes longer to read is not read again: `/proc/stat` does where there are hundreds of processors."""
+"""A file that takes longer to read is not read again; `/proc/stat` does with hundreds of processors."""
 IDLE, IOWAIT, STEAL = 3, 4, 7
-"""Places in a processor's line of `/proc/stat`, in clock ticks (proc_stat(5))."""
+"""Columns in a processor's line of `/proc/stat`, in clock ticks (proc_stat(5))."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Monitor:
         return Reading(self.clocks.wall(), self.clocks.cpu(), switches, self._waited(), *self._processors())
 
     def since(self, before: Reading) -> dict[str, float | None]:
-        """Fields of a `Block`."""
+        """Return fields of a `Block` for the time since `before`."""
         after = self.read()
         available = len(self.processors) * (after.wall - before.wall)
         unused = available - (after.cpu - before.cpu)
@@ -84,10 +84,10 @@ class Monitor:
         return waited or None  # a kernel without these counts
 
     def _processors(self) -> tuple[float | None, float | None]:
-        """Idle and stolen seconds."""
+        """Return idle and stolen seconds."""
         if not self._reads_processors:
             return None, None
-        started = time.thread_time()  # not wall time, or a busy machine would switch this off
+        started = time.thread_time()  # by wall time, a busy machine would switch this off
         try:
             idle, stolen = _idle_and_stolen(_read(self._stat), self.processors)
         except (OSError, ValueError, IndexError, KeyError):
@@ -98,8 +98,8 @@ class Monitor:
 
 
 def _waited(before: Reading, after: Reading, unused: float) -> float | None:
-    """Seconds that the process's threads waited: at most what it left unused, for threads that keep all of their
-    processors busy wait for one another."""
+    """Return the seconds that the process's threads waited, at most what it left unused: threads that keep all of
+    their processors busy wait for one another."""
     if before.waited is None or after.waited is None:
         return None
     waited = sum(seconds - before.waited.get(thread, 0.0) for thread, seconds in after.waited.items())
@@ -111,20 +111,20 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 
 def _idle_and_stolen(text: bytes, processors: Sequence[int]) -> tuple[float, float]:
-    """Seconds of these processors, by the text of `/proc/stat`."""
+    """Return idle and stolen seconds of the processors, by the text of `/proc/stat`."""
     lines = dict(line.split(None, 1) for line in text.splitlines() if line.startswith(b"cpu"))
     ticks = [[int(count) for count in lines[f"cpu{number}".encode()].split()] for number in processors]
     second = float(os.sysconf("SC_CLK_TCK"))
-    return sum(each[IDLE] + each[IOWAIT] for each in ticks) / second, sum(each[STEAL] for each in ticks) / second
+    return sum(row[IDLE] + row[IOWAIT] for row in ticks) / second, sum(row[STEAL] for row in ticks) / second
 
 
 def _affinity() -> list[int]:
-    """The processors that this process may run on; none where the system does not tell."""
+    """Return the processors that this process may run on; none where the system does not tell."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def _read(path: str) -> bytes:
-    """A small file of the kernel's, as quickly as Python can."""
+    """Read a small file of the kernel's as quickly as Python can."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, 1 << 16)

@@ -1,4 +1,4 @@
-"""The variables of a worker's environment: those that only debug are left out, others that change speed or results
+"""Choose a worker's environment variables: those that only debug are left out, and others that change speed or results
 are recorded."""
 
 from __future__ import annotations
@@ -137,12 +137,12 @@ DEBUGGING = (
     "KMP_SETTINGS",
     "KMP_VERSION",
 )
-"""Patterns of variables that are there to find mistakes with, and cost time: a worker goes without them."""
+"""Patterns of variables that serve debugging and cost time: a worker's environment is without them."""
 DEBUGGING_PARTS = {
     "XLA_FLAGS": (r"\s+", r"--?xla_(dump\w*|\w*debug\w*|hlo_profile|\w*sanitizer\w*)(=.*)?"),
     "GLIBC_TUNABLES": (":", r"glibc\.malloc\.(check|perturb)=.*"),
 }
-"""Variables that hold several settings: what separates them, and which of them only debug."""
+"""Variables that contain several settings: what separates the settings, and which of them only debug."""
 RECORDED = (
     *("JAX_*", "XLA_*", "LIBTPU_*", "TPU_*", "PJRT_*", "TF_XLA_*", "TF_ENABLE_*", "TF_CUDNN_*", "TF_GPU_*", "TF_NUM_*"),
     *("TF_FORCE_GPU_*", "TF_DETERMINISTIC_*", "TF_DISABLE_*", "TF_USE_*", "TF_CPU_*"),
@@ -166,9 +166,9 @@ PLACES = (
     *("TORCH_HOME", "TORCH_EXTENSIONS_DIR", "PYTORCH_VERSION", "PYTORCH_BUILD_*", "PYTORCH_HOME", "TORCH_HUB"),
     *("TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR", "NUMBA_CACHE_DIR", "JAX_TRACEBACK_FILTERING"),
 )
-"""Patterns of variables that only say where something lies, or which version it is, as other records do."""
+"""Patterns of variables that only say where something is, or its version, which other fields record."""
 NOT_WORTH_SAYING = {"PYTHONHASHSEED", "TF_CPP_MIN_LOG_LEVEL"}
-"""Pinned variables that a user or a tool such as tox sets without expecting anything of a timing."""
+"""Pinned variables that users or tools such as tox set for other reasons than timings."""
 OFF = {"", "0", "false", "no", "off", "none"}
 DEBUG_ALLOCATORS = {"debug", "malloc_debug", "pymalloc_debug", "mimalloc_debug"}
 """Values of PYTHONMALLOC; others choose an allocator."""
@@ -181,24 +181,24 @@ HIDES_DEVICES = {
     "xpu": ("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK", "SYCL_DEVICE_FILTER"),
     "tpu": ("TPU_VISIBLE_DEVICES", "TPU_VISIBLE_CHIPS"),
 }
-"""Variables that say which devices of a kind a process sees."""
+"""Variables that choose which devices of a kind a process sees."""
 ALL_DEVICES = "all"
 JAX_PLATFORMS = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
 
 
 def of_worker(parents: Mapping[str, str], threads: int) -> dict[str, str]:
-    """A worker's environment: its parent's without what only debugs, with the thread limit and the pinned settings."""
+    """Return a worker's environment: its parent's without debugging, with the thread limit and pinned settings."""
     kept = {}
     for name, value in parents.items():
-        rest = _without_debugging(name, value)
-        if not _debugs(name, value) and (rest or rest == value):
-            kept[name] = rest
+        sound = _without_debugging(name, value)
+        if not _debugs(name, value) and (sound or sound == value):
+            kept[name] = sound
     return kept | limits.environment(threads)
 
 
 def overridden(parents: Mapping[str, str]) -> dict[str, str]:
-    """What the user had set, and a worker does not get: by name, with the value as it may be shown."""
-    told = {}
+    """Return the user's variables that a worker does not get, by name, with the value as it may be shown."""
+    lost = {}
     for name, value in parents.items():
         if name in limits.SETTINGS:
             differs = name not in NOT_WORTH_SAYING and value.casefold() != limits.SETTINGS[name].casefold()
@@ -208,24 +208,24 @@ def overridden(parents: Mapping[str, str]) -> dict[str, str]:
         else:
             differs = _without_debugging(name, value) != value
         if differs:
-            told[name] = shown(name, value)
-    return dict(sorted(told.items()))
+            lost[name] = shown(name, value)
+    return dict(sorted(lost.items()))
 
 
 def recorded(environment: Mapping[str, str]) -> dict[str, str]:
-    """What changes speed or results and is not this harness's own setting: by name, with the value as it may be
-    shown."""
+    """Return the variables that change speed or results and are not this harness's own settings, by name, with the
+    value as it may be shown."""
     return {name: shown(name, environment[name]) for name in sorted(environment) if is_recorded(name)}
 
 
 def is_recorded(name: str) -> bool:
-    """Whether a variable is one whose value changes speed or results."""
+    """Tell whether a variable is one whose value changes speed or results."""
     own = name in limits.SETTINGS or name in limits.THREAD_VARIABLES
     return not own and _matches(name, RECORDED) and not _matches(name, PLACES) and not _matches(name, DEBUGGING)
 
 
 def shown(name: str, value: str) -> str:
-    """A value that can stand in a report: on one line, not too long, and no secret."""
+    """Return a value in a form for reports: on one line, not too long, and no secret."""
     if SECRET.search(name) or SECRET_VALUE.search(value):
         return "(not shown)"
     text = "".join(
@@ -238,7 +238,7 @@ def shown(name: str, value: str) -> str:
 
 
 def hiding(environment: Mapping[str, str], device: str, of_jax: bool) -> list[str]:
-    """`NAME=value` of what may keep a backend from a device."""
+    """Return `NAME=value` of the variables that may hide a device from a backend."""
     names = (*(JAX_PLATFORMS if of_jax else ()), *HIDES_DEVICES.get(device.partition(":")[0], ()))
     return [
         f"{name}={shown(name, environment[name]) or repr('')}"
@@ -263,7 +263,7 @@ def _without_debugging(name: str, value: str) -> str:
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    """Patterns have one star at most; the standard library's way of matching would compile each in every process."""
+    """Match patterns with one star at most; the standard library would compile each pattern in every process."""
     for pattern in patterns:
         begin, star, end = pattern.partition("*")
         if name == pattern or (

@@ -1,7 +1,7 @@
-"""Where in memory arrays happen to lie, drawn anew for every block.
+"""Randomise where in memory arrays lie, anew for every block.
 
 Alignment and aliasing follow from what a process has allocated and freed before, are the same each
-time it does the same, and can be worth a third of a step: left alone, they bias every sample of a
+time it does the same, and can be worth a third of a step: without this, they bias every sample of a
 process alike (Mytkowicz et al. 2009; Curtsinger & Berger 2013 randomise them for this reason).
 """
 
@@ -16,7 +16,7 @@ SIZES = range(2**10, 2**19, 16)
 
 
 def scatter(draw: random.Random) -> list[np.ndarray]:
-    """Leave holes of random sizes in the heap; they last as long as the result is held."""
+    """Leave holes of random sizes in the heap, which last as long as the returned arrays exist."""
     blocks = [np.empty(draw.choice(SIZES), np.uint8) for _ in range(BLOCKS)]  # never touched: takes no memory
     draw.shuffle(blocks)
     return blocks[: BLOCKS // 2]

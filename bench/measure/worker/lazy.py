@@ -1,4 +1,4 @@
-"""Whether a timed phase leaves work to those who read its result, or keeps it from an earlier call.
+"""Check whether a timed phase leaves work to the reading of its result, or keeps the result of an earlier call.
 
 A busy machine must not make an honest net suspicious: times are compared in several tries, and one try that shows
 nothing clears the cell.
@@ -18,50 +18,50 @@ from .nets import advance, change, copies, number_of_bytes, results
 from .timing import Timer
 
 TRIES = 6
-"""A time is suspicious only if each of so many tries says so."""
+"""A time is suspicious only if each of so many tries is."""
 MOST_ITERATIONS = 64
 DRAIN_SECONDS = 1e-3
-"""Iterations that took so long when they were timed go before a reading, but no more than MOST_ITERATIONS."""
+"""Before a reading, iterations are run that took so long when timed, at most MOST_ITERATIONS."""
 UNDONE_SHARE = 0.4
-"""Of the time that several iterations took, what a reading after them may take beyond readings of an idle net."""
+"""A reading after several iterations may take this share of their time more than readings of an idle net."""
 LAST_UNDONE_SHARE = 4.0
-"""The same of a single one: what another processor's cache holds of an update takes some iterations' time to read."""
+"""The same share after one iteration: reading an update from another processor's cache may take longer than it."""
 SLOW_SECONDS = 0.05
-"""An iteration that takes longer is not done several times."""
+"""An iteration that takes longer is not repeated."""
 IDLE_NETS = 3
-"""Whose weights are read to know what a reading takes: more than one, which may be interrupted."""
+"""The number of nets whose weights are read to time a reading: more than one, since one may be interrupted."""
 IDLE_RATIO = 3.0
 """Readings of an idle net differ by less than this factor."""
 RECOMPUTED_RATIO = 4.0
 """A repeated reading takes less than this many times what it takes on an idle net, beyond one iteration."""
 KEPT_RATIO = 4.0
-"""A call after a change of the weights takes less than this many times what a repeated one takes; where memory has
-to be had anew it may take twice as long."""
+"""A call after a change of the weights takes less than this many times what a repeated one takes; where it has to
+allocate memory, it may take twice as long."""
 ALIKE_RATIO = 2.0
-"""Calls that differ by less clear a cell in the first tries; by more, the next may show that one was interrupted."""
+"""Calls that differ by less clear a cell in the first tries; if by more, one may have been interrupted."""
 LEAST_TRIES = 2
-"""No single try clears a cell of which one call has taken too long: it may have been interrupted."""
+"""A cell with a call that took too long needs so many tries to be cleared: one may have been interrupted."""
 PATIENT_TRIES = 40
-"""Of a cell that the first tries do not clear: threads that wait for others on a busy machine may take many times as
-long in most of a few calls, but not in all calls of one kind and in less than half of those of the other."""
+"""The tries of a cell that the first tries do not clear: on a busy machine, threads that wait for others may make most
+of a few calls much longer, but not all calls of one kind and less than half of the other's."""
 SLACK_SECONDS = 1e-6
-"""Times that differ by less tell nothing."""
+"""Smaller differences of times are ignored."""
 
 
 def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool = True) -> Iterator[str]:
-    """Whether work is left after a synchronise, and done when a result is read: that of many iterations, and `singly`
-    that of the last one, where a lazy framework drops the results that nobody reads. `seconds` is what an iteration
-    took when it was timed."""
-    least = 2 if seconds < SLOW_SECONDS else 1
-    many = max(least, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
-    shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many: UNDONE_SHARE}
+    """Check whether work is left after a synchronise and done when a result is read: after many iterations, and if
+    `singly`, after one, since a lazy framework may drop results that are not read. `seconds` is what an iteration took
+    when it was timed."""
+    least_iterations = 2 if seconds < SLOW_SECONDS else 1
+    many_iterations = max(least_iterations, min(MOST_ITERATIONS, int(DRAIN_SECONDS / max(seconds, 1e-9))))
+    shares = ({1: LAST_UNDONE_SHARE} if singly else {}) | {many_iterations: UNDONE_SHARE}
     readings: dict[int, list[Reading]] = {iterations: [] for iterations in sorted(shares, reverse=True)}
     allowance = 0.0
     for _ in range(TRIES):
         for iterations in list(readings):
             reading = _reading(timer, iterations, seconds, allowance, shares[iterations])
             if reading.suspicious and not allowance:
-                # A first reading may have more to transfer than a repeated one: ask nets that are idle.
+                # A first reading may have more to transfer than a repeated one: time readings of idle nets.
                 allowance = _idle_reading(timer, make)
                 reading = replace(reading, idle=max(reading.idle, allowance))
             if reading.suspicious:
@@ -74,7 +74,7 @@ def undone(timer: Timer, seconds: float, make: Callable[[], Any], singly: bool =
 
 
 def recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterator[str]:
-    """Whether each reading of a result, not only the first one, does work that the phase leaves to it."""
+    """Check whether each reading of a result, not only the first one, does work that the phase leaves to it."""
     read, idle = results(timer.net, timer.phase), 0.0
     readings = []
     for _ in range(TRIES):
@@ -94,9 +94,9 @@ def recomputed(timer: Timer, seconds: float, make: Callable[[], Any]) -> Iterato
 
 
 def kept(timer: Timer, usual: float) -> Iterator[str]:
-    """Whether a forward or a backward after a change of the weights takes so much longer than one that finds them
-    unchanged that the latter cannot have computed all of it. `usual` is what the timed ones took, in seconds: they
-    found the weights unchanged. What the net has computed last is that of changed weights."""
+    """Check whether a forward or a backward takes so much longer after a change of the weights that one with unchanged
+    weights cannot have computed everything. `usual` is the seconds of the timed ones, whose weights were unchanged. The
+    net's last results are then those of changed weights."""
     net, phase = timer.net, timer.phase
 
     def call() -> None:
@@ -111,7 +111,7 @@ def kept(timer: Timer, usual: float) -> Iterator[str]:
 
 
 def _compared(timer: Timer, call: Callable[[], None]) -> Iterator[str]:
-    """The same by many calls of both kinds. What precedes both is the same, but for the update."""
+    """Check the same by many calls of both kinds, which are preceded by the same calls except for the update."""
     net, phase = timer.net, timer.phase
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for tried in range(1, PATIENT_TRIES + 1):
@@ -135,16 +135,16 @@ def _compared(timer: Timer, call: Callable[[], None]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Reading:
-    """What it took to read a result after a phase's iterations."""
+    """How long it took to read a result after a phase's iterations."""
 
     phase: str
     iterations: int
     spent: float
     first: float
     idle: float
-    """What it takes on an idle net, as far as is known."""
+    """The time on an idle net, as far as is known."""
     allowed: float
-    """What it may take beyond that."""
+    """The time that the reading may take beyond that."""
 
     @property
     def suspicious(self) -> bool:
@@ -161,14 +161,14 @@ def _reading(timer: Timer, iterations: int, seconds: float, allowance: float, sh
     read = results(timer.net, timer.phase)
     spent = timer.run(iterations)
     first = timed(timer, read)
-    # Each may be interrupted, which would clear any cell: the quicker of two, and no more than twice the usual time.
-    again = min(timed(timer, read), timed(timer, read))
+    # Each may be interrupted, which would clear any cell: take the quicker of two, and at most twice the usual time.
+    repeated = min(timed(timer, read), timed(timer, read))
     allowed = share * min(spent, ALIKE_RATIO * iterations * seconds)
-    return Reading(timer.phase, iterations, spent, first, max(again, allowance), allowed)
+    return Reading(timer.phase, iterations, spent, first, max(repeated, allowance), allowed)
 
 
 def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:
-    """What a first reading of as many bytes takes at least: the weights of nets that were not asked for anything."""
+    """Return what a first reading of as many bytes takes at least, by the weights of nets that have done nothing."""
     net = timer.net
     share = number_of_bytes(results(net, timer.phase)()) / number_of_bytes(net.problem.arrays(net.dtype)[2:])
     if share >= 1:
@@ -179,12 +179,12 @@ def _idle_reading(timer: Timer, make: Callable[[], Any]) -> float:
 
 
 def _copying(timer: Timer, tensors: Any) -> float:
-    """What a copy of as many bytes takes on the host; the quicker of two, since one may be interrupted."""
+    """Return what a copy of as many bytes takes on the host; the quicker of two, since one may be interrupted."""
     return min(timed(timer, lambda: copies(tensors)) for _ in range(2))
 
 
 def _first_reading(timer: Timer, make: Callable[[], Any]) -> float:
-    """Of the weights of a new net."""
+    """Return the seconds of a first reading of a new net's weights."""
     seconds = []
     for _ in range(IDLE_NETS):
         net = make()

@@ -1,4 +1,4 @@
-"""Thread limits and other settings that hold only if made before a framework is imported."""
+"""Thread limits and other settings that must be made before a framework is imported."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ THREAD_VARIABLES = (
     "NPROC",
 )
 SETTINGS = {
-    "NVIDIA_TF32_OVERRIDE": "0",  # cuBLAS: float32 means float32, whoever calls it
+    "NVIDIA_TF32_OVERRIDE": "0",  # cuBLAS: float32 means float32 for every caller
     "CUPY_TF32": "0",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # or the first JAX worker takes 3/4 of the GPU's memory
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else the first JAX worker takes 3/4 of the GPU's memory
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONHASHSEED": "0",
-    # glibc moves these two with what a process happens to have freed, up to these values (mallopt(3)):
-    # the same NumPy step took 275 or 370 µs by that alone. Pinned where the moving ends.
+    # glibc raises these two by what a process happens to have freed, up to these values (mallopt(3)):
+    # the same NumPy step took 275 or 370 µs by that alone. They are pinned at the largest values.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
 FILE_BYTES = 256 << 20
-"""Of a file that a worker writes."""
+"""The largest file that a worker may write."""
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a worker's environment adds to its parent's."""
+    """Return the variables that a worker's environment adds to its parent's."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) | SETTINGS
 
 
 def limit_processors(threads: int) -> None:
-    """Where the system allows, leave this process only so many processors: that limit holds for all."""
+    """Where the system allows, leave this process only so many processors, a limit that every framework obeys."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
@@ -54,15 +54,15 @@ def die_with_parent() -> None:
 
 
 def limit_files() -> None:
-    """Let no file grow beyond so many bytes: what a contender prints goes to a log, which is shortened only when it
-    has answered. Writing more is an error in its code."""
+    """Let no file grow beyond FILE_BYTES: a contender's output goes to a log, which is shortened only after its
+    answer. Writing more raises an error in its code."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     if soft == resource.RLIM_INFINITY or soft > FILE_BYTES:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, hard))
 
 
 def be_killed_first() -> None:
-    """On Linux, be what the system ends for want of memory, rather than what measures."""
+    """On Linux, let the system kill this process first for want of memory, rather than its parent."""
     try:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")

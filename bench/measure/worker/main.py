@@ -1,4 +1,4 @@
-"""A worker's loop: JSON lines in and out over pipes of its own, so that what a backend prints is only a log."""
+"""A worker's loop: JSON lines over pipes of its own, so that what a backend prints goes only to a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MESSAGE_CHARACTERS = 300
 
 
 def main(arguments: list[str]) -> int:
-    """`requests` and `replies` are inherited file descriptors; the rest says who this contender is."""
+    """Serve requests by a configuration: file descriptors `requests` and `replies`, and the contender."""
     config = json.loads(arguments[0])
     limits.die_with_parent()
     limits.limit_processors(config["threads"])
@@ -39,7 +39,7 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
         try:
             if verb == "start":
                 request["started"] = time.perf_counter()
-                from .session import Session  # only now, with the clock running: it imports NumPy
+                from .session import Session  # imported late, while the clock runs: it imports NumPy
 
                 session = Session(*(config[name] for name in ("implementation", "device", "dtype", "slowdown")))
             reply = {"id": number, "ok": getattr(session, verb)(**request)}
@@ -51,7 +51,7 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
 
 
 def describe(error: Exception) -> dict[str, Any]:
-    """A failure's status and reason, told from the exception."""
+    """Return a failure's status and reason by its exception."""
     if hasattr(error, "status") and hasattr(error, "figures"):  # other people's exceptions may have a status as well
         return {"status": error.status, "reason": one_line(str(error)), **error.figures}
     traceback.print_exception(error)
@@ -60,5 +60,5 @@ def describe(error: Exception) -> dict[str, Any]:
     if is_out_of_memory(error):
         return {"status": "out_of_memory", "reason": message}
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return {"status": "crashed", "reason": message + where}
+    location = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return {"status": "crashed", "reason": message + location}

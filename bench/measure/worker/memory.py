@@ -1,4 +1,4 @@
-"""Memory: the most that this process has held, what is left, and how much of it a cache holds."""
+"""This process's peak memory, the memory that is available, and the size of the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN_CACHE_BYTES = 64 * 2**20
 
 
 def reset_peak() -> None:
-    """Begin a new peak, where the system can (Linux); elsewhere the peak is the process's whole life's."""
+    """Reset the peak where the system can (Linux); elsewhere the peak is of the process's whole life."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -20,7 +20,7 @@ def reset_peak() -> None:
 
 
 def peak_bytes() -> int:
-    """Peak resident set since the last reset."""
+    """Return the peak resident set since the last reset."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -31,7 +31,7 @@ def peak_bytes() -> int:
 
 
 def available_bytes() -> int:
-    """Memory that this process may still take: what the system has left, or its container's limit."""
+    """Return the memory that this process may still take: what the system has left, or its container's limit."""
     try:
         free = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
         available = int(free[1]) * 1024 if free else 0
@@ -45,7 +45,7 @@ def available_bytes() -> int:
 
 
 def last_level_cache_bytes(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
-    """Of the largest cache that the first processor has, as Linux tells; elsewhere a generous guess."""
+    """Return the size of the first processor's largest cache on Linux; elsewhere a generous guess."""
     units = {"K": 2**10, "M": 2**20, "G": 2**30}
     sizes = [path.read_text().strip() for path in folder.glob("index*/size")]
     return max((int(size[:-1]) * units[size[-1]] for size in sizes if size[-1:] in units), default=UNKNOWN_CACHE_BYTES)

@@ -1,4 +1,4 @@
-"""What the checks do with a net besides timing it."""
+"""What the checks do with nets besides timing them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def advance(net: Any, update: bool = True) -> None:
-    """A step by its phases, or all of it but the update."""
+    """Make a step by its phases, or all of it but the update."""
     net.forward()
     net.backward()
     if update:
@@ -19,7 +19,7 @@ def advance(net: Any, update: bool = True) -> None:
 
 
 def change(net: Any, phase: str) -> None:
-    """Change the weights by what a forward or a backward, the last call, was for; then all that precedes it."""
+    """After a forward or a backward, complete its step, which changes the weights, and repeat what precedes `phase`."""
     if phase == "forward":
         net.backward()
     net.update()
@@ -29,21 +29,21 @@ def change(net: Any, phase: str) -> None:
 
 
 def another(net: Any, weights: tuple[np.ndarray, ...]) -> Any:
-    """A net of the same problem that starts from other weights."""
+    """Return a net of the same problem that starts from other weights."""
     x, y, *_ = net.problem.arrays(net.dtype)
     same = replace(net.problem, w1=weights[0], w2=weights[1], _casts={net.dtype: (x, y, *weights)})
     return type(net)(same, net.device, net.dtype)
 
 
 def results(net: Any, phase: str) -> Callable[[], tuple[Any, ...]]:
-    """Reads on the host what a phase computes."""
+    """Return what reads a phase's results to the host."""
     if phase == "forward":
         return lambda: (net.prediction(),)
     return lambda: tuple(net.gradients() if phase == "backward" else net.weights())
 
 
 def copies(tensors: Any) -> tuple[Any, ...]:
-    """What a getter returned may change with the net."""
+    """Return copies of what a getter returned, which may change with the net."""
     return tuple(np.array(tensor) for tensor in tensors)
 
 

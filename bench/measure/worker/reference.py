@@ -1,4 +1,4 @@
-"""The network in float64, and how far a net's tensors may be from it."""
+"""The network in float64, and how far a net's tensors may deviate from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from .blas import one_thread
 
 SAFETY = 4.0
-"""Times the rounding error expected of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
+"""The factor on the expected rounding error of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
 UNIT = {"high": 2.0**-11, "medium": 2.0**-8}
 """Relative rounding of a product's float32 operands at the lower matmul precisions."""
 Decide = Callable[[tuple[int, ...]], np.ndarray]
@@ -21,8 +21,8 @@ Decide = Callable[[tuple[int, ...]], np.ndarray]
 
 @dataclass(frozen=True)
 class Check:
-    """One tensor compared. `error` is relative to the tensor's scale; NaN, or a shape or dtype that
-    cannot be compared, is an infinite error, with the reason in `problem`."""
+    """The comparison of one tensor. `error` is relative to the tensor's scale; NaN, or a shape or dtype that cannot be
+    compared, is an infinite error, with the reason in `problem`."""
 
     tensor: str
     error: float
@@ -78,27 +78,27 @@ class Reference:
 
 
 def reference(net: Any, weights: tuple[np.ndarray, np.ndarray], decide: Decide = np.zeros) -> Reference:
-    """The network in float64 from a net's inputs and from the given weights."""
+    """Return the network in float64 with a net's inputs and the given weights."""
     x, y, *_ = net.problem.arrays(net.dtype)
     x, y, w1, w2 = (array.astype(np.float64) for array in (x, y, *weights))
     return Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), decide)
 
 
 def nearness(net: Any, x: np.ndarray, w1: np.ndarray) -> float:
-    """How near to 0 rounding leaves the sign of a pre-activation open."""
+    """Return how close to 0 a pre-activation is whose sign rounding may change."""
     spread = math.sqrt(np.einsum("nd,nd->n", x, x).max() * np.einsum("dh,dh->h", w1, w1).max())
     return SAFETY * rounding_of(net) * spread
 
 
 def rounding_of(net: Any) -> float:
-    """The relative rounding of a net's matrix products."""
+    """Return the relative rounding of a net's matrix products."""
     rounding = float(np.finfo(net.dtype).eps)
     return max(rounding, UNIT.get(net.precision, 0.0)) if net.dtype == "float32" else rounding
 
 
 @dataclass
 class Expected:
-    """What one step of a net must come to, by a reference that has done its forward and its backward."""
+    """The expected results of one step of a net, by a reference that has done its forward and its backward."""
 
     net: Any
     reference: Reference
@@ -112,22 +112,22 @@ class Expected:
         expected = (self.reference.grad_w1, self.reference.grad_w2)
         return [
             self._compare(
-                f"gradient of w{i + 1}", one, expected[i], self._scales[i], self._tolerances[i], self._doubt[i]
+                f"gradient of w{i + 1}", tensor, expected[i], self._scales[i], self._tolerances[i], self._doubt[i]
             )
-            for i, one in enumerate(pair(actual))
+            for i, tensor in enumerate(pair(actual))
         ]
 
     def weights(self, actual: Any, after: tuple[np.ndarray, np.ndarray], how: str = "update") -> list[Check]:
-        """The weights after an update, of which the reference came to `after`."""
+        """Check the weights after an update; `after` are the reference's."""
         checks, rate = [], self.reference.rate
-        for i, one in enumerate(pair(actual)):
+        for i, tensor in enumerate(pair(actual)):
             before = (self.reference.w1, self.reference.w2)[i]
-            # The change is what is checked, not what it was made to.
+            # The change is checked, not the weights that it leads to.
             scale = positive(np.abs(after[i] - before).max())
             rounded = 2 * np.finfo(self.net.dtype).eps * np.abs(after[i]).max()
             tolerance = float(rounded + rate * self._tolerances[i] * self._scales[i]) / scale
             name = f"w{i + 1} after {how}"
-            checks.append(self._compare(name, one, after[i], scale, tolerance, rate * self._doubt[i]))
+            checks.append(self._compare(name, tensor, after[i], scale, tolerance, rate * self._doubt[i]))
         return checks
 
     def _compare(self, *arguments: Any) -> Check:
@@ -172,8 +172,8 @@ def compare(
     tolerance: float,
     forgiven: np.ndarray | float = 0.0,
 ) -> Check:
-    """Largest absolute difference, beyond what is `forgiven` element by element, over `scale`,
-    against `tolerance`."""
+    """Compare the largest absolute difference, less what is `forgiven` element by element, over `scale`, with
+    `tolerance`."""
     if not isinstance(actual, np.ndarray):
         return Check(tensor, math.inf, tolerance, f"is a {type(actual).__name__}, not a NumPy array")
     if actual.shape != expected.shape:
@@ -187,13 +187,13 @@ def compare(
 
 
 def pair(tensors: Any) -> list[Any]:
-    """Exactly two, so that a missing one is compared and found wrong."""
+    """Return exactly two tensors, so that a missing one fails its comparison."""
     return [*tensors, None, None][:2]
 
 
 def _scale(product: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
-    """How large the entries of left @ right.T are, or would be if their terms did not cancel: a sum
-    of K independent terms is about 1/√K of Cauchy and Schwarz's bound."""
+    """Return how large the entries of left @ right.T are, or would be if their terms did not cancel: a sum of K
+    independent terms is about 1/√K of Cauchy and Schwarz's bound."""
     bound = np.linalg.norm(left, axis=1).max() * np.linalg.norm(right, axis=1).max()
     return positive(max(float(np.abs(product).max()), float(bound) / math.sqrt(left.shape[1])))
 

@@ -1,4 +1,4 @@
-"""What a worker can be asked to do: one method a request, plain data in and out."""
+"""The requests that a worker answers: one method per request, with plain data in and out."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
 PROBE_SIZE = 1536
-NOT_HERE = (ImportError, OSError, RuntimeError, AssertionError)
-"""What frameworks raise that lack a library, a driver or a device."""
+MISSING_ERRORS = (ImportError, OSError, RuntimeError, AssertionError)
+"""Exceptions that frameworks raise when a library, a driver or a device is missing."""
 
 
 class Failure(Exception):
-    """A cell that will have no time: its status, and why."""
+    """A cell cannot be timed: its status, and why."""
 
     def __init__(self, status: str, reason: str, **figures: float) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class Failure(Exception):
 
 @dataclass
 class Session:
-    """One contender's life in one process."""
+    """One contender in one process."""
 
     implementation: str
     device: str
@@ -47,28 +47,28 @@ class Session:
     clocks: Clocks = field(default_factory=Clocks)
     timer: Timer | None = None
     seconds: float | None = None
-    """Of the quickest iteration in the last block of the present cell."""
+    """The time of the quickest iteration in the last block of the current cell."""
     verifying: bool = False
     steps_apart: bool = False
-    """Whether the present shape's step is timed too, so that its cell's check serves a training's."""
+    """Whether the current shape's step is timed too, so that its cell's check also covers a training's steps."""
 
     def __post_init__(self) -> None:
         self.monitor = Monitor(self.clocks)
 
     def start(self, started: float) -> dict[str, Any]:
-        """Import the backend and find the device; `started` is when NumPy's import, needed for all,
-        began. Raises Failure."""
+        """Import the backend and find the device; `started` is when the import of NumPy, which all need, began.
+        Raises Failure."""
         variables = dict(os.environ)  # before the backend, which may add its own
         self.net_class = self._load()
         devices = self._devices()
         import_seconds = self.clocks.wall() - started
-        gc.freeze()  # collecting a framework's modules anew before every cell would take longer than the cell
+        gc.freeze()  # else collecting a framework's modules before every cell would take longer than the cell
         if self.device not in devices:
             kinds = implementations.device_kinds(self.implementation)
             known = self.device.partition(":")[0] in kinds
-            here = f"{self.implementation} finds only {', '.join(devices)} here"
-            nowhere = f"{self.implementation} runs on {', '.join(kinds)} only, not on {self.device}"
-            raise self._unavailable(here) if known else Failure("unsupported", nowhere)
+            not_found = f"{self.implementation} finds only {', '.join(devices)} here"
+            not_supported = f"{self.implementation} runs on {', '.join(kinds)} only, not on {self.device}"
+            raise self._unavailable(not_found) if known else Failure("unsupported", not_supported)
         return {
             "backend": self.net_class.backend,
             "backend_version": _version(self.net_class.backend),
@@ -93,13 +93,13 @@ class Session:
         check: bool = True,
         device_bytes: int = 0,
     ) -> dict[str, Any]:
-        """Set up a shape's problem, call each phase for the first time, and verify unless that was
-        done before. Raises Failure, also where its device has less than `device_bytes` free."""
+        """Set up a shape's problem, call each phase for the first time, and if `check`, verify the results. Raises
+        Failure, also where the device has less than `device_bytes` free."""
         self.timer = None
         free = self.net_class.free_device_bytes(self.device) if hasattr(self.net_class, "free_device_bytes") else None
         if free is not None and free < device_bytes:
-            there = f"{free / 1e9:.3g} GB of {self.device} are free"
-            raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {there}")
+            available = f"{free / 1e9:.3g} GB of {self.device} are free"
+            raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {available}")
         self.problem = Problem.random(*shape)
         self.problem.arrays(self.dtype)
         self.steps, self.verifying, self.steps_apart = steps, check, "step" in phases
@@ -107,24 +107,24 @@ class Session:
         started = now()
         self._make().synchronize()
         setup_seconds = now() - started
-        # A training begins with a step: whatever a process does once, and its own clock then shows, is the step's.
+        # Steps go first, since a training begins with one: what a process does only once counts as the step's.
         first_calls = {
-            phase: self._timer(phase).first_call() for phase in sorted(phases, key=lambda one: one != "step")
+            phase: self._timer(phase).first_call() for phase in sorted(phases, key=lambda phase: phase != "step")
         }
-        told: dict[str, Any] = {"setup_seconds": setup_seconds, "first_calls": first_calls}
+        answer: dict[str, Any] = {"setup_seconds": setup_seconds, "first_calls": first_calls}
         if not check:
-            return told | {"tensor": "", "error": None, "tolerance": None, "verify_seconds": 0.0}
+            return answer | {"tensor": "", "error": None, "tolerance": None, "verify_seconds": 0.0}
         started = now()
         checks = verify(self._make)
         closest = worst(checks)
         if not closest.passed:
             raise wrong(checks)
         verified = {"tensor": closest.tensor, "error": closest.error, "tolerance": closest.tolerance}
-        return told | verified | {"verify_seconds": now() - started}
+        return answer | verified | {"verify_seconds": now() - started}
 
     def enter(self, phase: str, samples: int, inner: int | None = None, seed: int = 0) -> dict[str, Any]:
-        """Make ready to time a phase. A given `inner` is kept, else it and `samples` are calibrated.
-        `seed` draws where in memory each block's net will lie."""
+        """Prepare the timing of a phase. A given `inner` is kept, else it and `samples` are calibrated. `seed` decides
+        where in memory each block's net will lie."""
         gc.collect()
         memory.reset_peak()
         self.layouts = random.Random(seed)
@@ -135,7 +135,7 @@ class Session:
         return {"inner": inner, "samples": samples}
 
     def block(self) -> dict[str, Any]:
-        """Re-warm and take a block of samples, of a net that lies elsewhere than the last block's."""
+        """Re-warm and take a block of samples, with a net that lies elsewhere in memory than the last block's."""
         assert self.timer, "enter comes before block"
         phase, self.timer = self.timer.phase, None
         self.holes = layout.scatter(self.layouts)
@@ -143,14 +143,14 @@ class Session:
         rewarm_seconds = self.timer.rewarm()
         before = self.monitor.read()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
-        taken = self.monitor.since(before)
+        disturbance = self.monitor.since(before)
         self.seconds = min(seconds)
         if self.timer.trained:
             self.training = training.Training.of(*self.timer.trained)
-        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds, **taken}
+        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds, **disturbance}
 
     def leave(self) -> dict[str, Any]:
-        """Be done with the phase; the most memory it held. Raises Failure where a block's work was not done."""
+        """Finish the phase; return its peak memory. Raises Failure where a block's work was not done."""
         assert self.timer, "enter comes before leave"
         device_bytes, host_bytes = self.timer.net.peak_device_bytes(), memory.peak_bytes()
         timer, self.timer = self.timer, None
@@ -161,7 +161,7 @@ class Session:
         return {"host_bytes": host_bytes, "device_bytes": device_bytes, "check_seconds": check_seconds}
 
     def reasons(self, timer: Timer) -> Iterator[str]:
-        """Why the cell that was timed last is wrong, in words."""
+        """Yield why the cell that was timed last is wrong, in words."""
         if self.seconds is None:  # no block was asked for
             return
         trained = self.training if timer.phase == "train" else None
@@ -173,13 +173,13 @@ class Session:
             yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall)
 
     def ceiling(self) -> dict[str, Any]:
-        """The most that this backend gets out of its device."""
+        """Measure the highest rates of this backend on its device."""
         self.timer = None
         gc.collect()
         return ceilings.measure(self.net_class, self.device, self.dtype, self.clocks)
 
     def probe(self) -> dict[str, Any]:
-        """Processor seconds per second of a large product: whether a thread limit held."""
+        """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""
         self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1)
         timer = self._timer("forward")
         timer.choose_inner(samples=1)
@@ -193,8 +193,8 @@ class Session:
             raise Failure("unavailable", str(error)) from error
         except LookupError as error:
             raise Failure("crashed", str(error)) from error
-        except NOT_HERE as error:
-            raise self._not_here("it cannot be imported", error) from error
+        except MISSING_ERRORS as error:
+            raise self._missing("it cannot be imported", error) from error
         if lacking := contract.complaint(self.implementation, net_class):
             raise Failure("crashed", lacking)
         return net_class
@@ -204,18 +204,18 @@ class Session:
             return self.net_class.devices()
         except Unavailable as error:
             raise self._unavailable(str(error)) from error
-        except NOT_HERE as error:
-            raise self._not_here("it finds no device", error) from error
+        except MISSING_ERRORS as error:
+            raise self._missing("it finds no device", error) from error
 
-    def _not_here(self, what: str, error: Exception) -> Exception:
-        """Of an exception that is not this project's own; being out of memory is another outcome."""
+    def _missing(self, what: str, error: Exception) -> Exception:
+        """Return the failure for an exception that is not this project's; if out of memory, the exception itself."""
         if exceptions.is_out_of_memory(error):
             return error
-        traceback.print_exception(error)  # into the log: the reason has only its first line
-        return self._unavailable(f"{what}: {exceptions.with_place(error)}")
+        traceback.print_exception(error)  # into the log, since the reason has only its first line
+        return self._unavailable(f"{what}: {exceptions.with_location(error)}")
 
     def _unavailable(self, reason: str) -> Failure:
-        """With the variables that may be the cause."""
+        """Return a failure that names the variables that may be its cause."""
         hiding = environment.hiding(os.environ, self.device, of_jax="jax" in sys.modules)
         return Failure("unavailable", f"{reason} (in the environment: {', '.join(hiding)})" if hiding else reason)
 
@@ -227,14 +227,14 @@ class Session:
 
 
 def wrong(checks: list[Check]) -> Failure:
-    """Named by the first tensor that failed: what goes wrong there spreads to those computed from it."""
+    """Return a failure named by the first tensor that failed, since its errors spread to those computed from it."""
     failed = [check for check in checks if not check.passed]
-    others = f" (and {len(failed) - 1} more of {len(checks)} comparisons)" if len(failed) > 1 else ""
-    return Failure("wrong", f"{failed[0]}{others}", error=failed[0].error, tolerance=failed[0].tolerance)
+    further = f" (and {len(failed) - 1} more of {len(checks)} comparisons)" if len(failed) > 1 else ""
+    return Failure("wrong", f"{failed[0]}{further}", error=failed[0].error, tolerance=failed[0].tolerance)
 
 
 def _version(backend: str) -> str:
-    """Of an import name; of CuPy, whose distributions are called by their CUDA, the module's own."""
+    """Return a backend's version by its import name; for CuPy, whose distributions are named by CUDA, the module's."""
     try:
         return importlib.metadata.version(backend)
     except importlib.metadata.PackageNotFoundError:
@@ -242,7 +242,7 @@ def _version(backend: str) -> str:
 
 
 def _blas() -> str:
-    """The BLAS that NumPy was built with."""
+    """Return the BLAS that NumPy was built with."""
     build = np.show_config(mode="dicts") or {}
     blas = build.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()

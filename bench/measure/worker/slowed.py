@@ -1,4 +1,4 @@
-"""A contender that is slower by a known fraction: what a method of measurement must be able to find."""
+"""Slow a contender by a known fraction, which a method of measurement must be able to detect."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 
 def slowed(run: Callable[[int], float], slowdown: float, now: Callable[[], float]) -> Callable[[int], float]:
-    """A `run(inner)` whose timed region has a delay of `slowdown` times what its iterations took.
+    """Return a `run(inner)` whose timed region has a delay of `slowdown` times what its iterations took.
 
-    The processor is kept busy meanwhile. An iteration that follows a delay is a few microseconds
-    slower, and the true slowdown would not be the one that was asked for (by 0.3 % of 10 % where each
-    NumPy step had its own): so the delays of all are spent together, behind the last, and an iteration
-    that is not timed follows them.
+    The processor is kept busy during the delay. An iteration that follows a delay is a few microseconds slower, so
+    that the true slowdown would differ from the intended one (by 0.3 % of 10 % where each NumPy step had a delay of
+    its own): therefore all delays are spent together, after the last iteration, and an untimed iteration follows.
     """
 
     def slower(inner: int) -> float:

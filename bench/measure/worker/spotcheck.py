@@ -1,8 +1,8 @@
-"""A short check of a timed cell, in a process that does not verify its contender. It only clears a cell: what it does
-not clear is checked in full, so that it may be strict.
+"""A short check of a timed cell, in a process that does not verify its contender. It only clears a cell: a cell that
+it does not clear is checked in full, so that it may be strict.
 
-Of a step in float64 it needs some samples' predictions and some hidden units' gradients, which take a small part of
-the products that all of them do.
+It compares some samples' predictions and some hidden units' gradients with a step in float64, which takes a small part
+of the products of the whole step.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ UNITS = 32
 
 
 def is_clear(timer: Timer, seconds: float, training: Training | None, steps_apart: bool = False) -> bool:
-    """Whether nothing is left undone or kept by a cell that took `seconds` an iteration, and an iteration from the
-    weights as they now are is right. `training` is what a `train` returned last; its steps need no look where a step
-    has a cell of its own."""
+    """Tell whether a cell that took `seconds` per iteration leaves nothing undone and keeps nothing, and an iteration
+    from its current weights is right. `training` is what a `train` returned last; if `steps_apart`, the step has a
+    cell of its own, and a training's steps are not checked."""
     return not any(_doubts(timer, seconds, training, steps_apart))
 
 
@@ -38,7 +38,7 @@ def _doubts(timer: Timer, seconds: float, training: Training | None, steps_apart
         yield not ends_lower(training, net, timer.steps)
         yield from () if steps_apart else _of_step(another(net, training.weights))
         return
-    results(net, phase)()  # a first reading has its memory to find
+    results(net, phase)()  # the first reading allocates its memory
     yield from undone(timer, seconds, timer.make, singly=False)
     yield from recomputed(timer, seconds, timer.make)
     if phase == "update":
@@ -50,14 +50,14 @@ def _doubts(timer: Timer, seconds: float, training: Training | None, steps_apart
 
 
 def _of_half(timer: Timer, seconds: float) -> Iterator[str | bool]:
-    """Of a forward or a backward, right after a change of the weights: the timed ones found them unchanged."""
+    """Check a forward or a backward right after a change of the weights, which the timed ones did not have."""
     net, phase = timer.net, timer.phase
     yield from kept(timer, seconds)
     weights, prediction = net.weights(), net.prediction()
     yield _is_off(net, weights, prediction)
     if phase == "backward":
-        some = Part.of(net, weights, prediction)
-        yield from (not check.passed for check in some.expected.gradients(some.at(net.gradients())))
+        part = Part.of(net, weights, prediction)
+        yield from (not check.passed for check in part.expected.gradients(part.at(net.gradients())))
 
 
 def _of_step(net: Any) -> Iterator[bool]:
@@ -66,17 +66,17 @@ def _of_step(net: Any) -> Iterator[bool]:
     net.synchronize()
     prediction = net.prediction()
     yield _is_off(net, weights, prediction)
-    some = Part.of(net, weights, prediction)
+    part = Part.of(net, weights, prediction)
     net.step()
     net.synchronize()
-    start = some.expected.reference
+    start = part.expected.reference
     after = start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
-    yield from (not check.passed for check in some.expected.weights(some.at(net.weights()), after))
+    yield from (not check.passed for check in part.expected.weights(part.at(net.weights()), after))
 
 
 @one_thread()
 def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> bool:
-    """By some samples, in the net's own dtype: in float64, most of the time would go to casting w1."""
+    """Compare some samples in the net's own dtype: in float64, casting w1 would take most of the time."""
     samples = _some(len(prediction), SAMPLES)
     x, y, *_ = net.problem.arrays(net.dtype)
     part = Reference(x[samples], y[samples], *weights, net.problem.learning_rate, near=0.0, decide=np.zeros)
@@ -86,8 +86,8 @@ def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.nda
 
 @dataclass(frozen=True)
 class Part:
-    """Of a step's gradients, those of some hidden units, and of w1's some rows: they need the other units for the
-    prediction alone."""
+    """The gradients of some hidden units in a step, and in w1 of some rows. They need the other units only for the
+    prediction."""
 
     expected: Expected
     rows: np.ndarray
@@ -95,7 +95,7 @@ class Part:
 
     @classmethod
     def of(cls, net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> Part:
-        """From these weights; the hidden layer in the net's own dtype, the rest in float64."""
+        """Compute the part from given weights: the hidden layer in the net's own dtype, the rest in float64."""
         _, D_in, H, _ = net.problem.shape
         rows, units = _some(D_in, MOST_ROWS), _some(H, UNITS)
         x, y, *_ = net.problem.arrays(net.dtype)
@@ -110,10 +110,10 @@ class Part:
         return cls(Expected(net, part), rows, units)
 
     def at(self, tensors: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Of tensors shaped like w1 and w2."""
+        """Return this part of tensors shaped like w1 and w2."""
         return tensors[0][np.ix_(self.rows, self.units)], tensors[1][self.units]
 
 
 def _some(count: int, most: int) -> np.ndarray:
-    """So many of 0 … count - 1 at random, others in each process."""
+    """Return at most `most` of 0 … count - 1 at random, different ones in each process."""
     return np.random.default_rng().permutation(count)[:most]

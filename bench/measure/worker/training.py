@@ -1,4 +1,4 @@
-"""Whether a training that was timed did all of its steps."""
+"""Check that a timed training did all of its steps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .duration import in_words
 from .reference import SAFETY, pair, rounding_of
 
 LOOSE = 0.1
-"""How far a training may stray from the same steps one by one, of the way that the weights have gone: rounding
-grows over many steps."""
+"""How far a training may stray from the same steps one by one, as a share of how far the weights have moved:
+rounding grows over many steps."""
 
 TRIES, LEAST_TRIES = 6, 2
-"""So many trainings of other numbers are tried; one alone, which may be interrupted, clears nothing."""
+"""Trainings of other numbers are tried at most and at least so many times, since one may be interrupted."""
 KEPT_RATIO = 4.0
-"""A training takes more than one part in so many of what its steps take one by one, or one of other numbers does."""
+"""A training that is this many times quicker than its steps, or than one of other numbers, may keep results."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Training:
 
 
 def reasons(training: Training, net: Any, steps: int, seconds: float, now: Callable[[], float]) -> Iterator[str]:
-    """Why a training that took `seconds` is wrong, in words, by the steps of a net that has done none yet."""
+    """Yield why a training that took `seconds` is wrong, in words, by the steps of a net that has done none yet."""
     losses = training.losses
     if losses.shape != (steps,):
         yield f"train({steps}) returned losses of shape {losses.shape}, not ({steps},)"
@@ -55,7 +55,7 @@ def reasons(training: Training, net: Any, steps: int, seconds: float, now: Calla
         net.step()
     net.synchronize()
     stepped = now() - started
-    # Not a number is never near.
+    # NaN fails these comparisons.
     if not abs(losses[0] - first) <= (LOOSE + allowed) * first:
         yield f"train({steps}) returned {losses[0]:.4g} as its first loss, which is {first:.4g}"
     elif not abs(losses[-1] - last) <= LOOSE * last + allowed * first:
@@ -67,8 +67,8 @@ def reasons(training: Training, net: Any, steps: int, seconds: float, now: Calla
 
 
 def ends_lower(training: Training, net: Any, steps: int) -> bool:
-    """Whether a training's first loss is that of the problem's weights, and its weights come to none above its last:
-    all that can be said without its steps."""
+    """Tell whether a training's first loss is that of the problem's weights, and its weights have no greater loss than
+    its last: more cannot be said without its steps."""
     losses = training.losses
     if losses.shape != (steps,):
         return False
@@ -82,25 +82,25 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
         if np.shape(trained) != np.shape(stepped):
             yield f"train({steps}) left w{i + 1} with shape {np.shape(trained)}, not {np.shape(stepped)}"
             return
-        way = float(np.linalg.norm(stepped - start[i]))
+        distance = float(np.linalg.norm(stepped - start[i]))
         apart = float(np.linalg.norm(trained - stepped))
         rounded = steps * float(np.finfo(net.dtype).eps) * float(np.linalg.norm(stepped))
-        if not apart <= LOOSE * way + rounded:
+        if not apart <= LOOSE * distance + rounded:
             yield (
                 f"w{i + 1} after train({steps}) is {apart:.2g} away from where {steps} × step bring it, "
-                f"of a way of {way:.2g}: the training did not do what its steps do"
+                f"of a way of {distance:.2g}: the training did not do what its steps do"
             )
             return
 
 
 def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
-    """Whether a training keeps what it had computed: one of numbers that it has not met before comes to another loss
-    than theirs, or takes so much longer than one of the timed numbers right before it that this cannot have computed
+    """Check whether a training keeps what it had computed: if so, one of new numbers returns a loss that is not theirs,
+    or takes so much longer than one of the timed numbers right before it that the latter cannot have computed
     anything."""
     N, D_in, H, D_out = net.problem.shape
     quickest = {False: math.inf, True: math.inf}
-    for other in range(1, TRIES + 1):
-        problem = Problem.random(N, D_in, H, D_out, seed=other)
+    for attempt in range(1, TRIES + 1):
+        problem = Problem.random(N, D_in, H, D_out, seed=attempt)
         start = problem.arrays(net.dtype)[2:]
         for is_new, numbers in ((False, net.problem), (True, problem)):
             started = now()
@@ -115,7 +115,7 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
                 "it keeps what it had computed"
             )
             return
-        if other >= LEAST_TRIES and quickest[True] <= KEPT_RATIO * quickest[False]:
+        if attempt >= LEAST_TRIES and quickest[True] <= KEPT_RATIO * quickest[False]:
             return
     yield (
         f"train({steps}) takes {in_words(quickest[False])} for the timed numbers, but {in_words(quickest[True])} for "
@@ -124,12 +124,12 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
 
 
 def _allowed(net: Any) -> float:
-    """How far rounding may bring a loss from its float64 value, relative to it."""
+    """Return how far rounding may move a loss from its float64 value, relative to it."""
     return SAFETY * rounding_of(net) * float(sum(net.problem.shape)) ** 0.5
 
 
 @one_thread()
 def _loss(net: Any, weights: Any) -> float:
-    """In the net's own dtype: in float64, most of the time would go to casting."""
+    """Return the loss in the net's own dtype: in float64, casting would take most of the time."""
     x, y, *_ = net.problem.arrays(net.dtype)
     return float(np.square(np.maximum(x @ weights[0], 0) @ weights[1] - y).sum())

@@ -1,4 +1,4 @@
-"""Correct before fast: a net against a float64 reference, tensor by tensor."""
+"""Verify a net before it is timed: compare it with a float64 reference, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ TRAJECTORY_STEPS = 3
 
 
 def verify(make: Callable[[], Any]) -> list[Check]:
-    """Every comparison of nets from `make()` with the reference: prediction, gradients, one update
-    by the phases, and the weights and losses of a few whole steps, by `step` and by `train`."""
+    """Compare nets from `make()` with the reference: prediction, gradients, one update by the phases, and the weights
+    and losses of a few whole steps, by `step` and by `train`."""
     net = make()
     start = net.problem.arrays(net.dtype)[2:]
     course = _course(reference(net, start))
-    others = [_course(reference(net, start, decide)) for decide in _DECISIONS] if course.in_doubt else []
-    return _phases(net, course) + _trajectories(make, course, others)
+    alternatives = [_course(reference(net, start, decide)) for decide in _DECISIONS] if course.in_doubt else []
+    return _phases(net, course) + _trajectories(make, course, alternatives)
 
 
 def worst(checks: list[Check]) -> Check:
-    """The check that used most of its tolerance."""
+    """Return the check that used most of its tolerance."""
     return max(checks, key=lambda check: check.error / check.tolerance if check.passed else math.inf)
 
 
@@ -35,19 +35,19 @@ def _random_half(seed: int) -> Decide:
 
 
 _DECISIONS: list[Decide] = [np.ones, *map(_random_half, range(4))]
-"""Other ways to count the undecided: all, and random halves, whose effects do not cancel alike."""
+"""Other choices of the undecided that count as positive: all, and random halves, whose effects differ."""
 
 
 @dataclass(frozen=True)
 class _Course:
-    """A reference's first step in full, and where it stood after all of them."""
+    """A reference's first step, its weights after that, its losses, and its weights after the last step."""
 
     first: Reference
     after: tuple[np.ndarray, np.ndarray]
     losses: np.ndarray
     final: tuple[np.ndarray, np.ndarray]
     in_doubt: bool
-    """Whether any step met pre-activations too close to 0 to tell their sign."""
+    """Whether any step had pre-activations too close to 0 for their sign to be certain."""
 
 
 def _course(reference: Reference) -> _Course:
@@ -79,14 +79,14 @@ def _phases(net: Any, course: _Course) -> list[Check]:
     return checks + expected.weights(net.weights(), course.after)
 
 
-def _trajectories(make: Callable[[], Any], course: _Course, others: list[_Course]) -> list[Check]:
+def _trajectories(make: Callable[[], Any], course: _Course, alternatives: list[_Course]) -> list[Check]:
     stepped, trained = make(), make()
     start = trained.problem.arrays(trained.dtype)[2:]
     growing = SAFETY * rounding_of(trained) * math.sqrt(sum(trained.problem.shape)) * TRAJECTORY_STEPS**2
     scale = positive(float(course.losses.max()))
-    either = _either(course.losses, [other.losses for other in others])
+    forgiven = _doubt(course.losses, [alternative.losses for alternative in alternatives])
     losses = trained.train(TRAJECTORY_STEPS)
-    checks = [compare("losses of train", losses, course.losses, trained.dtype, scale, growing, either)]
+    checks = [compare("losses of train", losses, course.losses, trained.dtype, scale, growing, forgiven)]
     for _ in range(TRAJECTORY_STEPS):
         stepped.step()
     for how, net in (("step", stepped), ("train", trained)):
@@ -95,12 +95,12 @@ def _trajectories(make: Callable[[], Any], course: _Course, others: list[_Course
             expected = course.final[i]
             scale = positive(float(np.abs(expected - start[i]).max()))
             rounded = TRAJECTORY_STEPS * 2 * float(np.finfo(net.dtype).eps * np.abs(expected).max())
-            either = _either(expected, [other.final[i] for other in others])
+            forgiven = _doubt(expected, [alternative.final[i] for alternative in alternatives])
             name = f"w{i + 1} after {TRAJECTORY_STEPS} × {how}"
-            checks.append(compare(name, actual, expected, net.dtype, scale, growing + rounded / scale, either))
+            checks.append(compare(name, actual, expected, net.dtype, scale, growing + rounded / scale, forgiven))
     return checks
 
 
-def _either(expected: np.ndarray, others: list[np.ndarray]) -> np.ndarray | float:
-    """Element by element, how much the undecided may change, with a margin for untried choices."""
-    return 4 * np.max([np.abs(other - expected) for other in others], axis=0) if others else 0.0
+def _doubt(expected: np.ndarray, alternatives: list[np.ndarray]) -> np.ndarray | float:
+    """Return how much the undecided may change each element, with a margin for untried choices."""
+    return 4 * np.max([np.abs(alternative - expected) for alternative in alternatives], axis=0) if alternatives else 0.0

@@ -1,4 +1,4 @@
-"""As many passes as it takes: whom each visits, and that the budget is kept, on a clock that is told."""
+"""Schedules of passes: which cells each visits, and that the budget is kept, on a fake clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.measure import journal
 from bench.measure.adaptive import ALL_FAILED, DECIDED, OUT_OF_TIME, Adaptive
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, PassChosen, RunStarted
-from bench.measure.run import Run
+from bench.measure.run import RunInProgress
 from bench.measure.state import State
 from bench.plan import looks
 from bench.plan.cells import Shape
@@ -28,9 +28,9 @@ SHAPES = (Shape(4, 5, 3), Shape(8, 5, 3))
 PLENTY = 1e6
 
 
-def priced(**others) -> Office:
-    """Whose requests take their time."""
-    office = Office(**others)
+def priced(**changes) -> Office:
+    """Return an office whose requests cost their price on the clock."""
+    office = Office(**changes)
     inner = office.fault
 
     def fault(ask):
@@ -41,28 +41,28 @@ def priced(**others) -> Office:
     return office
 
 
-def adaptive_plan(budget: float = PLENTY, **others):
+def adaptive_plan(budget: float = PLENTY, **changes):
     return plan_of(
-        shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "samples": 20, "time_budget": budget, **others}
+        shapes=SHAPES, **{"passes": looks.FIRST, "rounds": 4, "samples": 20, "time_budget": budget, **changes}
     )
 
 
 @dataclass
 class Judge:
-    """Tells at each look which cells are undecided: those of its turn, and in the end those of its last."""
+    """Says at each look which cells are undecided: the next of `answers`, and at last always the last one."""
 
-    turns: list[set[str]]
+    answers: list[set[str]]
     asked_after: list[int] = field(default_factory=list)
-    """Passes."""
+    """The pass after which each look came."""
     folder: object = None
 
     def __call__(self) -> set[str]:
         self.asked_after.append(max(block.pass_number for block in records_of(self.folder, Block)))
-        return self.turns[min(len(self.asked_after), len(self.turns)) - 1]
+        return self.answers[min(len(self.asked_after), len(self.answers)) - 1]
 
 
 def adaptively(plan, folder, judge, office=None, resumed=False):
-    """A run of scripted workers, each pass as the schedule says."""
+    """Measure a plan with scripted workers, each pass by the schedule."""
     office = office or priced()
     judge.folder = folder
     state = State.of(journal.read(folder)) if resumed else State()
@@ -70,19 +70,19 @@ def adaptively(plan, folder, judge, office=None, resumed=False):
         if not resumed:
             book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
         schedule = Adaptive(plan, judge, office.clock, state.seconds)
-        Run(plan, book, office.open, state, now=office.clock).measure(schedule)
+        RunInProgress(plan, book, office.open, state, now=office.clock).measure(schedule)
     return schedule, office
 
 
 def visited(folder) -> dict[int, dict[str, int]]:
-    """By pass, the cells and the number of their blocks."""
-    found = {}
+    """Return the number of blocks of each cell, by pass."""
+    blocks = {}
     for block in records_of(folder, Block):
-        found.setdefault(block.pass_number, Counter())[block.cell] += 1
-    return found
+        blocks.setdefault(block.pass_number, Counter())[block.cell] += 1
+    return blocks
 
 
-def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_path):
+def test_first_five_passes_visit_every_cell(tmp_path):
     plan, judge = adaptive_plan(), Judge([set()])
     schedule, _ = adaptively(plan, tmp_path, judge)
     assert visited(tmp_path) == {pass_number: {cell.key: 4 for cell in plan.cells} for pass_number in range(1, 6)}
@@ -90,22 +90,22 @@ def test_the_first_five_passes_visit_every_cell_and_then_there_is_a_look(tmp_pat
     assert schedule.reason == DECIDED
 
 
-def test_later_passes_visit_the_undecided_alone_until_the_next_look(tmp_path):
+def test_later_passes_visit_undecided_cells_until_the_next_look(tmp_path):
     plan = adaptive_plan()
     keys = [cell.key for cell in plan.cells]
     judge = Judge([set(keys[:3]), {keys[0], keys[5]}, set()])
     schedule, office = adaptively(plan, tmp_path, judge)
-    found = visited(tmp_path)
-    assert sorted(found) == list(range(1, 11))
-    assert all(found[pass_number] == dict.fromkeys(keys[:3], 4) for pass_number in (6, 7))
-    assert all(found[pass_number] == {keys[0]: 4, keys[5]: 4} for pass_number in (8, 9, 10))
+    blocks_by_pass = visited(tmp_path)
+    assert sorted(blocks_by_pass) == list(range(1, 11))
+    assert all(blocks_by_pass[pass_number] == dict.fromkeys(keys[:3], 4) for pass_number in (6, 7))
+    assert all(blocks_by_pass[pass_number] == {keys[0]: 4, keys[5]: 4} for pass_number in (8, 9, 10))
     assert judge.asked_after == [5, 7, 10]
     assert schedule.reason == DECIDED
     started = Counter(worker.pass_number for worker in office.opened)
     assert (started[5], started[6], started[8]) == (3, 3, 2), "only those that are visited are started"
 
 
-def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path):
+def test_choice_of_a_pass_is_recorded_before_its_first_block(tmp_path):
     plan = adaptive_plan()
     keys = [cell.key for cell in plan.cells]
     adaptively(plan, tmp_path, Judge([{keys[2]}, set()]))
@@ -118,51 +118,51 @@ def test_what_each_pass_visits_is_in_the_journal_before_its_first_block(tmp_path
     assert passes == sorted(passes)
 
 
-def test_what_is_undecided_but_not_of_the_plan_is_passed_over(tmp_path):
+def test_undecided_cells_outside_the_plan_are_ignored(tmp_path):
     schedule, _ = adaptively(adaptive_plan(), tmp_path, Judge([{"step[elsewhere]"}]))
     assert schedule.reason == DECIDED
     assert max(visited(tmp_path)) == 5
 
 
 def pass_seconds(plan) -> float:
-    """Of a whole pass."""
+    """Return the seconds of a pass of all cells."""
     contenders = {cell.contender for cell in plan.cells}
     shapes = {cell.shape for cell in plan.cells}
     per_cell = PRICES["enter"] + plan.rounds * PRICES["block"] + PRICES["leave"]
     answers = len(contenders) * (1 + len(shapes)) + len(plan.cells) * (plan.rounds + 2)
-    told = len(contenders) * (PRICES["start"] + len(shapes) * PRICES["prepare"]) + len(plan.cells) * per_cell
-    return told + answers * 2.0**-10
+    in_requests = len(contenders) * (PRICES["start"] + len(shapes) * PRICES["prepare"]) + len(plan.cells) * per_cell
+    return in_requests + answers * 2.0**-10
 
 
 @pytest.mark.parametrize("passes", [5.5, 7.2, 9.9, 12.3, 30.7])
-def test_a_run_that_never_decides_stops_in_time_but_no_more_than_a_pass_early(tmp_path, passes):
+def test_undecided_run_uses_its_budget_to_within_a_pass(tmp_path, passes):
     plan = adaptive_plan()
-    one = pass_seconds(plan)
-    plan = adaptive_plan(budget := passes * one)
+    one_pass = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one_pass)
     schedule, office = adaptively(plan, tmp_path, Judge([{cell.key for cell in plan.cells}]))
     assert schedule.reason.startswith(OUT_OF_TIME)
-    assert budget - 1.01 * one <= office.clock() <= budget
+    assert budget - 1.01 * one_pass <= office.clock() <= budget
     assert max(visited(tmp_path)) == int(passes)
 
 
-def test_a_run_that_is_short_of_time_has_all_its_five_passes_with_fewer_rounds(tmp_path):
+def test_short_budget_makes_five_passes_of_fewer_rounds(tmp_path):
     plan = adaptive_plan(rounds=20)
     budget = 2.5 * pass_seconds(plan)
     schedule, office = adaptively(
         adaptive_plan(budget, rounds=20), tmp_path, Judge([{cell.key for cell in plan.cells}])
     )
-    found = visited(tmp_path)
-    assert all(found[pass_number].keys() == {cell.key for cell in plan.cells} for pass_number in range(1, 6))
+    blocks_by_pass = visited(tmp_path)
+    assert all(blocks_by_pass[pass_number].keys() == {cell.key for cell in plan.cells} for pass_number in range(1, 6))
     rounds = [record.rounds for record in records_of(tmp_path, PassChosen)][:5]
     assert all(1 < few < 20 for few in rounds)
-    assert {pass_number: set(cells.values()) for pass_number, cells in found.items()} == {
+    assert {pass_number: set(cells.values()) for pass_number, cells in blocks_by_pass.items()} == {
         pass_number: {few} for pass_number, few in enumerate(rounds, 1)
     }
     assert 0.8 * budget <= office.clock() <= 1.1 * budget
     assert schedule.reason.startswith(OUT_OF_TIME)
 
 
-def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp_path):
+def test_too_small_a_budget_makes_fewer_passes_and_suggests_another(tmp_path):
     plan = adaptive_plan()
     least = pass_seconds(adaptive_plan(rounds=1))
     judge = Judge([{cell.key for cell in plan.cells}])
@@ -171,15 +171,15 @@ def test_a_budget_that_not_even_one_round_in_five_passes_fits_gets_what_does(tmp
     assert {record.rounds for record in records_of(tmp_path, PassChosen)} == {1}
     assert judge.asked_after == []
     assert office.clock() <= 3.5 * least
-    told = re.fullmatch(OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason)
-    assert told is not None
-    enough = float(told[1])
-    assert 5 * least <= enough <= 6 * least + 10
-    again, _ = adaptively(adaptive_plan(enough), tmp_path / "again", Judge([set()]))
+    hint = re.fullmatch(OUT_OF_TIME + r" before 5 passes: here they need about --time-budget (\d+)s", schedule.reason)
+    assert hint is not None
+    suggested = float(hint[1])
+    assert 5 * least <= suggested <= 6 * least + 10
+    again, _ = adaptively(adaptive_plan(suggested), tmp_path / "again", Judge([set()]))
     assert again.reason == DECIDED, "what it asks for is enough"
 
 
-def test_there_is_always_one_pass(tmp_path):
+def test_smallest_budget_makes_one_pass(tmp_path):
     schedule, _ = adaptively(adaptive_plan(1e-3), tmp_path, Judge([set()]))
     assert {pass_number: set(cells.values()) for pass_number, cells in visited(tmp_path).items()} == {1: {1}}
     assert schedule.reason.startswith(OUT_OF_TIME)
@@ -187,31 +187,31 @@ def test_there_is_always_one_pass(tmp_path):
 
 @settings(steady, max_examples=30)
 @given(st.floats(2.5, 12), st.integers(1, 12), st.integers(0, 11))
-def test_whatever_the_budget_it_is_kept_and_used(tmp_path_factory, passes, rounds, few):
+def test_any_budget_is_kept_and_used(tmp_path_factory, passes, rounds, few):
     plan = adaptive_plan(rounds=rounds)
-    one = pass_seconds(plan)
-    plan = adaptive_plan(budget := passes * one, rounds=rounds)
+    one_pass = pass_seconds(plan)
+    plan = adaptive_plan(budget := passes * one_pass, rounds=rounds)
     judge = Judge([{cell.key for cell in plan.cells[few:]}])
     schedule, office = adaptively(plan, tmp_path_factory.mktemp("run"), judge)
     assert office.clock() <= 1.1 * budget
     assert schedule.reason.startswith(OUT_OF_TIME)
-    assert schedule.seconds_left() <= 1.01 * one
+    assert schedule.seconds_left() <= 1.01 * one_pass
 
 
-def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
+def test_resumed_run_keeps_earlier_choices(tmp_path):
     plan = adaptive_plan(rounds=1)
     keys = [cell.key for cell in plan.cells]
-    turns = [{keys[0], keys[3]}, {keys[3]}, set()]
-    _, whole = adaptively(plan, tmp_path / "whole", Judge(turns))
+    answers = [{keys[0], keys[3]}, {keys[3]}, set()]
+    _, uninterrupted = adaptively(plan, tmp_path / "whole", Judge(answers))
     expected = visited(tmp_path / "whole")
     assert max(expected) == 10
-    for at in range(0, len(whole.asked), 7):
+    for at in range(0, len(uninterrupted.asked), 7):
         folder = tmp_path / f"cut-at-{at}"
-        first = Judge(turns)
+        first = Judge(answers)
         with pytest.raises(KeyboardInterrupt):
             adaptively(plan, folder, first, priced(interrupt_at=at))
-        # The judge that goes on knows only the looks that are to come.
-        later = Judge(turns[len(first.asked_after) :] or [set()])
+        # The judge of the resumed run has only the answers to later looks.
+        later = Judge(answers[len(first.asked_after) :] or [set()])
         schedule, _ = adaptively(plan, folder, later, resumed=True)
         assert visited(folder) == expected
         chosen = [record.pass_number for record in records_of(folder, PassChosen)]
@@ -220,7 +220,7 @@ def test_a_run_interrupted_anywhere_goes_on_with_what_was_chosen(tmp_path):
         assert schedule.reason == DECIDED
 
 
-def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path):
+def test_chosen_pass_is_finished_without_time_left(tmp_path):
     plan = adaptive_plan(pass_seconds(adaptive_plan()) / 100)
     with pytest.raises(KeyboardInterrupt):
         adaptively(plan, tmp_path, Judge([set()]), priced(interrupt_at=12))
@@ -230,19 +230,19 @@ def test_a_pass_that_was_chosen_is_finished_however_little_time_is_left(tmp_path
     assert schedule.reason.startswith(OUT_OF_TIME)
 
 
-def test_a_run_that_goes_on_has_what_is_left_of_its_budget(tmp_path):
-    one = pass_seconds(adaptive_plan())
-    plan = adaptive_plan(9.5 * one)
+def test_resumed_run_has_the_rest_of_its_budget(tmp_path):
+    one_pass = pass_seconds(adaptive_plan())
+    plan = adaptive_plan(9.5 * one_pass)
     judge = Judge([{cell.key for cell in plan.cells}])
     requests = len(adaptively(plan, tmp_path / "whole", judge)[1].asked)
     before = priced(interrupt_at=requests // 2)
     with pytest.raises(KeyboardInterrupt):
         adaptively(plan, tmp_path / "cut", judge, before)
     _, after = adaptively(plan, tmp_path / "cut", judge, resumed=True)
-    assert 7 * one < before.clock() + after.clock() < 10 * one
+    assert 7 * one_pass < before.clock() + after.clock() < 10 * one_pass
 
 
-def test_cells_that_fail_are_not_waited_for(tmp_path):
+def test_failed_cells_end_the_run(tmp_path):
     def fault(ask):
         return WorkerFailed("unavailable", "why", alive=True) if ask.verb == "start" else None
 
@@ -254,7 +254,7 @@ def test_cells_that_fail_are_not_waited_for(tmp_path):
     assert [record.pass_number for record in records_of(tmp_path, PassChosen)] == [1]
 
 
-def test_the_time_left_is_never_negative():
+def test_time_left_is_never_negative():
     office = Office()
     schedule = Adaptive(adaptive_plan(10.0), lambda: set(), office.clock)
     assert schedule.seconds_left() == 10.0

@@ -16,7 +16,7 @@ def failed(**changes):
     return json.dumps({"id": 7, "failed": {"status": "wrong", "reason": "it is off"} | changes}).encode()
 
 
-def test_an_answer_to_the_request_is_returned():
+def test_matching_answer_is_returned():
     assert answers.answer_in(b'{"id": 7, "ok": {"seconds": [1.5]}}', 7) == {"ok": {"seconds": [1.5]}}
     assert answers.answer_in(failed(error=0.5, tolerance=0.1), 7) == {"failed": Failure("wrong", "it is off", 0.5, 0.1)}
     assert answers.answer_in(failed(error=None), 7) == {"failed": Failure("wrong", "it is off")}
@@ -64,23 +64,23 @@ def test_an_answer_to_the_request_is_returned():
         failed(self=1),
     ],
 )
-def test_a_reply_that_does_not_fit_is_refused_in_a_few_words(reply):
+def test_unfit_reply_is_refused_in_few_words(reply):
     with pytest.raises(NoAnswer) as caught:
         answers.answer_in(reply, 7)
     assert len(str(caught.value)) < 200
     assert str(caught.value).isprintable()
 
 
-def test_the_number_one_is_not_answered_by_true():
+def test_true_does_not_answer_request_1():
     with pytest.raises(NoAnswer):
         answers.answer_in(b'{"id": true, "ok": {}}', 1)
 
 
 @pytest.mark.parametrize("figure", [b"9" * 400, b"NaN", b"1e999"])
-def test_the_figures_of_a_failure_can_be_shown_however_large_they_are(figure):
+def test_large_figures_of_a_failure_can_be_shown(figure):
     reply = b'{"id": 7, "failed": {"status": "wrong", "reason": "it is off", "error": %b}}' % figure
     assert f"{answers.answer_in(reply, 7)['failed'].error:.3g}" in ("inf", "nan")
 
 
-def test_a_failure_s_reason_can_be_encoded():
+def test_reason_of_a_failure_can_be_encoded():
     answers.answer_in(failed(reason="odd \udcff\ud800"), 7)["failed"].reason.encode()

@@ -17,7 +17,7 @@ FACTS = {
 }
 
 
-def found(resolution):
+def calibration_with(resolution):
     return {
         "started": "2026-01-01T00:00:00+00:00",
         "resolution": resolution,
@@ -31,21 +31,21 @@ def found(resolution):
     }
 
 
-def test_what_a_calibration_found_is_kept_for_its_machine(tmp_path):
+def test_calibration_is_stored_for_its_machine(tmp_path):
     assert calibrations.stored(tmp_path, FACTS) is None
     folder = calibrations.new_folder(tmp_path)
     assert folder.is_dir()
     assert folder.parent == tmp_path / calibrations.FOLDER
-    kept = calibrations.store(tmp_path, FACTS, found(0.03))
-    assert json.loads(kept.read_text()) == found(0.03)
-    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
+    kept = calibrations.store(tmp_path, FACTS, calibration_with(0.03))
+    assert json.loads(kept.read_text()) == calibration_with(0.03)
+    assert calibrations.stored(tmp_path, FACTS) == calibration_with(0.03)
 
 
-def test_the_last_one_counts(tmp_path):
+def test_last_calibration_counts(tmp_path):
     calibrations.new_folder(tmp_path)
     for resolution in (0.05, 0.03):
-        calibrations.store(tmp_path, FACTS, found(resolution))
-    assert calibrations.stored(tmp_path, FACTS) == found(0.03)
+        calibrations.store(tmp_path, FACTS, calibration_with(resolution))
+    assert calibrations.stored(tmp_path, FACTS) == calibration_with(0.03)
     assert len(list((tmp_path / calibrations.FOLDER).glob("*.json"))) == 1
 
 
@@ -53,14 +53,14 @@ def test_the_last_one_counts(tmp_path):
     ("name", "value"),
     [("cpu", "another"), ("architecture", "arm64"), ("processors", 8), ("usable_processors", 1), ("accelerators", [])],
 )
-def test_another_machine_has_not_been_calibrated(tmp_path, name, value):
+def test_calibration_is_not_of_another_machine(tmp_path, name, value):
     calibrations.new_folder(tmp_path)
-    calibrations.store(tmp_path, FACTS, found(0.03))
+    calibrations.store(tmp_path, FACTS, calibration_with(0.03))
     assert calibrations.stored(tmp_path, {**FACTS, name: value}) is None
 
 
 @pytest.mark.parametrize(("name", "value"), [("host", "there"), ("python", "CPython 3.12.1"), ("source", "v2")])
-def test_what_does_not_change_what_the_machine_can_tell_is_not_in_its_fingerprint(name, value):
+def test_fingerprint_ignores_unrelated_facts(name, value):
     assert machine.fingerprint({**FACTS, name: value}) == machine.fingerprint(FACTS)
     assert len(machine.fingerprint(FACTS)) == 12
     assert len(machine.fingerprint({})) == 12
@@ -81,7 +81,7 @@ def test_what_does_not_change_what_the_machine_can_tell_is_not_in_its_fingerprin
         '{"settings": 1}',
     ],
 )
-def test_a_file_that_is_no_calibration_is_refused_by_name(tmp_path, text):
+def test_invalid_calibration_file_is_named(tmp_path, text):
     calibrations.new_folder(tmp_path)
     file = calibrations.store(tmp_path, FACTS, {})
     file.write_text(text)
@@ -91,18 +91,18 @@ def test_a_file_that_is_no_calibration_is_refused_by_name(tmp_path, text):
 
 @pytest.mark.parametrize("value", [None, "0.5", True, -0.1, 1.5, float("nan"), float("inf"), 10**400, [0.5]])
 @pytest.mark.parametrize("where", [("auto", "detected"), ("auto", "slowdown")])
-def test_a_calibration_with_a_value_that_cannot_be_is_refused(tmp_path, where, value):
+def test_calibration_with_an_impossible_value_is_refused(tmp_path, where, value):
     calibrations.new_folder(tmp_path)
-    damaged = found(0.03)
+    damaged = calibration_with(0.03)
     damaged["settings"][0][where[0]][0][where[1]] = value
     calibrations.store(tmp_path, FACTS, damaged)
     with pytest.raises(ValueError, match=rf"is no calibration: settings\.0\.{where[0]}\.0\.{where[1]}: "):
         calibrations.stored(tmp_path, FACTS)
 
 
-def test_a_calibration_that_is_a_folder_or_a_fifo_is_refused(tmp_path):
+def test_calibration_that_is_a_folder_or_fifo_is_refused(tmp_path):
     calibrations.new_folder(tmp_path)
-    file = calibrations.store(tmp_path, FACTS, found(0.03))
+    file = calibrations.store(tmp_path, FACTS, calibration_with(0.03))
     file.unlink()
     file.mkdir()
     with pytest.raises(ValueError, match="Is a directory"):

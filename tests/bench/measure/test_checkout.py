@@ -1,4 +1,4 @@
-"""What a side of a comparison is called by."""
+"""The names of a comparison's sides: revisions, interpreters and environments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def commit(folder, message, tag):
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A repository that had no implementations at first, and then others than today."""
+    """A repository that has no implementations at first, and then others than this project."""
     folder = tmp_path_factory.mktemp("repository")
     git(folder, "init", "--quiet")
     (folder / "readme").write_text("soon")
@@ -51,17 +51,17 @@ def repository(history, monkeypatch):
 
 @pytest.fixture
 def stack():
-    with ExitStack() as opened:
-        yield opened
+    with ExitStack() as exit_stack:
+        yield exit_stack
 
 
 def contents(folder):
-    """Every file of a repository's own folder, with when it was written."""
+    """Return every file of a repository's folder, with its content and time of change."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_run_that_is_told_to_end_leaves_no_checkout_behind(history, number):
+def test_signalled_run_removes_its_checkout(history, number):
     before = contents(history)
     code = f"""
 import pathlib, signal, time
@@ -85,7 +85,7 @@ with ExitStack() as stack:
     assert contents(history) == before
 
 
-def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
+def test_signal_handlers_are_restored(repository, tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
         checkout.side("base", "v1", "--against", stack, tmp_path)
@@ -93,7 +93,7 @@ def test_signals_mean_afterwards_what_they_meant_before(repository, tmp_path):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_signal_that_is_ignored_stays_ignored(repository, tmp_path):
+def test_ignored_signal_stays_ignored(repository, tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ExitStack() as stack:
@@ -103,28 +103,28 @@ def test_a_signal_that_is_ignored_stays_ignored(repository, tmp_path):
         signal.signal(signal.SIGHUP, before)
 
 
-def complaint(asked, tmp_path, stack):
+def complaint(spec, tmp_path, stack):
     with pytest.raises(PlanError) as caught:
-        checkout.side("base", asked, "--against", stack, tmp_path)
-    told = str(caught.value)
-    assert told.startswith("--against: ")
-    assert "\n" not in told
-    return told.removeprefix("--against: ")
+        checkout.side("base", spec, "--against", stack, tmp_path)
+    message = str(caught.value)
+    assert message.startswith("--against: ")
+    assert "\n" not in message
+    return message.removeprefix("--against: ")
 
 
-def test_a_dot_is_this_tree_under_this_interpreter(tmp_path, stack):
+def test_dot_is_this_tree_and_interpreter(tmp_path, stack):
     side = checkout.side("head", ".", "--head", stack, tmp_path)
     assert (side.name, side.label, side.interpreter) == ("head", "this tree", sys.executable)
     assert side.source == str(checkout.ROOT)
     assert side.implementations == tuple(implementations.names())
 
 
-@pytest.mark.parametrize("asked", ["v1", "v2~1", "HEAD~1"])
-def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, asked):
+@pytest.mark.parametrize("spec", ["v1", "v2~1", "HEAD~1"])
+def test_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path, spec):
     before = contents(repository)
     with ExitStack() as stack:
-        side = checkout.side("base", asked, "--against", stack, tmp_path)
-        assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({asked})"
+        side = checkout.side("base", spec, "--against", stack, tmp_path)
+        assert side.label == f"{git(repository, 'rev-parse', 'v1')[:9]} ({spec})"
         assert side.interpreter == sys.executable
         assert side.implementations == ("numpy", "old")
         assert {path.name for path in (checkout.Path(side.source) / "implementations").iterdir()} >= {"old_.py"}
@@ -134,7 +134,7 @@ def test_a_revision_is_checked_out_while_the_stack_is_open(repository, tmp_path,
 
 
 @pytest.mark.parametrize("name", ["post-checkout", "post-index-change"])
-def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack, name):
+def test_hooks_do_not_run(repository, tmp_path, stack, name):
     hook = repository / ".git" / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
@@ -144,7 +144,7 @@ def test_the_repository_s_hooks_do_not_run(repository, tmp_path, stack, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_path, stack):
+def test_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_path, stack):
     inner = repository / "inner"
     (inner / "implementations").mkdir(parents=True)
     (inner / "implementations" / "__init__.py").write_text("")
@@ -157,36 +157,38 @@ def test_a_tree_may_be_a_folder_of_its_repository(repository, monkeypatch, tmp_p
     assert complaint("v2", tmp_path, stack).endswith("(v2) has no implementations/")
 
 
-def test_a_revision_without_implementations_is_named(repository, tmp_path, stack):
+def test_revision_without_implementations_is_named(repository, tmp_path, stack):
     revision = git(repository, "rev-parse", "empty")[:9]
     assert complaint("empty", tmp_path, stack) == f"revision {revision} (empty) has no implementations/"
 
 
-@pytest.mark.parametrize("asked", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
-def test_what_is_neither_is_named(repository, tmp_path, stack, asked):
-    told = complaint(asked, tmp_path, stack)
-    assert told == f"{asked!r} is neither a Python environment nor a git revision of this repository"
+@pytest.mark.parametrize("spec", ["nowhere", "origin/main", "v1~7", "nowhere/bin/python", "", "-v"])
+def test_neither_revision_nor_environment_is_named(repository, tmp_path, stack, spec):
+    message = complaint(spec, tmp_path, stack)
+    assert message == f"{spec!r} is neither a Python environment nor a git revision of this repository"
 
 
-def test_a_revision_of_no_repository_says_so(monkeypatch, tmp_path, stack):
+def test_revision_outside_a_repository_is_explained(monkeypatch, tmp_path, stack):
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
-    told = complaint("main", tmp_path, stack)
-    assert told.startswith(
+    message = complaint("main", tmp_path, stack)
+    assert message.startswith(
         f"'main' is neither a Python environment nor a git revision of this repository, for {tmp_path}"
     )
-    assert "not a git repository" in told
+    assert "not a git repository" in message
 
 
-def test_a_revision_that_a_shallow_clone_lacks_says_how_to_get_it(history, monkeypatch, tmp_path, stack):
+def test_revision_missing_in_a_shallow_clone_is_explained(history, monkeypatch, tmp_path, stack):
     subprocess.run([*GIT, "clone", "--quiet", "--depth=1", f"file://{history}", tmp_path / "clone"], check=True)
     monkeypatch.setattr(checkout, "ROOT", tmp_path / "clone")
-    told = complaint("HEAD~1", tmp_path, stack)
-    assert told.startswith("'HEAD~1' is neither a Python environment nor a git revision of this repository; this clone")
-    assert "`git fetch --unshallow`" in told
-    assert "`fetch-depth: 0`" in told
+    message = complaint("HEAD~1", tmp_path, stack)
+    assert message.startswith(
+        "'HEAD~1' is neither a Python environment nor a git revision of this repository; this clone"
+    )
+    assert "`git fetch --unshallow`" in message
+    assert "`fetch-depth: 0`" in message
 
 
-def test_the_settings_and_attributes_of_a_repository_are_heeded(repository, tmp_path, stack):
+def test_settings_and_attributes_are_obeyed(repository, tmp_path, stack):
     git(repository, "checkout", "--quiet", "--detach", "v1")
     (repository / ".gitattributes").write_text("readme filter=loud\nexport.txt export-ignore\n")
     (repository / "export.txt").write_text("kept")
@@ -207,7 +209,7 @@ def test_the_settings_and_attributes_of_a_repository_are_heeded(repository, tmp_
         git(repository, "config", "--unset", name)
 
 
-def test_a_tree_may_be_a_linked_worktree_of_its_repository(history, monkeypatch, tmp_path, stack):
+def test_tree_may_be_a_linked_worktree(history, monkeypatch, tmp_path, stack):
     git(history, "worktree", "add", "--quiet", "--detach", tmp_path / "linked", "v2")
     try:
         monkeypatch.setattr(checkout, "ROOT", tmp_path / "linked")
@@ -218,7 +220,7 @@ def test_a_tree_may_be_a_linked_worktree_of_its_repository(history, monkeypatch,
         git(history, "worktree", "remove", "--force", tmp_path / "linked")
 
 
-def test_without_git_an_environment_will_still_do(monkeypatch, tmp_path, stack):
+def test_environment_needs_no_git(monkeypatch, tmp_path, stack):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "No such file or directory: 'git'" in complaint("main", tmp_path, stack)
     (tmp_path / "link").symlink_to(sys.executable)
@@ -226,7 +228,7 @@ def test_without_git_an_environment_will_still_do(monkeypatch, tmp_path, stack):
 
 
 def environment(folder, script, python="python"):
-    """A folder whose interpreter is a shell script."""
+    """Make an environment whose interpreter is a shell script."""
     (folder / "bin").mkdir(parents=True)
     path = folder / "bin" / python
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -236,24 +238,24 @@ def environment(folder, script, python="python"):
 
 @pytest.mark.parametrize("python", ["python", "python3"])
 @pytest.mark.parametrize("by", ["environment", "interpreter", "./environment"])
-def test_an_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
+def test_environment_is_its_interpreter_on_this_tree(tmp_path, stack, by, python):
     path = environment(tmp_path / "environment", f'exec "{sys.executable}" "$@"', python)
-    asked = str(path) if by == "interpreter" else by
-    side = checkout.side("base", asked, "--against", stack, tmp_path)
+    spec = str(path) if by == "interpreter" else by
+    side = checkout.side("base", spec, "--against", stack, tmp_path)
     assert checkout.Path(side.interpreter) == path
-    assert side.label == asked
+    assert side.label == spec
     assert side.source == str(checkout.ROOT)
     assert side.implementations == tuple(implementations.names())
 
 
-def test_a_revision_comes_before_a_folder_of_its_name(repository, tmp_path, stack):
+def test_revision_precedes_a_folder_of_its_name(repository, tmp_path, stack):
     environment(tmp_path / "v1", "exit 1")
     assert checkout.side("base", "v1", "--against", stack, tmp_path).source != str(repository)
     assert "cannot be used" in complaint("./v1", tmp_path, stack)
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "ending"),
     [
         ("echo 3 9", "is Python 3.9; 3.11 or newer is needed"),
         ("echo Oh >&2; echo No module named numpy >&2; exit 1", "NumPy is the least it needs: No module named numpy"),
@@ -261,30 +263,30 @@ def test_a_revision_comes_before_a_folder_of_its_name(repository, tmp_path, stac
         ("echo hello", "does not answer as Python does: 'hello'"),
     ],
 )
-def test_an_interpreter_that_cannot_be_used_says_why(tmp_path, stack, script, said):
+def test_unusable_interpreter_is_explained(tmp_path, stack, script, ending):
     environment(tmp_path / "env", script)
-    told = complaint("./env", tmp_path, stack)
-    assert told.startswith("./env ")
-    assert told.endswith(said)
+    message = complaint("./env", tmp_path, stack)
+    assert message.startswith("./env ")
+    assert message.endswith(ending)
 
 
-def test_a_missing_interpreter_and_a_folder_that_is_no_environment_are_named(tmp_path, stack):
+def test_missing_interpreter_or_environment_is_named(tmp_path, stack):
     assert "No such file or directory" in complaint(str(tmp_path / "bin" / "python"), tmp_path, stack)
     (tmp_path / "empty").mkdir()
-    told = complaint("./empty", tmp_path, stack)
-    assert told == "./empty is a folder without bin/python or bin/python3: not an environment"
+    message = complaint("./empty", tmp_path, stack)
+    assert message == "./empty is a folder without bin/python or bin/python3: not an environment"
     (tmp_path / "text").write_text("hello")
     assert "Permission denied" in complaint("./text", tmp_path, stack)
 
 
-def test_a_grid_file_of_this_tree_is_looked_for_in_a_side_s_own(repository, tmp_path, stack):
+def test_grid_file_is_taken_from_the_side_s_tree(repository, tmp_path, stack):
     side = checkout.side("base", "v1", "--against", stack, tmp_path)
-    mine = tmp_path / "mine.toml"
+    outside = tmp_path / "mine.toml"
     assert checkout.grid_file(side, repository / "grids" / "a.toml") == checkout.Path(side.source) / "grids" / "a.toml"
-    assert checkout.grid_file(side, mine) == mine
+    assert checkout.grid_file(side, outside) == outside
 
 
-def test_which_devices_an_implementation_knows_is_read_from_a_side_s_own_file(repository, tmp_path, stack):
+def test_device_kinds_are_read_from_the_side_s_file(repository, tmp_path, stack):
     side = checkout.side("base", "v1", "--against", stack, tmp_path)
     assert checkout.device_kinds(side, "numpy", ()) == ("cpu", "cuda")
     assert checkout.device_kinds(side, "old", ()) == ("cpu", "cuda")

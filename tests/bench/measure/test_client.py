@@ -50,7 +50,7 @@ class Hangs(Net):
 
 
 class Stubborn(Net):
-    """Hangs, and will not hear of it."""
+    """Hangs, and ignores signals that ask it to end."""
 
     def forward(self):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -81,7 +81,7 @@ class Leaves(Net):
 
 
 def write(data):
-    """To the pipe of this process's answers."""
+    """Write to the pipe of this process's answers."""
     os.write(json.loads(sys.argv[1])["replies"], data)
 
 
@@ -155,7 +155,7 @@ class RealTime(Net):
 
 
 class LeavesAChild(Net):
-    """That has its pipe and its group, and one that has left both."""
+    """Leaves a child with its pipe and its group, and one that has left both."""
 
     def forward(self):
         for detach in (False, True):
@@ -164,7 +164,7 @@ class LeavesAChild(Net):
 
 
 class Nests(Net):
-    """Shells in shells, in a session of their own."""
+    """Starts nested shells in a session of their own."""
 
     def forward(self):
         subprocess.Popen(["sh", "-c", "sh -c 'sleep 600; true' & wait; true"], start_new_session=True)
@@ -172,7 +172,7 @@ class Nests(Net):
 
 
 class IsSurvivedByItsChild(Net):
-    """Which goes on to answer."""
+    """Exits, while its child goes on to answer."""
 
     def forward(self):
         super().forward()
@@ -186,7 +186,7 @@ class HasAStatus(Net):
 
 
 class LeavesADaemon(Net):
-    """In a session of its own, with nothing of its environment left, and no child of it any more."""
+    """Leaves a daemon in a session of its own, without its environment, and no longer its child."""
 
     def forward(self):
         if os.fork() == 0:
@@ -219,7 +219,7 @@ class Greedy(Net):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a worker of one of the classes, of which none outlives the test."""
+    """Return a function that starts a worker of one of the classes; all end with the test."""
     (tmp_path / "failing.py").write_text(CLASSES)
     workers = []
 
@@ -245,7 +245,7 @@ def failure_of(worker):
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "said"),
+    ("name", "status", "message"),
     [
         ("Exits", "crashed", "the worker process exited with status 3: about to leave; see logs/worker.log"),
         ("Segfaults", "crashed", "the worker process was ended by SIGSEGV; see logs/worker.log"),
@@ -256,23 +256,23 @@ def failure_of(worker):
         ("Raises", "crashed", "KeyError: 'no such weight'"),
     ],
 )
-def test_a_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, said):
+def test_failing_class_has_a_status_and_a_reason(start, tmp_path, monkeypatch, name, status, message):
     monkeypatch.chdir(tmp_path)
     worker = start(name)
     failure = failure_of(worker)
     assert failure.status == status
-    assert said in failure.reason
+    assert message in failure.reason
     assert not failure.alive
     assert "\n" not in failure.reason
     log = (tmp_path / "logs" / "worker.log").read_text()
     assert name != "Exits" or "about to leave" in log
     assert name != "Raises" or "Traceback" in log
     worker.close()
-    worker.close()  # as often as one likes
+    worker.close()  # a second close does nothing
 
 
 @pytest.mark.parametrize("name", ["Hangs", "Stubborn"])
-def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
+def test_hanging_class_is_ended_at_its_timeout(start, name):
     worker = start(name)
     worker.timeout = 1.0
     failure = failure_of(worker)
@@ -282,7 +282,7 @@ def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("Text", "did not keep to its pipe: it wrote 'hello' where an answer was due; see "),
         ("Bytes", "did not keep to its pipe: it wrote "),
@@ -300,15 +300,15 @@ def test_a_hanging_class_is_ended_when_its_time_is_up(start, name):
         ("Surrogate", r"ValueError: a name \udcff of no encoding"),
     ],
 )
-def test_what_is_not_the_protocol_is_its_contender_s_crash(start, name, said):
+def test_breach_of_protocol_is_a_crash(start, name, message):
     failure = failure_of(start(name, timeout=60.0))
     assert (failure.status, failure.alive) == ("crashed", False)
-    assert said in failure.reason
+    assert message in failure.reason
     failure.reason.encode()
 
 
 @pytest.mark.parametrize("name", ["Forks", "Twice"])
-def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
+def test_second_answer_to_a_request_is_a_crash(start, name):
     worker = start(name)
 
     def ask_often():
@@ -322,19 +322,19 @@ def test_a_second_answer_to_a_request_is_a_crash_when_it_is_seen(start, name):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("name", ["LeavesAChild", "LeavesADaemon", "Forks", "Nests"])
-def test_what_a_contender_starts_ends_with_it(start, name):
+def test_children_of_a_contender_end_with_it(start, name):
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     worker = start(name)
     with suppress(WorkerFailed):
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)
     worker.close()
-    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    assert [child for child in left if child.pid not in processes._own] == []
+    remaining = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    assert [child for child in remaining if child.pid not in processes._own] == []
 
 
-def test_a_child_does_not_answer_for_a_worker_that_has_died(start):
+def test_child_does_not_answer_for_a_dead_worker(start):
     worker = start("IsSurvivedByItsChild")
-    with suppress(WorkerFailed):  # whether its end or its child's answer is seen first is chance
+    with suppress(WorkerFailed):  # its end or its child's answer may be seen first
         worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1, check=False)
     worker._process.wait(60)
     with pytest.raises(WorkerFailed, match="exited with status 0"):
@@ -343,33 +343,33 @@ def test_a_child_does_not_answer_for_a_worker_that_has_died(start):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to a process that asks for them")
 @pytest.mark.parametrize("started_first", [True, False])
-def test_ending_a_worker_leaves_the_processes_of_others_alone(start, monkeypatch, started_first):
-    """Such as a server that a plugin has started, and what another worker has left."""
+def test_ending_a_worker_spares_unrelated_processes(start, monkeypatch, started_first):
+    """A server that a plugin has started, and a process that another worker has left, are unrelated."""
 
-    def another(**changes):
+    def unrelated_process(**changes):
         return subprocess.Popen(["sleep", "600"], start_new_session=True, **changes)
 
     workers = [] if started_first else [start("Fine")]
-    others = [another()] if started_first else []
+    unrelated = [unrelated_process()] if started_first else []
     workers = workers or [start("Fine")]
-    others.append(another(env={processes.MARK: "of another worker"}))
+    unrelated.append(unrelated_process(env={processes.MARK: "of another worker"}))
     try:
         workers[0].close()
-        assert [other.poll() for other in others] == [None] * len(others)
+        assert [process.poll() for process in unrelated] == [None] * len(unrelated)
     finally:
-        for other in others:
-            other.kill()
-            other.wait()
+        for process in unrelated:
+            process.kill()
+            process.wait()
 
 
-def test_ending_one_worker_leaves_those_alone_whose_numbers_begin_like_its_own(start, monkeypatch):
+def test_ending_worker_1_spares_worker_10(start, monkeypatch):
     monkeypatch.setattr(processes, "_numbers", iter([1, 10]))
     first, tenth = start("Fine"), start("Fine")
     first.close()
     assert tenth.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1)["first_calls"]
 
 
-def test_a_log_is_bounded_and_keeps_its_end(start, tmp_path):
+def test_log_is_bounded_and_keeps_its_end(start, tmp_path):
     failure = failure_of(start("Talkative"))
     assert "the last of it" in failure.reason
     log = (tmp_path / "logs" / "worker.log").read_bytes()
@@ -377,7 +377,7 @@ def test_a_log_is_bounded_and_keeps_its_end(start, tmp_path):
     assert b"bytes were left out here" in log
 
 
-def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
+def test_worker_above_its_memory_limit_is_out_of_memory(start):
     worker = start("Greedy")
     worker._memory = 200_000_000
     worker._pipes._watch = worker._check_memory
@@ -387,7 +387,7 @@ def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"interpreter": "/no/such/python"}, "cannot be started by /no/such/python: [Errno 2]"),
         ({"interpreter": "/dev/null"}, "cannot be started by /dev/null: [Errno 13]"),
@@ -396,20 +396,20 @@ def test_a_worker_that_takes_more_memory_than_it_may_is_out_of_memory(start):
         ({"log": Path("/dev/zero")}, "/dev/zero is not a file"),
     ],
 )
-def test_a_worker_that_cannot_be_started_has_crashed_and_leaves_no_descriptors(tmp_path, changed, said):
+def test_worker_that_cannot_start_leaves_no_descriptors(tmp_path, changed, message):
     setting = replace(Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log"), **changed)
     processes.new_mark()  # which starts the watchdog
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(WorkerFailed) as caught:
         ProcessWorker(setting)
     assert caught.value.status == "crashed"
-    assert said in caught.value.reason
+    assert message in caught.value.reason
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("more", range(0, 14))
-def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reason(tmp_path, more):
-    """In a process of its own, since its first worker is the one that has the most to open."""
+@pytest.mark.parametrize("spare", range(0, 14))
+def test_too_few_descriptors_are_the_reason_of_a_crash(tmp_path, spare):
+    """This runs in a process of its own, since its first worker opens the most descriptors."""
     code = f"""if True:
         import os, resource, sys
         from pathlib import Path
@@ -417,7 +417,7 @@ def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reas
         from bench.plan.cells import Contender
 
         used = len(os.listdir("/proc/self/fd"))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (used + {more}, 4096))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + {spare}, 4096))
         try:
             worker = ProcessWorker(Setting(Contender("numpy", "cpu", "float32"), 1, 60, Path(sys.argv[1])))
             try:
@@ -428,14 +428,14 @@ def test_with_too_few_descriptors_a_worker_answers_or_has_crashed_with_that_reas
         except WorkerFailed as failure:
             print(failure.status, failure.reason)
     """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "log")], cwd=client.ROOT, capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "answered\n" or "Too many open files" in done.stdout
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout == "answered\n" or "Too many open files" in completed.stdout
 
 
-def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
+def test_worker_killed_while_suspended_has_crashed(start):
     worker = start("Fine")
     worker.suspend()
     os.kill(worker._process.pid, signal.SIGKILL)
@@ -445,7 +445,7 @@ def test_a_worker_that_died_while_it_was_stopped_has_crashed(start):
     assert "SIGKILL" in failure.reason
 
 
-def test_a_worker_killed_by_the_system_for_its_memory_is_out_of_memory(start, monkeypatch):
+def test_worker_killed_by_the_system_is_out_of_memory(start, monkeypatch):
     kills = iter([5, 6])
     monkeypatch.setattr(memory, "kills", lambda: next(kills))
     failure = failure_of(start("Killed"))
@@ -453,7 +453,7 @@ def test_a_worker_killed_by_the_system_for_its_memory_is_out_of_memory(start, mo
     assert "ran out of memory" in failure.reason
 
 
-def test_a_worker_can_be_stopped_and_goes_on(start):
+def test_suspended_worker_can_be_resumed_and_closed(start):
     worker = start("Fine")
     worker.suspend()
     worker.resume()
@@ -463,7 +463,7 @@ def test_a_worker_can_be_stopped_and_goes_on(start):
     assert not psutil.pid_exists(worker._process.pid)
 
 
-def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
+def test_close_ends_a_stubborn_worker(start, monkeypatch):
     monkeypatch.setattr(client, "GRACE_SECONDS", 0.2)
     worker = start("Stubborn")
     request = {"id": 2, "verb": "prepare", "shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}
@@ -472,7 +472,7 @@ def test_closing_ends_a_worker_that_does_not_end_by_itself(start, monkeypatch):
     assert not psutil.pid_exists(worker._process.pid)
 
 
-def test_an_interpreter_that_is_no_python_has_crashed(tmp_path):
+def test_interpreter_that_is_no_python_has_crashed(tmp_path):
     setting = Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log", interpreter="/bin/false")
     worker = ProcessWorker(setting)
     with pytest.raises(WorkerFailed) as caught:
@@ -481,30 +481,30 @@ def test_an_interpreter_that_is_no_python_has_crashed(tmp_path):
     worker.close()
 
 
-def test_another_source_tree_s_implementations_are_measured_by_this_harness(tmp_path):
+def test_other_source_trees_are_measured_by_this_harness(tmp_path):
     folder = tmp_path / "tree" / "implementations"
     folder.mkdir(parents=True)
-    here = client.ROOT / "implementations"
-    for path in here.glob("*.py"):
+    sources = client.ROOT / "implementations"
+    for path in sources.glob("*.py"):
         text = path.read_text()
-        changed = text.replace('backend = "numpy"', 'backend = "theirs"') if path.name == "numpy_.py" else text
+        changed = text.replace('backend = "numpy"', 'backend = "other"') if path.name == "numpy_.py" else text
         (folder / path.name).write_text(changed)
     setting = Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log", source=tmp_path / "tree")
     worker = ProcessWorker(setting)
     try:
-        assert worker.ask("start")["backend"] == "theirs"
+        assert worker.ask("start")["backend"] == "other"
     finally:
         worker.close()
 
 
-def test_logs_of_several_processes_are_appended_and_only_its_own_part_is_a_process_s_reason(start, tmp_path):
+def test_reason_is_from_the_process_s_own_part_of_the_log(start, tmp_path):
     failure_of(start("Exits"))
     failure_of(start("Exits"))
     assert "about to leave" not in failure_of(start("Killed")).reason
     assert (tmp_path / "logs" / "worker.log").read_text().count("about to leave") == 2
 
 
-def test_no_descriptors_are_left_open(start):
+def test_close_leaves_no_descriptors(start):
     worker = start("Fine")
     worker.close()
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""What a contender's failures cost it, and no one else; what does not fit in memory is not tried."""
+"""A contender's failures concern it alone, and what does not fit in memory is not tried."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.analyse.run.run import Run
 from bench.measure import cgroups, journal, memory
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Failed
-from bench.measure.run import Run
+from bench.measure.run import RunInProgress
 from bench.plan import work
 from bench.plan.cells import Shape
 from tests.bench.fakes import MICRO, Office, Scripted, measured, plan_of, records_of
@@ -24,19 +25,19 @@ def outcomes(folder):
 
 
 def failing(verb, contender, phases, status="crashed"):
-    """What goes wrong with a contender's requests that have to do with one of some phases."""
+    """Return a fault that fails a contender's requests that concern one of some phases."""
 
     def fault(ask):
-        asked = ask.request.get("phases", [ask.where])
-        if ask.verb == verb and str(ask.contender).startswith(contender) and set(asked) & set(phases):
-            return WorkerFailed(status, f"{verb} of {', '.join(asked)}", alive=False)
+        phases_asked = ask.request.get("phases", [ask.where])
+        if ask.verb == verb and str(ask.contender).startswith(contender) and set(phases_asked) & set(phases):
+            return WorkerFailed(status, f"{verb} of {', '.join(phases_asked)}", alive=False)
         return None
 
     return fault
 
 
 @pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory"])
-def test_a_phase_that_fails_in_its_first_call_leaves_the_contender_s_others(tmp_path, status):
+def test_failed_first_call_spares_other_phases(tmp_path, status):
     plan = plan_of("ab", phases=["forward", "backward", "step"])
     measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["backward"], status)))
     results = outcomes(tmp_path)
@@ -46,7 +47,7 @@ def test_a_phase_that_fails_in_its_first_call_leaves_the_contender_s_others(tmp_
     assert len(blocks) == 5 * plan.passes * plan.rounds
 
 
-def test_a_shape_that_always_fails_is_tried_phase_by_phase_until_the_contender_is_left_alone(tmp_path):
+def test_failing_shape_is_tried_phase_by_phase_up_to_the_limit(tmp_path):
     plan = plan_of("ab", phases=["forward", "backward", "update", "step"], max_failures=3)
     measured(plan, tmp_path, Office(fault=failing("prepare", "a", ["forward", "backward", "update", "step"])))
     results = [outcome for (name, _), outcome in outcomes(tmp_path).items() if name == "a"]
@@ -55,9 +56,9 @@ def test_a_shape_that_always_fails_is_tried_phase_by_phase_until_the_contender_i
     assert {status for (name, _), (status, _) in outcomes(tmp_path).items() if name == "b"} == {"ok"}
 
 
-@pytest.mark.parametrize(("most", "tried"), [(1, 1), (2, 2), (0, 6)])
-def test_so_many_failures_in_a_row_as_are_allowed_are_tried(tmp_path, most, tried):
-    plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=most)
+@pytest.mark.parametrize(("max_failures", "tried"), [(1, 1), (2, 2), (0, 6)])
+def test_max_failures_in_a_row_are_tried(tmp_path, max_failures, tried):
+    plan = plan_of("ab", [Shape(4, 5, 6), Shape(5, 5, 6), Shape(6, 5, 6)], max_failures=max_failures)
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "step"])))
     results = [status for (name, _), (status, _) in outcomes_of_shapes(tmp_path) if name == "a"]
     assert results.count("crashed") == tried
@@ -69,7 +70,7 @@ def outcomes_of_shapes(folder):
     return [((row.implementation, row.phase), (row.status, row.reason)) for row in rows.itertuples()]
 
 
-def test_failures_that_are_not_in_a_row_leave_no_contender_alone(tmp_path):
+def test_separate_failures_do_not_exclude_a_contender(tmp_path):
     phases = ["forward", "backward", "update", "step", "train"]
     plan = plan_of("ab", [Shape(4, 5, n) for n in (3, 4, 5)], phases=phases, max_failures=2)
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["backward"])))
@@ -77,7 +78,7 @@ def test_failures_that_are_not_in_a_row_leave_no_contender_alone(tmp_path):
 
 
 @pytest.mark.parametrize("status", ["wrong", "unavailable", "unsupported"])
-def test_what_is_no_failure_of_a_process_does_not_count(tmp_path, status):
+def test_status_other_than_a_crash_does_not_count(tmp_path, status):
     def fault(ask):
         if ask.verb == "prepare" and str(ask.contender).startswith("a"):
             return WorkerFailed(status, "no", alive=True)
@@ -88,7 +89,7 @@ def test_what_is_no_failure_of_a_process_does_not_count(tmp_path, status):
     assert {results for (name, _), (results, _) in outcomes_of_shapes(tmp_path) if name == "a"} == {status}
 
 
-def test_cells_of_fewer_passes_than_asked_say_so(tmp_path):
+def test_cells_of_too_few_passes_say_so(tmp_path):
     office = Office(interrupt_at=40)
     with pytest.raises(KeyboardInterrupt):
         measured(plan_of("ab", passes=3), tmp_path, office)
@@ -99,12 +100,12 @@ def test_cells_of_fewer_passes_than_asked_say_so(tmp_path):
 
 def run_of(plan, folder, office, free):
     with journal.Journal(folder) as book:
-        run = Run(plan, book, office.open, now=office.clock, free_bytes=lambda: free)
+        run = RunInProgress(plan, book, office.open, now=office.clock, free_bytes=lambda: free)
         run.measure()
     return {key: (failed.status, failed.reason) for key, failed in run.state.failed.items()}
 
 
-def test_a_shape_that_does_not_fit_is_out_of_memory_before_a_process_is_asked_for_it(tmp_path):
+def test_shape_too_large_for_memory_is_not_tried(tmp_path):
     plan, office = plan_of("ab", [Shape(4, 5, 3), LARGE]), Office()
     needed = work.needed_bytes(LARGE, 4, is_verified=True)
     results = run_of(plan, tmp_path, office, needed - 1)
@@ -115,24 +116,24 @@ def test_a_shape_that_does_not_fit_is_out_of_memory_before_a_process_is_asked_fo
     assert {ask.where for ask in office.of("prepare")} == {str(Shape(4, 5, 3))}
 
 
-def test_a_shape_that_fits_is_tried(tmp_path):
+def test_shape_that_fits_is_tried(tmp_path):
     assert run_of(plan_of("ab", [LARGE]), tmp_path, Office(), work.needed_bytes(LARGE, 4, is_verified=True)) == {}
 
 
-def test_a_limit_counts_as_what_is_there(tmp_path):
+def test_memory_limit_counts_as_free_memory(tmp_path):
     results = run_of(plan_of("a", [LARGE], memory_limit=10**6), tmp_path, Office(), 10**12)
     assert {status for status, _ in results.values()} == {"out_of_memory"}
     assert all("0.001 GB are allowed by --memory-limit" in reason for _, reason in results.values())
 
 
-def test_a_worker_is_told_what_its_device_has_to_have_free(tmp_path):
+def test_request_has_the_needed_device_bytes(tmp_path):
     office = Office()
     run_of(plan_of("a", [LARGE]), tmp_path, office, 10**12)
     assert {ask.request["device_bytes"] for ask in office.of("prepare")} == {work.needed_device_bytes(LARGE, 4)}
 
 
 def group(tmp_path, **files):
-    """A system whose one control group has these files."""
+    """Make a system with one control group that has these files."""
     for name, text in {
         "proc/self/cgroup": "0::/\n",
         "proc/self/mountinfo": "1 1 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n",
@@ -145,25 +146,25 @@ def group(tmp_path, **files):
     return tmp_path
 
 
-def test_a_control_group_s_limit_less_what_is_in_use_is_free(tmp_path):
+def test_free_memory_is_the_group_s_limit_less_its_use(tmp_path):
     stat = "inactive_file 30\nactive_file 20\nanon 7\n"
     root = group(tmp_path, memory__max="1000\n", memory__current="400\n", memory__stat=stat)
     assert memory.free_bytes(root) == 650
 
 
 @pytest.mark.parametrize("files", [{}, {"memory__max": "max\n", "memory__current": "400\n"}, {"memory__max": "odd"}])
-def test_where_no_group_limits_memory_the_system_s_is_free(tmp_path, files):
+def test_free_memory_is_the_system_s_without_a_group_limit(tmp_path, files):
     assert memory.free_bytes(group(tmp_path, **files)) > 1000
 
 
-def test_processes_that_a_control_group_has_killed_are_counted(tmp_path):
+def test_kills_of_a_control_group_are_counted(tmp_path):
     root = group(tmp_path, memory__events="low 0\noom 3\noom_kill 2\n")
     (root / "proc/vmstat").write_text("pgfault 9\noom_kill 4\n")
     assert memory.kills(root) == 6
     assert memory.kills(tmp_path / "nothing") == 0
 
 
-def test_a_failure_is_in_the_journal_once_for_each_outcome(tmp_path):
+def test_failure_is_recorded_once_for_each_status(tmp_path):
     plan = replace(plan_of("a", phases=["forward", "backward", "step"]), max_failures=1)
     measured(plan, tmp_path, Office(fault=failing("enter", "a", ["forward", "backward", "step"])))
     statuses = [record.status for record in records_of(tmp_path, Failed)]
@@ -198,7 +199,7 @@ def test_a_failure_is_in_the_journal_once_for_each_outcome(tmp_path):
         ("leave", {"\udcff": 1}),
     ],
 )
-def test_an_answer_that_does_not_fit_is_its_contender_s_crash_and_no_one_else_s(tmp_path, monkeypatch, verb, changed):
+def test_unfit_answer_is_the_crash_of_its_contender_alone(tmp_path, monkeypatch, verb, changed):
     answer = getattr(Scripted, f"_{verb}")
     monkeypatch.setattr(
         Scripted,
@@ -212,8 +213,8 @@ def test_an_answer_that_does_not_fit_is_its_contender_s_crash_and_no_one_else_s(
         reason.encode()
 
 
-def test_iterations_that_were_not_asked_for_are_refused(tmp_path, monkeypatch):
-    """The second pass gives what the first one chose."""
+def test_other_iterations_than_asked_for_are_refused(tmp_path, monkeypatch):
+    """In the second pass, `inner` is given as the first pass chose it."""
     answer = Scripted._enter
     monkeypatch.setattr(
         Scripted,

@@ -1,4 +1,4 @@
-"""git as it is asked: about this repository, whatever the variables of a hook say."""
+"""git is asked about this repository, despite the variables of a hook."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ IDENTITY = ("-c", "user.name=me", "-c", "user.email=me@here", "-c", "commit.gpgs
 
 
 def command(folder, *arguments):
-    done = subprocess.run(["git", "-C", folder, *IDENTITY, *arguments], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    completed = subprocess.run(["git", "-C", folder, *IDENTITY, *arguments], check=True, capture_output=True, text=True)
+    return completed.stdout.strip()
 
 
 def clean_command(folder, *arguments):
-    done = subprocess.run(
+    completed = subprocess.run(
         ["git", "-C", folder, *arguments], env=git.environment(), check=True, capture_output=True, text=True
     )
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def repository_with(folder, text):
-    """A repository of one commit that has implementations."""
+    """Make a repository with one commit that has implementations."""
     (folder / "implementations").mkdir(parents=True)
     (folder / "implementations" / "__init__.py").write_text(text)
     (folder / "implementations" / "numpy_.py").write_text("class Net: ...\n")
@@ -51,10 +51,10 @@ def repository(tmp_path, monkeypatch):
 @pytest.fixture
 def misled(tmp_path, monkeypatch):
     """Another repository, and the variables of a hook that runs in it."""
-    other = repository_with(tmp_path / "other", "# other")
-    for name, value in misleading(other).items():
+    hook_repository = repository_with(tmp_path / "other", "# other")
+    for name, value in misleading(hook_repository).items():
         monkeypatch.setenv(name, value)
-    return other
+    return hook_repository
 
 
 def misleading(folder):
@@ -76,13 +76,13 @@ def contents(folder):
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_variable_that_the_installed_git_calls_local_is_left_out():
+def test_local_variables_of_the_installed_git_are_removed():
     listed = command(ROOT, "rev-parse", "--local-env-vars").split()
     assert {"GIT_DIR", "GIT_INDEX_FILE"} <= set(listed)
     assert git.without_repository(dict.fromkeys([*listed, "PATH"], "x")) == {"PATH": "x"}
 
 
-def test_variables_that_a_later_git_adds_are_left_out(monkeypatch, tmp_path):
+def test_local_variables_of_a_later_git_are_removed(monkeypatch, tmp_path):
     tool = tmp_path / "git"
     tool.write_text("#!/bin/sh\necho GIT_DIR\necho GIT_OF_TOMORROW\n")
     tool.chmod(0o755)
@@ -94,7 +94,7 @@ def test_variables_that_a_later_git_adds_are_left_out(monkeypatch, tmp_path):
         git._misleading.cache_clear()
 
 
-def test_without_git_the_variables_are_known_all_the_same(monkeypatch, tmp_path):
+def test_variables_are_known_without_git(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     git._misleading.cache_clear()
     try:
@@ -103,26 +103,26 @@ def test_without_git_the_variables_are_known_all_the_same(monkeypatch, tmp_path)
         git._misleading.cache_clear()
 
 
-def test_settings_of_a_user_that_name_no_repository_are_kept():
+def test_user_settings_without_a_repository_are_kept():
     kept = {"GIT_CONFIG_GLOBAL": "/home/me/config", "GIT_SSH_COMMAND": "ssh -i key", "HOME": "/home/me"}
     assert git.without_repository(kept | {"GIT_DIR": "/other"}) == kept
 
 
-def test_an_environment_forgets_the_repository_of_a_hook():
+def test_forget_repository_removes_a_hook_s_variables():
     variables = {"GIT_DIR": "/other", "GIT_CONFIG_KEY_12": "core.bare", "HOME": "/home/me"}
     git.forget_repository(variables)
     assert variables == {"HOME": "/home/me"}
 
 
-def test_the_revision_of_a_run_is_that_of_its_sources_where_a_hook_names_another_repository(repository, misled):
+def test_revision_is_of_the_sources_despite_a_hook_s_variables(repository, misled):
     clean = clean_command(repository, "rev-parse", "--short", "HEAD")
     assert machine._revision(repository / "implementations") == clean
 
 
-def test_changed_sources_are_dirty_and_asking_writes_no_index(repository):
+def test_revision_of_changed_sources_is_dirty_and_the_index_unwritten(repository):
     short = command(repository, "rev-parse", "--short", "HEAD")
     file = repository / "implementations" / "numpy_.py"
-    os.utime(file, (1, 1))  # the index no longer knows whether the file changed, and git would like to note it
+    os.utime(file, (1, 1))  # the index no longer tells whether the file changed, which git would record
     before = contents(repository / ".git")
     assert machine._revision(repository) == short
     (repository / "untracked").write_text("")
@@ -134,12 +134,12 @@ def test_changed_sources_are_dirty_and_asking_writes_no_index(repository):
     assert machine._revision(repository) == f"{short}-dirty"
 
 
-def test_a_commit_to_file_a_run_under_is_looked_up_in_its_own_repository(repository, misled):
+def test_commit_is_found_in_its_own_repository(repository, misled):
     head = clean_command(repository, "rev-parse", "HEAD")
     assert commits.find("HEAD", repository).hash == head
 
 
-def test_a_commit_that_a_shallow_clone_lacks_says_how_to_get_it(repository, tmp_path):
+def test_commit_missing_in_a_shallow_clone_is_explained(repository, tmp_path):
     command(repository, "commit", "--quiet", "--allow-empty", "--message", "second")
     command(tmp_path, "clone", "--quiet", "--depth=1", f"file://{repository}", "clone")
     with pytest.raises(ValueError, match=r"'HEAD~1' is no commit .*; this clone is shallow .*fetch-depth: 0"):
@@ -148,16 +148,16 @@ def test_a_commit_that_a_shallow_clone_lacks_says_how_to_get_it(repository, tmp_
         commits.find("nowhere", repository)
 
 
-def test_a_checkout_is_of_its_own_repository_and_writes_in_none(repository, misled, tmp_path):
-    ours, theirs = contents(repository), contents(misled)
+def test_checkout_writes_in_no_repository(repository, misled, tmp_path):
+    own, hook_s = contents(repository), contents(misled)
     with ExitStack() as stack:
         tree = Path(checkout.side("base", "main", "--against", stack, tmp_path).source)
         assert (tree / "implementations" / "__init__.py").read_text() == "# ours"
-    assert contents(repository) == ours
-    assert contents(misled) == theirs
+    assert contents(repository) == own
+    assert contents(misled) == hook_s
 
 
-def test_a_checkout_in_a_folder_of_its_repository_is_found_below_a_ceiling(repository, monkeypatch, tmp_path):
+def test_checkout_of_a_folder_below_a_ceiling(repository, monkeypatch, tmp_path):
     inner = repository_with(repository / "inner", "# inner").resolve()
     (inner / ".git").rename(tmp_path / "gone")
     command(repository, "add", "--all")
@@ -183,7 +183,7 @@ pathlib.Path({seen!r}).write_text(text + " " + machine._revision(checkout.ROOT))
 
 
 @pytest.mark.parametrize("how", [(), ("--all",), ("--only", "implementations/numpy_.py")])
-def test_a_commit_whose_hook_checks_out_its_base_holds_exactly_what_was_to_be_committed(repository, tmp_path, how):
+def test_commit_with_a_checkout_in_its_hook_is_unchanged(repository, tmp_path, how):
     command(repository, "tag", "base")
     for name in ("__init__", "staged_"):
         (repository / "implementations" / f"{name}.py").write_text("# later")
@@ -202,12 +202,12 @@ def test_a_commit_whose_hook_checks_out_its_base_holds_exactly_what_was_to_be_co
     command(repository, "commit", "--quiet", "--message", "head", *how)
     assert seen.read_text().startswith("# ours base")
     assert command(repository, "diff", "--name-only", "base", "HEAD").splitlines() == expected
-    left = [name for name in staged if name not in expected]
-    assert command(repository, "diff", "--cached", "--name-only").splitlines() == left
+    remaining = [name for name in staged if name not in expected]
+    assert command(repository, "diff", "--cached", "--name-only").splitlines() == remaining
     assert len(command(repository, "worktree", "list").splitlines()) == 1
 
 
-def test_a_worker_does_not_see_the_repository_of_a_hook(misled, tmp_path):
+def test_worker_does_not_see_a_hook_s_repository(misled, tmp_path):
     (tmp_path / "spy.py").write_text(
         "import json, os\nfrom implementations.numpy_ import Net\n"
         "names = [name for name in os.environ if name.startswith(('GIT_DIR', 'GIT_INDEX', 'GIT_CONFIG', 'GIT_W'))]\n"
@@ -222,21 +222,21 @@ def test_a_worker_does_not_see_the_repository_of_a_hook(misled, tmp_path):
     assert (tmp_path / "seen").read_text() == "[]"
 
 
-def test_these_tests_change_nothing_in_the_repository_of_a_hook_that_runs_them(tmp_path):
-    other = repository_with(tmp_path / "other", "# other")
-    (other / "staged").write_text("staged")
-    command(other, "add", "staged")
-    asked = [("ls-files", "--stage"), ("log", "--all", "--format=%H"), ("config", "--list", "--local")]
-    asked.append(("worktree", "list"))
-    before = [command(other, *words) for words in asked]
-    names = ["tests/bench/measure/test_git.py::test_changed_sources_are_dirty_and_asking_writes_no_index"]
-    names += ["tests/bench/measure/test_checkout.py::test_a_tree_may_be_a_linked_worktree_of_its_repository"]
-    done = subprocess.run(
+def test_tests_change_nothing_in_a_hook_s_repository(tmp_path):
+    hook_repository = repository_with(tmp_path / "other", "# other")
+    (hook_repository / "staged").write_text("staged")
+    command(hook_repository, "add", "staged")
+    commands = [("ls-files", "--stage"), ("log", "--all", "--format=%H"), ("config", "--list", "--local")]
+    commands.append(("worktree", "list"))
+    before = [command(hook_repository, *words) for words in commands]
+    names = ["tests/bench/measure/test_git.py::test_revision_of_changed_sources_is_dirty_and_the_index_unwritten"]
+    names += ["tests/bench/measure/test_checkout.py::test_tree_may_be_a_linked_worktree"]
+    completed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names],
         cwd=ROOT,
-        env={**os.environ, **misleading(other)},
+        env={**os.environ, **misleading(hook_repository)},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [command(other, *words) for words in asked] == before
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert [command(hook_repository, *words) for words in commands] == before

@@ -21,7 +21,7 @@ from bench.measure import instructions
         ("riscv64", ["v"], None),
     ],
 )
-def test_what_a_processor_offers_is_read_from_its_flags(architecture, flags, offered):
+def test_offered_instructions_are_read_from_flags(architecture, flags, offered):
     assert instructions.offered(architecture, flags) == offered
 
 
@@ -29,12 +29,12 @@ def test_what_a_processor_offers_is_read_from_its_flags(architecture, flags, off
     ("kernel", "written"),
     [("SkylakeX", "AVX-512"), ("Zen", "AVX2"), ("Prescott", "SSE3"), ("armv8", "NEON"), ("neoversev1", None)],
 )
-def test_a_kernel_is_known_by_its_name_whatever_its_case(kernel, written):
+def test_kernel_names_ignore_case(kernel, written):
     assert instructions.of_kernel(kernel) == written
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "below"),
+    ("first", "second", "below"),
     [
         ("AVX2", "AVX-512", True),
         ("AVX-512", "AVX-512", False),
@@ -45,5 +45,5 @@ def test_a_kernel_is_known_by_its_name_whatever_its_case(kernel, written):
         ("AVX2", None, False),
     ],
 )
-def test_only_instructions_of_one_family_are_compared(one, other, below):
-    assert instructions.is_below(one, other) is below
+def test_only_instructions_of_one_family_are_compared(first, second, below):
+    assert instructions.is_below(first, second) is below

@@ -1,4 +1,4 @@
-"""Signals that end a run: when they are heeded, and what is as before afterwards."""
+"""Signals that end a run: when they interrupt, and that handlers are restored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def send(number, times=1):
 
 @pytest.fixture(autouse=True)
 def as_from_a_terminal():
-    """Whatever the tests are started under, none of the signals is ignored, and all are as before afterwards."""
+    """Let no signal be ignored, however the tests were started, and restore all handlers afterwards."""
     before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
     for number in interrupts.SIGNALS:
         signal.signal(number, signal.default_int_handler)
@@ -34,72 +34,72 @@ def nothing_at_exit(monkeypatch):
 
 
 @ALL
-def test_a_signal_interrupts_once_and_those_after_it_do_not(number):
+def test_only_the_first_signal_interrupts(number):
     with interrupts.handled():
         with pytest.raises(KeyboardInterrupt, match=number.name):
             send(number)
-        for other in interrupts.SIGNALS:
-            send(other, times=10)
+        for later in interrupts.SIGNALS:
+            send(later, times=10)
         assert interrupts.current.name == number.name
 
 
 @ALL
-def test_between_blocks_the_first_signal_waits_for_the_block_in_flight(number):
-    done = []
+def test_first_signal_waits_for_the_block_in_flight(number):
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the block")
+            events.append("the block")
             interrupts.current.check()
-            done.append("the next one")
+            events.append("the next one")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the block"]
+    assert events == ["the block"]
 
 
 @ALL
-def test_between_blocks_a_second_signal_does_not_wait(number):
-    done = []
+def test_second_signal_does_not_wait(number):
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the first")
+            events.append("the first")
             send(number)
-            done.append("the second")
+            events.append("the second")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the first"]
+    assert events == ["the first"]
 
 
 @ALL
-def test_a_signal_in_the_last_block_interrupts_once_it_is_done(number):
-    done = []
+def test_signal_in_the_last_block_interrupts_after_it(number):
+    events = []
 
     def measure():
         with interrupts.current.between_blocks():
             send(number)
-            done.append("the block")
+            events.append("the block")
 
     with interrupts.handled(), pytest.raises(KeyboardInterrupt):
         measure()
-    assert done == ["the block"]
+    assert events == ["the block"]
 
 
 @ALL
-def test_while_files_are_written_a_signal_is_kept_in_mind_only(number):
+def test_held_back_signal_does_not_interrupt(number):
     with interrupts.handled():
         with interrupts.current.held_back():
             send(number, times=30)
         assert interrupts.current.name == number.name
-        send(number)  # it has been heeded by then
+        send(number)  # the first signal counts as handled by now
 
 
 @ALL
-def test_a_signal_after_the_files_are_written_interrupts(number):
+def test_signal_after_held_back_interrupts(number):
     with interrupts.handled():
         with interrupts.current.held_back():
             pass
@@ -108,17 +108,17 @@ def test_a_signal_after_the_files_are_written_interrupts(number):
 
 
 @ALL
-def test_handlers_are_as_before_afterwards_also_after_a_signal(number):
-    before = [signal.getsignal(each) for each in interrupts.SIGNALS]
+def test_handlers_are_restored_after_a_signal(number):
+    before = [signal.getsignal(signal_number) for signal_number in interrupts.SIGNALS]
     with interrupts.handled():
         assert signal.getsignal(number) not in before
         with pytest.raises(KeyboardInterrupt):
             send(number)
-    assert [signal.getsignal(each) for each in interrupts.SIGNALS] == before
+    assert [signal.getsignal(signal_number) for signal_number in interrupts.SIGNALS] == before
     assert interrupts.current.name == ""
 
 
-def test_a_signal_that_is_ignored_stays_ignored():
+def test_ignored_signal_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     with interrupts.handled():
         send(signal.SIGHUP, times=3)

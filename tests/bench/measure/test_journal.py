@@ -20,33 +20,33 @@ from tests.bench.made import plan_of_cells, records, steady, write_journal
 HEAD = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan_of_cells()), {}, [])
 
 
-def again(record):
-    """A record as it is after a journal's line of it was read."""
+def round_trip(record):
+    """Return a record as it is read from its line of a journal."""
     return journal._decode(journal.encode(record, 3).rstrip(b"\n"))[1]
 
 
 def unread(folder):
-    return [(one.line, one.reason) for one in journal.read(folder) if isinstance(one, Unread)]
+    return [(record.line, record.reason) for record in journal.read(folder) if isinstance(record, Unread)]
 
 
 def torn(folder, last: str):
-    """A journal whose process was killed while it wrote its last line."""
+    """Write a journal whose process was killed while it wrote its last line."""
     path = write_journal(folder) / journal.FILE
     with path.open("a", encoding="utf-8") as file:
         file.write(last)
     return path
 
 
-def test_a_journal_is_read_as_it_was_written(tmp_path):
+def test_journal_round_trips(tmp_path):
     assert journal.read(write_journal(tmp_path)) == records()
 
 
-def test_a_journal_s_folder_is_made(tmp_path):
+def test_folder_of_a_journal_is_made(tmp_path):
     write_journal(tmp_path / "runs" / "one", [HEAD])
     assert journal.read(tmp_path / "runs" / "one") == [HEAD]
 
 
-def test_what_was_appended_can_be_read_before_the_journal_is_closed(tmp_path):
+def test_records_can_be_read_before_the_journal_is_closed(tmp_path):
     with Journal(tmp_path) as book:
         book.append(HEAD)
         assert journal.read(tmp_path) == [HEAD]
@@ -62,14 +62,14 @@ def test_every_record_is_a_line_of_json(tmp_path):
     st.lists(st.floats(0, exclude_min=True, allow_infinity=False), min_size=1, max_size=5),
     st.floats(0, allow_infinity=False),
 )
-def test_floats_survive_the_round_trip_exactly(seconds, busy):
+def test_floats_round_trip_exactly(seconds, busy):
     block = Block(1, 2, 3, 4, "step[x]", 5, seconds, busy, 0.1, 0.2)
-    assert again(block) == block
+    assert round_trip(block) == block
 
 
-def test_a_number_that_is_none_survives_the_round_trip():
+def test_nan_and_infinity_round_trip():
     failed = Failed(1, ["step[x]"], "wrong", "not a number", math.nan, math.inf)
-    restored = again(failed)
+    restored = round_trip(failed)
     assert isinstance(restored, Failed)
     assert math.isnan(restored.error)
     assert restored.tolerance == math.inf
@@ -77,26 +77,26 @@ def test_a_number_that_is_none_survives_the_round_trip():
 
 @steady
 @given(st.text(), st.none() | st.integers(0, 2**62), st.dictionaries(st.text(), st.text() | st.integers() | st.none()))
-def test_text_of_any_kind_survives_the_round_trip_on_one_line(text, count, details):
+def test_any_text_round_trips_on_one_line(text, count, details):
     for record in (
         Failed(1, [text], "crashed", text),
         Left(1, 1, text, count, None),
         WorkerStarted(1, 1, text, text, text, text, text, "highest", 2, 0.1, 0.2, details),
     ):
         assert len(journal.encode(record, 7).decode().splitlines()) == 1
-        assert again(again(record)) == again(record)
+        assert round_trip(round_trip(record)) == round_trip(record)
 
 
 @pytest.mark.parametrize(
     "last", ['{"record":"Block","number":1,"pass', journal.encode(RunEnded(True, 1.0), 7).decode().rstrip()]
 )
-def test_a_last_line_that_was_cut_short_is_left_out_with_a_word_however_whole_it_looks(tmp_path, last):
+def test_last_line_without_its_end_is_unread(tmp_path, last):
     torn(tmp_path, last)
     assert journal.read(tmp_path) == [*records(), Unread(len(records()) + 1, "it is cut short")]
 
 
 @pytest.mark.parametrize("what", ["moved", "removed", "replaced"])
-def test_a_journal_that_is_no_longer_in_its_place_is_not_written_to(tmp_path, what):
+def test_moved_or_removed_journal_is_not_written_to(tmp_path, what):
     folder, moved = tmp_path / "run", tmp_path / "moved"
     with Journal(folder) as book:
         book.append(HEAD)
@@ -113,7 +113,7 @@ def test_a_journal_that_is_no_longer_in_its_place_is_not_written_to(tmp_path, wh
 
 
 class NearlyFull:
-    """A file of which the next ten bytes fit on the disk."""
+    """A file on a disk with room for ten more bytes."""
 
     def __init__(self, file):
         self.file, self.name, self.fileno = file, file.name, file.fileno
@@ -126,7 +126,7 @@ class NearlyFull:
         return self.file.write(data[:10])
 
 
-def test_a_disk_that_is_full_leaves_no_part_of_a_record(tmp_path, monkeypatch):
+def test_full_disk_leaves_no_part_of_a_record(tmp_path, monkeypatch):
     with Journal(tmp_path) as book:
         book.append(HEAD)
         with monkeypatch.context() as patch:
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_leaves_no_part_of_a_record(tmp_path, monkeypatch):
     assert journal.read(tmp_path) == [HEAD, RunEnded(True, 2.0)]
 
 
-def test_reopening_drops_the_torn_line_so_that_the_next_record_is_whole(tmp_path):
+def test_reopening_removes_a_torn_line(tmp_path):
     path = torn(tmp_path, '{"record":"Block","number":1,"pass')
     with Journal(tmp_path) as book:
         book.append(RunEnded(False, 2.0))
@@ -146,14 +146,14 @@ def test_reopening_drops_the_torn_line_so_that_the_next_record_is_whole(tmp_path
     assert path.read_bytes().endswith(b"}\n")
 
 
-def test_reopening_a_whole_journal_changes_nothing(tmp_path):
+def test_reopening_an_undamaged_journal_changes_nothing(tmp_path):
     path = write_journal(tmp_path) / journal.FILE
     before = path.read_bytes()
     Journal(tmp_path).__exit__()
     assert path.read_bytes() == before
 
 
-def test_a_journal_that_is_nothing_but_a_torn_line_begins_anew(tmp_path):
+def test_journal_of_only_a_torn_line_begins_anew(tmp_path):
     (tmp_path / journal.FILE).write_text('{"record":"RunSta', encoding="utf-8")
     with pytest.raises(ValueError, match="begins with a RunStarted record, but: this line is cut short"):
         journal.read(tmp_path)
@@ -162,7 +162,7 @@ def test_a_journal_that_is_nothing_but_a_torn_line_begins_anew(tmp_path):
 
 
 def block(**changed):
-    return {**asdict(next(one for one in records() if isinstance(one, Block))), "record": "Block", **changed}
+    return {**asdict(next(record for record in records() if isinstance(record, Block))), "record": "Block", **changed}
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,17 @@ def block(**changed):
         '{"record":"RunEnded","complete":true,"wall_seconds":' + "9" * 5000 + "}",
     ],
 )
-def test_a_line_that_is_no_record_of_the_run_is_left_out_with_its_number(tmp_path, line):
+def test_invalid_line_is_unread_with_its_number(tmp_path, line):
     path = write_journal(tmp_path) / journal.FILE
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines[:2], line, *lines[2:]]) + "\n", encoding="utf-8")
-    assert [one for one in journal.read(tmp_path) if not isinstance(one, Unread)] == records()
+    assert [record for record in journal.read(tmp_path) if not isinstance(record, Unread)] == records()
     assert [number for number, _ in unread(tmp_path)] == [3]
 
 
 @pytest.mark.parametrize("wrong", [None, [], "plan", 3])
 @pytest.mark.parametrize("field", ["plan", "machine"])
-def test_a_run_without_a_plan_or_a_machine_is_refused_with_file_and_line(tmp_path, field, wrong):
+def test_run_without_plan_or_machine_names_file_and_line(tmp_path, field, wrong):
     path = tmp_path / journal.FILE
     path.write_text(json.dumps({**asdict(HEAD), "record": "RunStarted", field: wrong}) + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: .*{field}: Input should be"):
@@ -212,7 +212,7 @@ def test_a_run_without_a_plan_or_a_machine_is_refused_with_file_and_line(tmp_pat
 
 
 @pytest.mark.parametrize("plan", [{}, {"cells": 3}, {"cells": [3]}, {"cells": [{"N": "x"}]}, {"more": 1}])
-def test_a_plan_that_is_none_is_refused_with_file_and_line(tmp_path, plan):
+def test_invalid_plan_names_file_and_line(tmp_path, plan):
     path = write_journal(tmp_path, [replace(HEAD, plan={**(HEAD.plan if plan else {}), **plan})]) / journal.FILE
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: plan"):
         journal.read(tmp_path)
@@ -220,7 +220,7 @@ def test_a_plan_that_is_none_is_refused_with_file_and_line(tmp_path, plan):
 
 @steady
 @given(st.data())
-def test_any_change_of_a_journal_gives_the_same_records_fewer_with_a_word_or_a_clear_error(tmp_path_factory, data):
+def test_changed_journal_gives_a_subset_of_records_or_an_error(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")
     path = write_journal(folder) / journal.FILE
     text = path.read_bytes()
@@ -228,17 +228,17 @@ def test_any_change_of_a_journal_gives_the_same_records_fewer_with_a_word_or_a_c
     if kind == "truncate":
         text = text[: data.draw(st.integers(0, len(text)))]
     elif kind == "flip":
-        place = data.draw(st.integers(0, len(text) - 1))
-        text = text[:place] + bytes([text[place] ^ data.draw(st.integers(1, 255))]) + text[place + 1 :]
+        position = data.draw(st.integers(0, len(text) - 1))
+        text = text[:position] + bytes([text[position] ^ data.draw(st.integers(1, 255))]) + text[position + 1 :]
     else:
         lines = text.splitlines(keepends=True)
-        one, other = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        first, second = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
         if kind == "swap":
-            lines[one], lines[other] = lines[other], lines[one]
+            lines[first], lines[second] = lines[second], lines[first]
         elif kind == "repeat":
-            lines.insert(other, lines[one])
+            lines.insert(second, lines[first])
         else:
-            del lines[one]
+            del lines[first]
         text = b"".join(lines)
     path.write_bytes(text)
     try:
@@ -254,19 +254,19 @@ def test_any_change_of_a_journal_gives_the_same_records_fewer_with_a_word_or_a_c
 
 
 @pytest.mark.parametrize("text", [b"", journal.encode(RunEnded(True, 1.0), 1)])
-def test_a_file_that_does_not_begin_with_a_run_is_no_journal(tmp_path, text):
+def test_journal_must_begin_with_run_started(tmp_path, text):
     path = tmp_path / journal.FILE
     path.write_bytes(text)
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: a journal begins with a RunStarted record$"):
         journal.read(tmp_path)
 
 
-def test_a_missing_journal_is_a_missing_file(tmp_path):
+def test_missing_journal_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(journal.FILE)):
         journal.read(tmp_path)
 
 
-def test_a_plan_survives_the_journal(tmp_path):
+def test_plan_round_trips(tmp_path):
     contenders = [Contender("numpy", "cpu", "float64", 1), Contender("mine:Net", "cuda:1", "float32")]
     plan = plan_of_cells(contenders, [Shape(1, 2, 3, 4), Shape(5, 6, 7)], ["train", "step"], seed=12)
     head = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, [])
@@ -275,7 +275,7 @@ def test_a_plan_survives_the_journal(tmp_path):
     assert from_plain(restored.plan) == plan
 
 
-def test_a_run_that_was_cut_off_is_resumable(tmp_path):
+def test_interrupted_run_is_resumable(tmp_path):
     restored = records(complete=False)
     assert resumable(write_journal(tmp_path / "killed", restored)) == from_plain(restored[0].plan)
     assert resumable(write_journal(tmp_path / "stopped", [*restored, RunEnded(False, 3.0)])) == from_plain(
@@ -283,7 +283,7 @@ def test_a_run_that_was_cut_off_is_resumable(tmp_path):
     )
 
 
-def test_a_run_that_is_complete_is_resumable_only_for_the_files_that_it_lacks(tmp_path):
+def test_complete_run_is_resumable_only_for_missing_files(tmp_path):
     assert resumable(write_journal(tmp_path)) == from_plain(records()[0].plan)
     for name in WRITTEN:
         (tmp_path / name).touch()
@@ -291,7 +291,7 @@ def test_a_run_that_is_complete_is_resumable_only_for_the_files_that_it_lacks(tm
         resumable(tmp_path)
 
 
-def test_what_is_no_run_is_not_resumable(tmp_path):
+def test_folder_without_a_run_is_not_resumable(tmp_path):
     with pytest.raises(PlanError, match=rf"^--resume: {re.escape(str(tmp_path))} is not a run's folder"):
         resumable(tmp_path)
     (tmp_path / journal.FILE).write_text("nonsense\n", encoding="utf-8")
@@ -299,10 +299,10 @@ def test_what_is_no_run_is_not_resumable(tmp_path):
         resumable(tmp_path)
 
 
-def test_ceilings_survive_the_journal():
+def test_ceilings_round_trip():
     known = Ceiling(3, 1, "numpy-cpu-float32", {"8x8x8": 1.5e9}, {"4096": 2e9}, {"4096": 3e9}, "", 0.5)
     for record in (known, Ceiling(0, 1, "cupy-cuda-float32", reason="unavailable: CuPy is not installed")):
-        assert again(record) == record
+        assert round_trip(record) == record
 
 
 @pytest.mark.parametrize(
@@ -313,11 +313,11 @@ def test_ceilings_survive_the_journal():
         replace(HEAD, calibration={"resolution": 0.03, "settings": [{"threads": 1, "resolution": None}]}),
     ],
 )
-def test_what_a_run_of_as_many_passes_as_it_takes_adds_survives_the_journal(record):
-    assert again(record) == record
+def test_records_of_an_adaptive_run_round_trip(record):
+    assert round_trip(record) == record
 
 
-def test_a_journal_of_an_earlier_version_that_calls_the_pass_a_passage_is_read(tmp_path):
+def test_journal_with_the_earlier_field_passage_is_read(tmp_path):
     path = write_journal(tmp_path) / journal.FILE
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for line in lines:
@@ -328,7 +328,7 @@ def test_a_journal_of_an_earlier_version_that_calls_the_pass_a_passage_is_read(t
     assert journal.read(tmp_path) == records()
 
 
-def test_a_journal_from_before_there_were_reasons_and_calibrations_has_none():
+def test_journal_without_reasons_and_calibrations_is_read():
     assert journal._decode(b'{"record":"RunEnded","complete":true,"wall_seconds":1.0}') == (
         None,
         RunEnded(True, 1.0, ""),
@@ -337,7 +337,7 @@ def test_a_journal_from_before_there_were_reasons_and_calibrations_has_none():
     assert journal._decode(started) == (None, RunStarted("r", "2026-01-02", {}, {}, [], None))
 
 
-def test_the_plan_of_a_run_from_before_there_were_ceilings_has_none():
+def test_plan_without_ceilings_is_read():
     plan = replace(plan_of_cells(), ceilings=(Contender("numpy", "cpu", "float32"),))
     head = json.loads(json.dumps(to_plain(plan)))
     assert from_plain(head) == plan

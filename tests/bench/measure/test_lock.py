@@ -1,4 +1,4 @@
-"""The machine's lock and a run's: who has it, who waits, and what can be in its place."""
+"""The locks of the machine and of a run: who has them, who waits, and files in their place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def file(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def other(file):
+def owner(file):
     """Another process that has the machine's lock."""
     command = [sys.executable, "-c", HOLDING]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -44,51 +44,51 @@ def no_sleep(seconds):
     raise AssertionError("it waits")
 
 
-def test_a_free_machine_is_taken_without_a_word_and_given_back(file, monkeypatch):
+def test_free_machine_is_locked_silently_and_released(file, monkeypatch):
     monkeypatch.setattr(lock.time, "sleep", no_sleep)
-    said = []
+    lines = []
     for _ in range(2):
-        with lock.of_machine("wait", said.append):
+        with lock.of_machine("wait", lines.append):
             assert lock.is_taken(file)
         assert not lock.is_taken(file)
-    assert said == []
+    assert lines == []
 
 
-def test_a_busy_machine_is_waited_for_with_one_line_that_names_the_process_and_its_folder(file, other, monkeypatch):
-    said, slept = [], []
+def test_wait_for_a_busy_machine_names_the_process_and_folder(file, owner, monkeypatch):
+    lines, slept = [], []
 
     def sleep(seconds):
         slept.append(seconds)
         if len(slept) == 3:
-            other.stdin.close()
-            other.wait()
+            owner.stdin.close()
+            owner.wait()
 
     monkeypatch.setattr(lock.time, "sleep", sleep)
-    with lock.of_machine("wait", said.append):
+    with lock.of_machine("wait", lines.append):
         assert lock.is_taken(file)
     assert len(slept) >= 3
-    [line] = said
+    [line] = lines
     assert "waiting" in line
     if sys.platform == "linux":
-        assert f"(process {other.pid} in {ROOT})" in line
+        assert f"(process {owner.pid} in {ROOT})" in line
 
 
-def test_a_lock_does_not_outlive_a_process_that_was_killed(file, other, monkeypatch):
+def test_lock_ends_with_a_killed_process(file, owner, monkeypatch):
     assert lock.is_taken(file)
-    other.kill()
-    other.wait()
+    owner.kill()
+    owner.wait()
     with lock.of_machine("fail"):
         assert lock.is_taken(file)
 
 
-def test_a_busy_machine_is_refused_or_ignored_as_is_asked(file, other):
+def test_busy_machine_is_refused_or_ignored(file, owner):
     with pytest.raises(lock.Busy, match=r"another run measures on this machine"), lock.of_machine("fail"):
         pass
     with lock.of_machine("ignore"):
-        assert other.poll() is None
+        assert owner.poll() is None
 
 
-def test_ctrl_c_while_waiting_ends_it_and_leaves_the_other_its_lock(file, other, monkeypatch):
+def test_interrupted_wait_leaves_the_owner_its_lock(file, owner, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt
 
@@ -100,7 +100,7 @@ def test_ctrl_c_while_waiting_ends_it_and_leaves_the_other_its_lock(file, other,
     assert psutil.Process().num_fds() == before
 
 
-def test_processes_that_are_started_meanwhile_do_not_inherit_the_lock(file):
+def test_child_processes_do_not_inherit_the_lock(file):
     with ExitStack() as stack:
         stack.enter_context(lock.of_machine("fail"))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -111,7 +111,7 @@ def test_processes_that_are_started_meanwhile_do_not_inherit_the_lock(file):
     child.communicate(b"\n")
 
 
-def test_a_link_in_the_place_of_the_lock_is_not_followed(file, tmp_path):
+def test_link_in_place_of_the_lock_is_not_followed(file, tmp_path):
     target = tmp_path / "of someone else"
     file.symlink_to(target)
     with lock.of_machine("fail"):
@@ -119,14 +119,14 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(file, tmp_path):
     assert not target.exists()
 
 
-def test_a_fifo_in_the_place_of_a_lock_is_not_waited_for(file, tmp_path):
+def test_fifo_in_place_of_the_lock_does_not_block(file, tmp_path):
     os.mkfifo(file)
     with lock.of_machine("fail"):
         pass
     assert not lock.is_taken(file)
 
 
-def test_all_users_can_share_the_lock_whatever_the_umask_is(file):
+def test_lock_is_shared_by_all_users_despite_the_umask(file):
     before = os.umask(0o077)
     try:
         with lock.of_machine("fail"):
@@ -135,19 +135,19 @@ def test_all_users_can_share_the_lock_whatever_the_umask_is(file):
         os.umask(before)
 
 
-def test_where_there_can_be_no_lock_nothing_is_locked(tmp_path, monkeypatch):
+def test_nothing_is_locked_where_no_lock_can_be_made(tmp_path, monkeypatch):
     monkeypatch.setenv(lock.VARIABLE, str(tmp_path / "missing" / "lock"))
     with lock.of_machine("fail"), lock.of_machine("fail"):
         assert not (tmp_path / "missing").exists()
 
 
 @pytest.mark.parametrize("text", ["", "never", "WAIT"])
-def test_what_is_to_be_done_about_a_busy_machine_is_one_of_three(text):
+def test_when_busy_is_one_of_three(text):
     with pytest.raises(PlanError, match=r"^--when-busy: .* is none of wait, fail, ignore$"):
         lock.checked(text)
 
 
-def test_a_journal_has_one_writer(tmp_path):
+def test_journal_has_one_writer(tmp_path):
     with journal.Journal(tmp_path):
         assert lock.is_taken(tmp_path / journal.FILE)
         with pytest.raises(OSError, match="is being written by another process"):

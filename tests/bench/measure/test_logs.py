@@ -1,4 +1,4 @@
-"""The last words of a process that died."""
+"""The log files of workers."""
 
 import os
 
@@ -19,12 +19,12 @@ from bench.measure import logs
         (b"not UTF-8: \xff\n", "not UTF-8: \ufffd"),
     ],
 )
-def test_the_last_line_that_is_not_blank_is_read(tmp_path, text, line):
+def test_last_line_that_is_not_blank(tmp_path, text, line):
     (tmp_path / "log").write_bytes(text)
     assert logs.last_line(tmp_path / "log") == line
 
 
-def test_what_an_earlier_process_wrote_is_not_this_one_s_last_line(tmp_path):
+def test_last_line_is_not_of_an_earlier_process(tmp_path):
     log = tmp_path / "log"
     log.write_bytes(b"the first process\n")
     start = log.stat().st_size
@@ -34,35 +34,35 @@ def test_what_an_earlier_process_wrote_is_not_this_one_s_last_line(tmp_path):
     assert logs.last_line(log, start) == "the second process"
 
 
-def test_a_long_line_is_cut_and_a_huge_log_is_not_read_whole(tmp_path):
+def test_long_line_is_cut(tmp_path):
     (tmp_path / "log").write_bytes(b"x" * (3 * logs.READ_BYTES))
     line = logs.last_line(tmp_path / "log")
     assert set(line) == {"x", " ", "…"}
     assert len(line) == logs.MOST_CHARACTERS
 
 
-def test_a_log_that_is_gone_has_no_last_line(tmp_path):
+def test_missing_log_has_no_last_line(tmp_path):
     assert logs.last_line(tmp_path / "nowhere") == ""
 
 
-def test_a_path_below_the_working_folder_is_relative_and_another_is_absolute(tmp_path, monkeypatch):
+def test_path_is_relative_only_below_the_working_folder(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert logs.path_from_here(tmp_path / "here" / "runs" / "a.log") == "runs/a.log"
     assert logs.path_from_here(tmp_path / "a.log") == str(tmp_path / "a.log")
 
 
-def test_a_pipe_in_place_of_a_log_is_neither_read_nor_opened(tmp_path):
-    """Which would wait for its other end for ever."""
+def test_pipe_in_place_of_a_log_does_not_block(tmp_path):
+    """Opening a pipe would wait for its other end."""
     log = tmp_path / "log"
     os.mkfifo(log)
     assert logs.last_line(log) == ""
     logs.bound(log)
     with pytest.raises(OSError, match="is not a file"):
-        logs.opened(log)
+        logs.open_to_append(log)
 
 
-def test_a_log_that_is_too_long_keeps_both_ends_and_says_how_much_it_lost(tmp_path, monkeypatch):
+def test_bounded_log_keeps_both_ends_and_says_what_it_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "MOST_BYTES", 400)
     log = tmp_path / "log"
     log.write_bytes(b"first " + b"x" * 1000 + b" last")

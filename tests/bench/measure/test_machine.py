@@ -1,4 +1,4 @@
-"""The machine's facts, told without a backend."""
+"""Facts about the machine, found without a backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.plan.plan import Machine
 
 
 @pytest.mark.parametrize(
-    ("count", "platform", "architecture", "found"),
+    ("count", "platform", "architecture", "accelerators"),
     [
         (0, "linux", "x86_64", ()),
         (1, "linux", "x86_64", ("cuda",)),
@@ -26,15 +26,15 @@ from bench.plan.plan import Machine
         (1, "win32", "AMD64", ("cuda",)),
     ],
 )
-def test_accelerators_have_the_names_that_devices_have(monkeypatch, count, platform, architecture, found):
+def test_accelerators_have_device_names(monkeypatch, count, platform, architecture, accelerators):
     monkeypatch.setattr(machine, "_cuda_devices", lambda: count)
     monkeypatch.setattr(machine.sys, "platform", platform)
     monkeypatch.setattr(machine.platform, "machine", lambda: architecture)
-    assert machine.accelerators() == found
+    assert machine.accelerators() == accelerators
 
 
 class Driver:
-    """Of NVIDIA, as ctypes has it."""
+    """A stand-in for NVIDIA's driver as ctypes loads it."""
 
     def __init__(self, devices, result=0):
         self.devices, self.result = devices, result
@@ -58,7 +58,7 @@ def test_gpus_are_counted_by_their_driver(monkeypatch, driver, count):
     assert machine._cuda_devices() == count
 
 
-def test_usable_processors_are_those_this_process_may_run_on_unless_a_quota_leaves_less(monkeypatch):
+def test_usable_processors_are_those_of_affinity_and_quota(monkeypatch):
     assert 1 <= machine.usable_processors() <= (psutil.cpu_count() or 1)
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(processors, "quota", lambda root: None)
@@ -67,31 +67,31 @@ def test_usable_processors_are_those_this_process_may_run_on_unless_a_quota_leav
     assert machine.usable_processors() == machine.here().cpus == machine.describe()["usable_processors"] == 2
 
 
-def test_usable_processors_where_there_is_no_affinity(monkeypatch):
+def test_usable_processors_without_affinity(monkeypatch):
     monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(processors, "quota", lambda root: None)
     assert machine.usable_processors() == os.cpu_count()
 
 
-def test_a_quota_that_leaves_less_is_another_machine_to_a_calibration():
+def test_fingerprint_includes_a_quota_that_leaves_less():
     facts = {"cpu": "Model Processor", "usable_processors": 1, "affinity": 2}
     usual = machine.fingerprint(facts)
     assert machine.fingerprint({**facts, "quota": None}) == machine.fingerprint({**facts, "quota": 2.0}) == usual
     assert machine.fingerprint({**facts, "quota": 1.5}) != usual != machine.fingerprint({**facts, "quota": 1.0})
 
 
-def test_what_the_user_set_and_contenders_do_not_get_is_a_fact(monkeypatch):
+def test_overridden_variables_are_a_fact(monkeypatch):
     monkeypatch.setenv("JAX_DEBUG_NANS", "1")
     assert machine.describe()["overridden"]["JAX_DEBUG_NANS"] == "1"
 
 
-def test_here_is_what_a_plan_needs():
-    here = machine.here()
-    assert isinstance(here, Machine)
-    assert (here.cpus, here.accelerators) == (machine.usable_processors(), machine.accelerators())
+def test_here_is_a_plan_s_machine():
+    plan_machine = machine.here()
+    assert isinstance(plan_machine, Machine)
+    assert (plan_machine.cpus, plan_machine.accelerators) == (machine.usable_processors(), machine.accelerators())
 
 
-def test_the_description_is_plain_and_complete():
+def test_description_is_plain_and_complete():
     described = machine.describe()
     assert json.loads(json.dumps(described)) == described
     assert described["cpu"]
@@ -105,25 +105,25 @@ def test_the_description_is_plain_and_complete():
 
 
 @pytest.mark.parametrize(
-    ("script", "found"),
+    ("script", "version"),
     [("echo 580.82.07; echo 580.82.07", "580.82.07"), ("echo no devices; exit 9", None), ("true", None), (None, None)],
 )
-def test_the_driver_s_version_is_told_by_its_own_tool(monkeypatch, tmp_path, script, found):
+def test_driver_version_is_from_its_own_tool(monkeypatch, tmp_path, script, version):
     if script:
         tool = tmp_path / "nvidia-smi"
         tool.write_text(f"#!/bin/sh\n{script}\n")
         tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine._driver() == found
+    assert machine._driver() == version
 
 
-def test_without_git_there_is_no_revision(monkeypatch, tmp_path):
+def test_revision_is_empty_without_git(monkeypatch, tmp_path):
     assert machine._revision(tmp_path) == ""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert machine._revision(ROOT) == ""
 
 
-def test_what_is_not_installed_has_no_version():
+def test_version_of_a_missing_distribution():
     assert machine._version("no-such-distribution-of-relubench") == "not installed"
 
 

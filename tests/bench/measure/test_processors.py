@@ -15,7 +15,7 @@ V1_MEMORY = "31 23 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
 V1_DOCKER = "30 23 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct"
 
 
-def made(root, files):
+def filled(root, files):
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,14 +23,14 @@ def made(root, files):
     return root
 
 
-def system(root, groups, mounts, limits):
-    """A root folder whose process is in these control groups."""
+def system(root, groups, mounts, files):
+    """Make a root folder whose process is in these control groups."""
     proc = {"proc/self/cgroup": groups, "proc/self/mountinfo": mounts}
-    return made(root, proc | {f"sys/fs/cgroup/{name}": text for name, text in limits.items()})
+    return filled(root, proc | {f"sys/fs/cgroup/{name}": text for name, text in files.items()})
 
 
 @pytest.mark.parametrize(
-    ("groups", "mounts", "limits", "quota"),
+    ("groups", "mounts", "files", "quota"),
     [
         ("0::/", V2, {}, None),
         ("0::/", V2, {"cpu.max": "200000 100000"}, 2.0),
@@ -75,11 +75,11 @@ def system(root, groups, mounts, limits):
         ("nonsense", "nonsense", {}, None),
     ],
 )
-def test_the_quota_is_the_least_of_this_process_s_groups_and_those_above_them(tmp_path, groups, mounts, limits, quota):
-    assert processors.quota(system(tmp_path, groups, mounts, limits)) == quota
+def test_quota_is_the_least_of_all_groups(tmp_path, groups, mounts, files, quota):
+    assert processors.quota(system(tmp_path, groups, mounts, files)) == quota
 
 
-def test_where_there_are_no_control_groups_there_is_no_quota(tmp_path):
+def test_quota_is_none_without_control_groups(tmp_path):
     assert processors.quota(tmp_path) is None
 
 
@@ -87,28 +87,28 @@ def test_where_there_are_no_control_groups_there_is_no_quota(tmp_path):
     ("quota", "usable"),
     [("max", 4), (50_000, 1), (100_000, 1), (199_999, 1), (200_000, 2), (390_000, 3), (800_000, 4)],
 )
-def test_a_quota_counts_as_whole_processors_and_at_least_one(tmp_path, monkeypatch, quota, usable):
+def test_quota_is_rounded_down_to_at_least_one_processor(tmp_path, monkeypatch, quota, usable):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1, 2, 3])
     assert processors.usable(system(tmp_path, "0::/", V2, {"cpu.max": f"{quota} 100000"})) == usable
 
 
-def test_affinity_is_every_processor_where_the_system_has_none(monkeypatch):
+def test_affinity_defaults_to_every_processor(monkeypatch):
     monkeypatch.delattr(processors.os, "sched_getaffinity", raising=False)
     assert processors.affinity() == list(range(os.cpu_count() or 1))
 
 
 def topology(root, siblings):
-    return made(root, {f"{processors.CPUS}/cpu{n}/topology/thread_siblings_list": s for n, s in enumerate(siblings)})
+    return filled(root, {f"{processors.CPUS}/cpu{n}/topology/thread_siblings_list": s for n, s in enumerate(siblings)})
 
 
-def test_two_hyperthreads_of_one_core_are_one_core(tmp_path):
+def test_hyperthreads_of_a_core_are_one_core(tmp_path):
     root = topology(tmp_path, ["0,2", "1,3", "0,2", "1,3"])
     assert processors.cores([0, 1, 2, 3], root) == 2
     assert processors.cores([0, 1], root) == 2
     assert processors.cores([0, 2], root) == 1
 
 
-def test_cores_are_unknown_where_the_system_does_not_tell(tmp_path):
+def test_cores_are_none_where_the_system_does_not_tell(tmp_path):
     assert processors.cores([0, 1], tmp_path) is None
 
 
@@ -122,19 +122,19 @@ def test_cores_are_unknown_where_the_system_does_not_tell(tmp_path):
         ({}, None),
     ],
 )
-def test_turbo_is_what_either_driver_tells(tmp_path, files, turbo):
+def test_turbo_is_read_from_either_driver(tmp_path, files, turbo):
     assert (
-        processors.turbo(made(tmp_path, {f"{processors.CPUS}/{name}": text for name, text in files.items()})) is turbo
+        processors.turbo(filled(tmp_path, {f"{processors.CPUS}/{name}": text for name, text in files.items()})) is turbo
     )
 
 
-def test_the_description_has_every_fact(tmp_path, monkeypatch):
+def test_description_has_every_fact(tmp_path, monkeypatch):
     monkeypatch.setattr(processors, "affinity", lambda: [0, 1])
     root = topology(system(tmp_path, "0::/", V2, {"cpu.max": "150000 100000"}), ["0-1", "0-1"])
-    made(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})
-    told = processors.describe(root)
-    assert told.pop("swap_bytes") >= 0
-    assert told == {
+    filled(root, {f"{processors.CPUS}/cpu{n}/cpufreq/scaling_governor": "powersave" for n in (0, 1)})
+    described = processors.describe(root)
+    assert described.pop("swap_bytes") >= 0
+    assert described == {
         "usable_processors": 1,
         "affinity": 2,
         "quota": 1.5,

@@ -23,16 +23,16 @@ NEW = {
     "block": 4 * 4 * 3,
     "train": 4 * 4 * 3,
 }
-"""What is before a new run of the plan: in its first pass, and again in the two others."""
+"""The requests left in a new run of the plan: those of its first pass, and again of the two others."""
 
 
-def had(*cells, blocks=(), ceilings=()) -> State:
-    """What there is after each of the cells was prepared and entered, and of blocks by pass and cell."""
+def after(*cells, blocks=(), ceilings=()) -> State:
+    """Return the state after each of the cells was prepared and entered, with blocks by pass and cell."""
     keys = [cell.key for cell in cells]
     return State(Counter(dict(blocks)), dict.fromkeys(keys, (1, 1)), verified=set(keys), ceilings=set(ceilings))
 
 
-def whole(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
+def blocks_of(*passes, plan=PLAN) -> dict[tuple[int, str], int]:
     return {(pass_number, cell.key): plan.rounds for pass_number in passes for cell in plan.cells}
 
 
@@ -42,38 +42,38 @@ def lose(tally: Tally, cells, pass_number=1) -> None:
 
 
 def left(tally: Tally) -> dict[str, int]:
-    """By kind, of those of which there is any."""
+    """Return the kinds of requests of which some are left, with their number."""
     return {kind: count for kind, count in tally.left.items() if count}
 
 
-def moment(tally: Tally):
+def progress_of(tally: Tally):
     return tally.progress(1, "step", "N64", "numpy")
 
 
-def test_a_new_run_has_every_request_before_it():
+def test_new_run_has_every_request_left():
     assert left(Tally(PLAN, State())) == NEW
 
 
-def test_before_the_first_answer_it_is_a_guess():
+def test_time_left_is_guessed_before_the_first_answer():
     tally = Tally(PLAN, State(), FakeClock())
-    told = moment(tally)
-    assert told.done == 0.0
-    assert told.seconds_left == pytest.approx(sum(count * tally.guess[kind] for kind, count in NEW.items()))
+    progress = progress_of(tally)
+    assert progress.done == 0.0
+    assert progress.seconds_left == pytest.approx(sum(count * tally.guess[kind] for kind, count in NEW.items()))
 
 
-def test_the_guess_of_a_block_grows_with_its_samples_to_where_they_become_fewer():
+def test_guess_of_a_block_grows_with_its_samples_up_to_a_limit():
     blocks = [Tally(replace(PLAN, samples=samples), State()).guess["block"] for samples in (1, 6, 12, 20, 100)]
     assert blocks[0] < blocks[1] < blocks[2] < blocks[3] == blocks[4]
 
 
-def test_a_moment_says_where_the_run_is():
-    told = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
-    assert (told.pass_number, told.passes) == (2, 3)
-    assert (told.phase, told.shape, told.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
+def test_progress_says_where_the_run_is():
+    progress = Tally(PLAN, State()).progress(2, "step", "N64-D1000-H100", "numpy-cpu-float32")
+    assert (progress.pass_number, progress.passes) == (2, 3)
+    assert (progress.phase, progress.shape, progress.contender) == ("step", "N64-D1000-H100", "numpy-cpu-float32")
 
 
 SECONDS = {kind: 2.0**-position for position, kind in enumerate(NEW)}
-"""What each request of a kind takes."""
+"""The time of a request of each kind."""
 
 
 def did(tally: Tally, clock: FakeClock, kind: str, seconds: float) -> None:
@@ -81,105 +81,105 @@ def did(tally: Tally, clock: FakeClock, kind: str, seconds: float) -> None:
     tally.did(kind, seconds)
 
 
-def test_what_is_left_costs_what_its_kind_has_cost_so_far():
+def test_time_left_is_estimated_by_kind():
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
     for kind, seconds in SECONDS.items():
         did(tally, clock, kind, 0.5 * seconds)
         did(tally, clock, kind, 1.5 * seconds)
-    told = moment(tally)
+    progress = progress_of(tally)
     assert tally.left["block"] == NEW["block"] - 2
     expected = sum(count * SECONDS[kind] for kind, count in left(tally).items())
-    assert told.seconds_left == pytest.approx(expected)
-    assert told.done == pytest.approx(clock() / (clock() + expected))
+    assert progress.seconds_left == pytest.approx(expected)
+    assert progress.done == pytest.approx(clock() / (clock() + expected))
 
 
-def test_what_was_timed_for_the_first_time_alone_is_guessed_by_how_far_off_that_guess_was():
-    for again, first in FIRST.items():
+def test_later_requests_are_estimated_by_the_first_of_their_kind():
+    for repeated, first in FIRST.items():
         clock = FakeClock()
         tally = Tally(PLAN, State(), clock)
         did(tally, clock, first, 3 * tally.guess[first])
         did(tally, clock, "block", 100.0)
-        few = dict.fromkeys(tally.left, 0) | {again: 10}
-        assert tally._seconds(few) == pytest.approx(10 * 3 * tally.guess[again])
+        few = dict.fromkeys(tally.left, 0) | {repeated: 10}
+        assert tally._seconds(few) == pytest.approx(10 * 3 * tally.guess[repeated])
 
 
-def test_what_stands_between_the_requests_is_expected_to_stand_there_again():
+def test_time_between_requests_is_expected_again():
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
     for kind, seconds in SECONDS.items():
         did(tally, clock, kind, seconds)
-    without = moment(tally).seconds_left
+    without = progress_of(tally).seconds_left
     clock.spend(clock() / 2)
-    assert moment(tally).seconds_left == pytest.approx(1.5 * without)
+    assert progress_of(tally).seconds_left == pytest.approx(1.5 * without)
 
 
-def test_a_run_ends_with_nothing_left():
+def test_run_ends_with_nothing_left():
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
     for pass_number in (1, 2, 3):
         tally.begin(pass_number)
-        for kind, count in tally.here.items():
+        for kind, count in tally.left_in_pass.items():
             for _ in range(count):
                 did(tally, clock, kind, 0.5)
-        tally.state.blocks.update(whole(pass_number))
+        tally.state.blocks.update(blocks_of(pass_number))
         tally.state.verified.update(cell.key for cell in PLAN.cells)
         tally.state.calibrated.update({cell.key: (1, 1) for cell in PLAN.cells})
-    told = moment(tally)
-    assert (told.done, told.seconds_left) == (1.0, 0.0)
+    progress = progress_of(tally)
+    assert (progress.done, progress.seconds_left) == (1.0, 0.0)
 
 
-def test_a_resumed_run_has_only_its_rest_before_it():
+def test_resumed_run_has_only_its_rest_left():
     half = {(pass_number, cell.key): 4 for pass_number in (1, 2, 3) for cell in PLAN.cells[:4]}  # every forward
-    rest = Tally(PLAN, had(*PLAN.cells[:4], blocks=half))
-    assert left(rest) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
-    assert left(Tally(PLAN, had(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}
+    resumed = Tally(PLAN, after(*PLAN.cells[:4], blocks=half))
+    assert left(resumed) == {"start": 6, "first prepare": 4, "prepare": 8, "first enter": 4, "enter": 8, "train": 48}
+    assert left(Tally(PLAN, after(*PLAN.cells, blocks=half))) == {"start": 6, "prepare": 12, "enter": 12, "train": 48}
 
 
-def test_a_resumed_run_that_has_everything_has_nothing_left():
-    assert left(Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2, 3)))) == {}
+def test_complete_run_has_nothing_left():
+    assert left(Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1, 2, 3)))) == {}
 
 
-def test_cells_that_failed_in_an_earlier_part_are_not_before_a_resumed_run():
+def test_resumed_run_leaves_out_failed_cells():
     torch = [cell.key for cell in PLAN.cells if cell.contender == TORCH]
     state = State(Counter({(1, torch[0]): 2}), failed=dict.fromkeys(torch))
     assert left(Tally(PLAN, state)) == {kind: count // 2 for kind, count in NEW.items()}
 
 
-def test_a_run_of_which_every_cell_failed_has_nothing_left():
+def test_run_whose_cells_all_failed_has_nothing_left():
     assert left(Tally(PLAN, State(failed=dict.fromkeys(cell.key for cell in PLAN.cells)))) == {}
 
 
-def test_both_sides_of_a_cell_are_calibrated_by_the_first():
+def test_both_sides_of_a_cell_are_calibrated_once():
     sides = [replace(NUMPY, variant=side) for side in ("base", "head")]
     assert left(Tally(plan_of_cells(sides, passes=1), State()))["first enter"] == 1
 
 
-def test_cells_that_fail_are_not_visited_in_this_pass_or_a_later_one():
+def test_failed_cells_are_left_out_of_all_passes():
     tally = Tally(PLAN, State())
     lose(tally, [cell for cell in PLAN.cells if cell.contender == TORCH])
     assert left(tally) == {kind: count // 2 for kind, count in NEW.items()}
-    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1, 2)))
+    tally = Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1, 2)))
     tally.begin(3)
     lose(tally, PLAN.cells[:1], 3)
     assert left(tally) == {"start": 2, "prepare": 4, "enter": 7, "block": 4 * 4 - 4, "train": 16}
 
 
-def test_a_cell_that_fails_does_not_take_with_it_what_others_need():
+def test_failed_cell_leaves_the_requests_of_others():
     tally = Tally(PLAN, State())
     lose(tally, PLAN.cells[:1])
     cell = {"first enter": 1, "enter": 2, "block": 4 * 3}
     assert left(tally) == {kind: count - cell.get(kind, 0) for kind, count in NEW.items()}
 
 
-def test_every_pass_with_cells_left_measures_the_ceilings_of_their_places():
+def test_ceilings_are_left_in_passes_with_cells_left():
     assert left(Tally(WITH_CEILINGS, State()))["ceiling"] == 2 * 3
     done = [(1, NUMPY.label), (1, TORCH.label)]
-    assert left(Tally(WITH_CEILINGS, had(blocks=whole(1), ceilings=done)))["ceiling"] == 2 * 2
+    assert left(Tally(WITH_CEILINGS, after(blocks=blocks_of(1), ceilings=done)))["ceiling"] == 2 * 2
     assert left(Tally(WITH_CEILINGS, State(without_ceilings={TORCH.label})))["ceiling"] == 3
 
 
-def test_ceilings_of_a_place_where_every_cell_failed_are_not_awaited():
+def test_ceilings_are_left_out_where_every_cell_failed():
     tally = Tally(WITH_CEILINGS, State())
     tally.state.take(Ceiling(1, 1, NUMPY.label))
     tally.did("ceiling", 1.0)
@@ -190,30 +190,30 @@ def test_ceilings_of_a_place_where_every_cell_failed_are_not_awaited():
     assert tally.left["ceiling"] == 0
 
 
-def test_the_cost_of_a_pass_is_what_its_requests_have_cost_on_average():
+def test_cost_is_the_average_of_past_requests():
     clock = FakeClock()
     tally = Tally(WITH_CEILINGS, State(), clock)
     seconds = SECONDS | {"ceiling": 3.0}
     for kind in seconds:
         did(tally, clock, kind, seconds[kind])
 
-    def price(**asked) -> float:
-        return sum(count * seconds[kind.replace("_", " ")] for kind, count in asked.items())
+    def price(**counts) -> float:
+        return sum(count * seconds[kind.replace("_", " ")] for kind, count in counts.items())
 
     first = price(first_start=2, first_prepare=4, first_enter=8, block=16, train=16, ceiling=2)
-    again = price(start=2, prepare=4, enter=8, block=16, train=16, ceiling=2)
+    repeated = price(start=2, prepare=4, enter=8, block=16, train=16, ceiling=2)
     assert tally.cost(WITH_CEILINGS) == pytest.approx(first)
-    assert tally.cost(WITH_CEILINGS, 3) == pytest.approx(first + 2 * again)
+    assert tally.cost(WITH_CEILINGS, 3) == pytest.approx(first + 2 * repeated)
     few = replace(WITH_CEILINGS.select(PLAN.cells[:1]), rounds=2)
     assert tally.cost(few) == pytest.approx(price(first_start=1, first_prepare=1, first_enter=1, block=2, ceiling=2))
 
 
-def test_what_was_done_in_a_pass_does_not_make_the_next_one_cheaper():
-    tally = Tally(PLAN, had(*PLAN.cells, blocks=whole(1)), FakeClock())
+def test_cost_ignores_requests_already_answered():
+    tally = Tally(PLAN, after(*PLAN.cells, blocks=blocks_of(1)), FakeClock())
     assert tally.cost(PLAN, 2) == pytest.approx(2 * tally.cost(PLAN))
 
 
-def test_a_pass_without_cells_that_did_not_fail_costs_nothing():
+def test_pass_of_failed_cells_costs_nothing():
     failed = dict.fromkeys(cell.key for cell in PLAN.cells)
     assert Tally(WITH_CEILINGS, State(failed=failed)).cost(WITH_CEILINGS) == 0.0
 
@@ -226,15 +226,15 @@ events = st.one_of(
 
 @steady
 @given(st.lists(events, max_size=150))
-def test_whatever_happens_the_share_done_is_a_share_and_nothing_is_owed(happened):
+def test_progress_stays_within_its_bounds(sequence):
     clock = FakeClock()
     tally = Tally(PLAN, State(), clock)
-    for kind, amount in happened:
+    for kind, amount in sequence:
         if isinstance(kind, str):
             did(tally, clock, kind, amount)
         else:
             lose(tally, PLAN.cells[:amount], kind)
-        told = moment(tally)
-        assert 0.0 <= told.done <= 1.0
-        assert told.seconds_left >= 0.0
+        progress = progress_of(tally)
+        assert 0.0 <= progress.done <= 1.0
+        assert progress.seconds_left >= 0.0
         assert min(tally.left.values()) >= 0

@@ -15,7 +15,7 @@ def ended_process():
     return process.pid
 
 
-def test_the_old_file_stays_where_the_new_one_cannot_be_written_and_nothing_is_left(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     file = tmp_path / "table.csv"
     file.write_text("old")
 
@@ -32,31 +32,31 @@ def test_the_old_file_stays_where_the_new_one_cannot_be_written_and_nothing_is_l
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_killed_processes_left_is_removed_and_what_others_write_is_not(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     file = tmp_path / "history.sqlite"
-    gone = ended_process()
-    left = [tmp_path / f".history.sqlite.{gone}{suffix}" for suffix in ("", "-wal", "-shm")]
-    kept = [tmp_path / name for name in (f".history.sqlite.{os.getppid()}", ".history.sqlite.old", f".other.{gone}")]
-    for path in (*left, *kept):
+    ended = ended_process()
+    leftover = [tmp_path / f".history.sqlite.{ended}{suffix}" for suffix in ("", "-wal", "-shm")]
+    kept = [tmp_path / name for name in (f".history.sqlite.{os.getppid()}", ".history.sqlite.old", f".other.{ended}")]
+    for path in (*leftover, *kept):
         path.write_text("")
     with replacing.replaced(file) as beside:
         beside.write_text("new")
     assert sorted(tmp_path.iterdir()) == sorted([file, *kept])
 
 
-def test_a_link_that_lies_where_a_file_is_made_is_not_written_through(tmp_path):
-    other = tmp_path / "other"
-    other.write_text("of someone else")
+def test_link_of_a_temporary_name_is_not_written_through(tmp_path):
+    target = tmp_path / "other"
+    target.write_text("of someone else")
     file = tmp_path / "table.csv"
-    replacing.temporary(file).symlink_to(other)
+    replacing.temporary(file).symlink_to(target)
     with replacing.replaced(file) as beside:
         beside.write_text("new")
-    assert other.read_text() == "of someone else"
+    assert target.read_text() == "of someone else"
     assert file.read_text() == "new"
     assert not file.is_symlink()
 
 
-def test_a_named_file_that_is_a_link_or_a_device_is_written_to_as_it_is(tmp_path):
+def test_named_link_or_device_is_written_directly(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_text("old")
     link.symlink_to(target)
@@ -68,7 +68,7 @@ def test_a_named_file_that_is_a_link_or_a_device_is_written_to_as_it_is(tmp_path
     assert replacing.Path("/dev/full").is_char_device()
 
 
-def test_a_named_file_is_whole_or_as_it_was(tmp_path, monkeypatch):
+def test_named_file_is_complete_or_unchanged(tmp_path, monkeypatch):
     file = tmp_path / "out.json"
     replacing.write_text(file, "old")
 
@@ -87,14 +87,14 @@ def names(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_texts_are_written_as_they_are_and_folders_made(tmp_path):
+def test_texts_are_written_exactly_and_folders_made(tmp_path):
     texts = {tmp_path / "a" / "b.json": "1\n", tmp_path / "c.csv": "ü\r\n"}
     replacing.write_texts(texts)
     assert [path.read_bytes() for path in texts] == [b"1\n", "ü\r\n".encode()]
     assert names(tmp_path) == ["a/b.json", "c.csv"]
 
 
-def test_a_file_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
+def test_file_in_the_way_leaves_all_texts_unchanged(tmp_path):
     (tmp_path / "old.json").write_text("old")
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"Not a directory|File exists") as raised:
@@ -104,7 +104,7 @@ def test_a_file_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
     assert names(tmp_path) == ["file", "old.json"]
 
 
-def test_a_folder_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
+def test_folder_in_the_way_leaves_all_texts_unchanged(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(IsADirectoryError) as raised:
@@ -113,7 +113,7 @@ def test_a_folder_in_the_way_of_one_text_leaves_all_as_they_were(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_the_text_that_does_not_fit_is_named(tmp_path, monkeypatch):
+def test_text_that_does_not_fit_is_named(tmp_path, monkeypatch):
     def full(path, text, encoding):
         path.touch()
         if text == "too long":

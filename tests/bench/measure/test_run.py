@@ -1,4 +1,4 @@
-"""The order of a run, what becomes of failures, and going on after an interruption."""
+"""The order of a run, its failures, and resuming it after an interruption."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from bench.measure import journal
 from bench.measure.client import WorkerFailed
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunStarted, WorkerStarted
-from bench.measure.run import BackToBack, Run
+from bench.measure.run import BackToBack, RunInProgress
 from bench.plan import work
 from bench.plan.cells import Cell, Contender, Shape, Side, without_variant
 from bench.plan.plain import to_plain
@@ -25,7 +25,7 @@ def crash(ask):
 
 
 def failing_at(implementation, verb, where=None, pass_number=1, make=crash):
-    """A fault of one contender's, whenever it is asked this."""
+    """Return a fault that fails one contender's requests of a kind."""
 
     def fault(ask):
         hit = ask.contender.implementation == implementation and ask.verb == verb and ask.pass_number == pass_number
@@ -35,14 +35,14 @@ def failing_at(implementation, verb, where=None, pass_number=1, make=crash):
 
 
 def orders(folder):
-    """The cells of each (pass, phase, round), in the order they were timed."""
-    found = defaultdict(list)
+    """Return the cells of each (pass, phase, round) in the order of timing."""
+    cells = defaultdict(list)
     for block in records_of(folder, Block):
-        found[block.pass_number, block.cell.partition("[")[0], block.round].append(block.cell)
-    return dict(found)
+        cells[block.pass_number, block.cell.partition("[")[0], block.round].append(block.cell)
+    return dict(cells)
 
 
-def test_each_pass_starts_a_fresh_process_for_each_contender_and_ends_it(tmp_path):
+def test_each_pass_has_a_fresh_process_for_each_contender(tmp_path):
     office = Office()
     measured(plan_of(shapes=(SMALL, LARGE), passes=3), tmp_path, office)
     started = Counter((worker.contender.implementation, worker.pass_number) for worker in office.opened)
@@ -53,8 +53,8 @@ def test_each_pass_starts_a_fresh_process_for_each_contender_and_ends_it(tmp_pat
     assert passes == sorted(passes)
 
 
-def test_every_request_finds_only_its_own_worker_awake(tmp_path):
-    # Scripted.ask checks it at every request; here, that they are all stopped in between as well.
+def test_only_the_asked_worker_is_awake(tmp_path):
+    # Scripted.ask checks this at every request; here, that all are suspended between blocks as well.
     office = Office()
     awake = []
     measured(
@@ -72,14 +72,14 @@ def test_every_contender_is_timed_once_in_every_round(tmp_path):
     measured(plan, tmp_path, Office())
     blocks = records_of(tmp_path, Block)
     assert Counter(places(blocks)) == {
-        (pass_number, turn, cell.key): 1 for pass_number in (1, 2) for turn in (1, 2, 3) for cell in plan.cells
+        (pass_number, number, cell.key): 1 for pass_number in (1, 2) for number in (1, 2, 3) for cell in plan.cells
     }
     assert {block.position for block in blocks} == {1, 2, 3}
     assert len(records_of(tmp_path, Left)) == len(records_of(tmp_path, Entered)) == 2 * len(plan.cells)
     assert len(records_of(tmp_path, Prepared)) == 2 * 2 * 3
 
 
-def test_rounds_of_a_cell_are_interleaved_with_the_other_contenders(tmp_path):
+def test_contenders_are_interleaved_in_rounds(tmp_path):
     measured(plan_of(rounds=3), tmp_path, Office())
     blocks = [
         block for block in records_of(tmp_path, Block) if block.pass_number == 1 and block.cell.startswith("step")
@@ -87,7 +87,7 @@ def test_rounds_of_a_cell_are_interleaved_with_the_other_contenders(tmp_path):
     assert [block.round for block in blocks] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
-def test_the_order_is_the_same_for_a_seed_and_another_for_another(tmp_path):
+def test_order_depends_on_the_seed(tmp_path):
     plan = plan_of("abcdef", passes=3, rounds=3)
     for name, seed in (("one", 7), ("again", 7), ("other", 8)):
         measured(replace(plan, seed=seed), tmp_path / name, Office())
@@ -95,11 +95,11 @@ def test_the_order_is_the_same_for_a_seed_and_another_for_another(tmp_path):
     assert places(records_of(tmp_path / "one", Block)) != places(records_of(tmp_path / "other", Block))
 
 
-def test_the_order_differs_between_rounds_and_passes(tmp_path):
+def test_order_differs_between_rounds_and_passes(tmp_path):
     measured(plan_of("abcdefgh", passes=3, rounds=3, phases=["step"]), tmp_path, Office())
-    found = [tuple(order) for order in orders(tmp_path).values()]
-    assert len(found) == 9
-    assert len(set(found)) == 9
+    rounds = [tuple(order) for order in orders(tmp_path).values()]
+    assert len(rounds) == 9
+    assert len(set(rounds)) == 9
     starts = defaultdict(list)
     for record in records_of(tmp_path, WorkerStarted):
         starts[record.pass_number].append(record.contender)
@@ -107,7 +107,7 @@ def test_the_order_differs_between_rounds_and_passes(tmp_path):
 
 
 @pytest.mark.parametrize("rounds", [4, 5])
-def test_both_sides_of_a_cell_are_neighbours_in_a_round_and_lead_it_equally_often(tmp_path, rounds):
+def test_sides_of_a_cell_are_adjacent_and_lead_equally_often(tmp_path, rounds):
     sides = tuple(Side(name, name, "python", "/there", tuple("abcd")) for name in (BASE, HEAD))
     plan = doubled(plan_of("abcd", phases=["step"], passes=6, rounds=rounds), sides)
     measured(plan, tmp_path, Office())
@@ -120,22 +120,22 @@ def test_both_sides_of_a_cell_are_neighbours_in_a_round_and_lead_it_equally_ofte
     assert len(set(pairs)) > 10  # of 24 orders
     for led in leads.values():
         assert sum(led) == len(led) / 2 == 3 * rounds
-    assert len({tuple(led) for led in leads.values()}) == 2  # not all of them in step
+    assert len({tuple(led) for led in leads.values()}) == 2  # cells alternate independently
 
 
-def test_contenders_that_differ_in_dtype_or_threads_do_not_share_rounds(tmp_path):
+def test_contenders_of_other_dtype_or_threads_have_other_rounds(tmp_path):
     plan = plan_of("ab", phases=["step"])
     others = [Contender("a", "cpu", "float64"), Contender("a", "cpu", "float32", 1)]
     plan = replace(plan, cells=plan.cells + tuple(Cell(contender, SMALL, "step") for contender in others))
     measured(plan, tmp_path, Office())
-    alone = [block for block in records_of(tmp_path, Block) if block.cell == Cell(others[0], SMALL, "step").key]
-    assert {block.position for block in alone} == {1}
+    own_rounds = [block for block in records_of(tmp_path, Block) if block.cell == Cell(others[0], SMALL, "step").key]
+    assert {block.position for block in own_rounds} == {1}
     assert {record.threads for record in records_of(tmp_path, WorkerStarted)} == {1, 2}
     names = {record.contender for record in records_of(tmp_path, WorkerStarted)}
     assert names == {"a-cpu-float32", "b-cpu-float32", "a-cpu-float64", "a-cpu-float32-T1"}
 
 
-def test_inner_is_chosen_again_where_the_samples_of_the_pass_before_were_too_short(tmp_path):
+def test_inner_is_chosen_again_after_too_short_samples(tmp_path):
     plan = plan_of(("a", "b"), phases=("step",), passes=4)
     office = Office(inner=lambda number: 1 if number <= 2 else 10_000)  # in the first pass, the machine was busy
     measured(plan, tmp_path, office)
@@ -159,18 +159,18 @@ def test_variants_share_an_inner_that_is_chosen_again(tmp_path):
     assert inners[2] == inners[3] != {1}
 
 
-def test_inner_is_calibrated_in_the_first_pass_and_kept_in_later_ones(tmp_path):
+def test_inner_is_kept_after_the_first_pass(tmp_path):
     office = Office()
     measured(plan_of(passes=3), tmp_path, office)
     assert {ask.request["inner"] for ask in office.of("enter") if ask.pass_number == 1} == {None}
     inners = defaultdict(set)
     for block in records_of(tmp_path, Block):
         inners[block.cell].add(block.inner)
-    assert all(len(found) == 1 for found in inners.values())
+    assert all(len(choices) == 1 for choices in inners.values())
     assert all(ask.request["inner"] in range(10_001, 10_004) for ask in office.of("enter") if ask.pass_number > 1)
 
 
-def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
+def test_prepare_has_the_shape_phases_and_steps(tmp_path):
     office = Office()
     measured(plan_of("a", phases=["train", "forward"], steps=9, passes=1), tmp_path, office)
     asked = office.of("prepare")[0].request
@@ -178,28 +178,28 @@ def test_a_worker_is_told_the_shape_its_phases_and_the_steps(tmp_path):
     assert asked == request | {"device_bytes": work.needed_device_bytes(Shape(4, 5, 3), 4)}
 
 
-def test_a_contender_is_verified_in_its_first_pass_alone(tmp_path):
+def test_contender_is_verified_in_its_first_pass_only(tmp_path):
     office = Office()
     measured(plan_of(shapes=(SMALL, LARGE), passes=3), tmp_path, office)
     checks = Counter((ask.pass_number, ask.request["check"]) for ask in office.of("prepare"))
     assert checks == {(1, True): 6, (2, False): 6, (3, False): 6}
 
 
-def test_whoever_was_not_verified_before_an_interruption_is_when_resumed(tmp_path):
+def test_resume_verifies_cells_not_verified_before(tmp_path):
     plan = plan_of("ab", passes=2)
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
-    for at in range(len(whole.asked)):
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         with pytest.raises(KeyboardInterrupt):
             measured(plan, folder, Office(interrupt_at=at))
         known = {key for record in records_of(folder, Prepared) for key in record.cells}
-        again = Office()
-        measured(plan, folder, again, resumed=True)
-        for ask in again.of("prepare"):
-            mine = {cell.key for cell in plan.cells if cell.contender == ask.contender}
-            assert ask.request["check"] is (not mine <= known)
-            known |= mine
+        resumed_office = Office()
+        measured(plan, folder, resumed_office, resumed=True)
+        for ask in resumed_office.of("prepare"):
+            keys = {cell.key for cell in plan.cells if cell.contender == ask.contender}
+            assert ask.request["check"] is (not keys <= known)
+            known |= keys
 
 
 def variants(*names):
@@ -207,23 +207,23 @@ def variants(*names):
     return replace(plan_of(passes=3), cells=tuple(Cell(contender, SMALL, "step") for contender in contenders))
 
 
-def test_variants_of_a_contender_lie_in_the_same_places_in_memory_and_in_others_in_each_pass(tmp_path):
+def test_variants_share_layouts_that_differ_between_passes(tmp_path):
     office = Office()
     measured(variants("reference", "+0%", "+5%"), tmp_path, office)
     seeds = defaultdict(set)
     for ask in office.of("enter"):
         seeds[ask.pass_number].add(ask.request["seed"])
-    assert {pass_number: len(found) for pass_number, found in seeds.items()} == {1: 1, 2: 1, 3: 1}
+    assert {pass_number: len(drawn) for pass_number, drawn in seeds.items()} == {1: 1, 2: 1, 3: 1}
     assert len(set.union(*seeds.values())) == 3
 
 
-def test_different_contenders_lie_in_places_of_their_own(tmp_path):
+def test_contenders_have_their_own_layouts(tmp_path):
     office = Office()
     measured(plan_of("abc", phases=["step"], passes=1), tmp_path, office)
     assert len({ask.request["seed"] for ask in office.of("enter")}) == 3
 
 
-def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(tmp_path):
+def test_back_to_back_times_all_blocks_of_a_contender_at_once(tmp_path):
     plan = plan_of("abcdef", phases=["step"], passes=3, rounds=3)
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, []))
@@ -231,41 +231,41 @@ def test_back_to_back_each_contender_is_timed_from_its_first_block_to_its_last(t
     orders = defaultdict(list)
     for block in records_of(tmp_path, Block):
         orders[block.pass_number].append((block.cell, block.round, block.position))
-    for found in orders.values():
-        contenders = list(dict.fromkeys(cell for cell, _, _ in found))
+    for timed in orders.values():
+        contenders = list(dict.fromkeys(cell for cell, _, _ in timed))
         assert len(contenders) == 6
-        assert found == [(cell, turn, at) for at, cell in enumerate(contenders, 1) for turn in (1, 2, 3)]
+        assert timed == [(cell, number, rank) for rank, cell in enumerate(contenders, 1) for number in (1, 2, 3)]
     assert len(set(map(tuple, orders.values()))) == 3, "in another order in each pass"
 
 
-def test_a_schedule_says_what_each_pass_visits_and_when_it_is_over(tmp_path):
+def test_schedule_gives_the_plan_of_each_pass_and_the_end(tmp_path):
     plan = plan_of("ab", passes=2, rounds=3)
     few = replace(plan.select(plan.cells[:1]), rounds=2, passes=3)
     office = Office()
-    asked = []
+    visited = []
 
     def schedule(run, pass_number):
-        asked.append(pass_number)
+        visited.append(pass_number)
         return {1: plan, 2: few, 3: few}.get(pass_number)
 
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(plan), {}, []))
-        run = Run(plan, book, office.open, now=office.clock)
+        run = RunInProgress(plan, book, office.open, now=office.clock)
         run.measure(schedule)
-    assert asked == [1, 2, 3, 4]
+    assert visited == [1, 2, 3, 4]
     done = Counter((block.pass_number, block.cell) for block in records_of(tmp_path, Block))
     assert done == {(1, cell.key): 3 for cell in plan.cells} | {(2, few.cells[0].key): 2, (3, few.cells[0].key): 2}
     assert set(run.tally.left.values()) == {0}
 
 
-def test_the_cost_of_a_pass_includes_what_stands_between_the_requests_that_are_counted(tmp_path):
+def test_cost_of_a_pass_includes_time_between_requests(tmp_path):
     office = Office()
     run = measured(plan_of(shapes=(SMALL, LARGE), passes=2), tmp_path, office)
     assert run.cost(run.plan) == pytest.approx(office.clock() / 2)
 
 
 @pytest.mark.parametrize("status", ["wrong", "timeout", "crashed", "out_of_memory", "unavailable", "unsupported"])
-def test_a_failed_start_ends_all_cells_of_its_contender_and_no_others(tmp_path, status):
+def test_failed_start_fails_all_cells_of_its_contender(tmp_path, status):
     def failure(ask):
         return WorkerFailed(status, "why", alive=status in ("wrong", "unavailable", "unsupported"))
 
@@ -276,9 +276,9 @@ def test_a_failed_start_ends_all_cells_of_its_contender_and_no_others(tmp_path, 
     assert (failed.status, failed.reason) == (status, "why")
     assert set(failed.cells) == {cell.key for cell in plan.cells if cell.contender.implementation == "b"}
     expected = {
-        (pass_number, turn, cell.key)
+        (pass_number, round_number, cell.key)
         for pass_number in (1, 2)
-        for turn in (1, 2)
+        for round_number in (1, 2)
         for cell in plan.cells
         if cell.contender.implementation != "b"
     }
@@ -296,7 +296,7 @@ def test_a_failed_start_ends_all_cells_of_its_contender_and_no_others(tmp_path, 
         ("prepare", "timeout", False),
     ],
 )
-def test_a_failed_prepare_ends_the_contenders_cells_of_that_shape_alone(tmp_path, verb, status, alive):
+def test_failed_prepare_fails_the_contender_s_cells_of_that_shape(tmp_path, verb, status, alive):
     def failure(ask):
         return WorkerFailed(status, "why", alive, error=0.5, tolerance=1e-6)
 
@@ -304,40 +304,40 @@ def test_a_failed_prepare_ends_the_contenders_cells_of_that_shape_alone(tmp_path
     plan = plan_of(shapes=(SMALL, LARGE))
     measured(plan, tmp_path, office)
     failed = records_of(tmp_path, Failed)
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
-    assert {key for one in failed for key in one.cells} == mine
-    assert len(failed) == (1 if alive else len(mine)), "a process that is gone is asked for each phase again"
-    assert {(one.status, one.error, one.tolerance, one.pass_number) for one in failed} == {(status, 0.5, 1e-6, 1)}
+    keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == SMALL}
+    assert {key for record in failed for key in record.cells} == keys
+    assert len(failed) == (1 if alive else len(keys)), "a process that is gone is asked for each phase again"
+    assert {(each.status, each.error, each.tolerance, each.pass_number) for each in failed} == {(status, 0.5, 1e-6, 1)}
     done = Counter(block.cell for block in records_of(tmp_path, Block))
-    assert done == {cell.key: 4 for cell in plan.cells if cell.key not in mine}
+    assert done == {cell.key: 4 for cell in plan.cells if cell.key not in keys}
     assert not [ask for ask in office.of("prepare") if ask.pass_number == 2 and ask.contender.implementation == "b"][1:]
 
 
 @pytest.mark.parametrize("status", ["crashed", "timeout", "out_of_memory"])
 @pytest.mark.parametrize("verb", ["enter", "block", "leave"])
-def test_a_failure_in_a_cell_ends_that_cell_alone_and_the_others_get_a_new_process(tmp_path, verb, status):
+def test_failure_in_a_cell_fails_that_cell_alone(tmp_path, verb, status):
     def failure(ask):
         return WorkerFailed(status, f"{status} in {ask.verb}", alive=False)
 
     plan = plan_of(shapes=(SMALL, LARGE), phases=("forward", "backward", "step"))
-    for phase in ("forward", "backward", "step"):  # whichever of them comes first, midmost and last
+    for phase in ("forward", "backward", "step"):  # in whatever order they come
         office = Office(fault=failing_at("b", verb, phase, make=failure))
         folder = tmp_path / phase
         measured(plan, folder, office)
         failed = records_of(folder, Failed)
-        mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.phase == phase}
+        keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.phase == phase}
         assert [len(record.cells) for record in failed] == [1, 1]
-        assert {record.cells[0] for record in failed} == mine
+        assert {record.cells[0] for record in failed} == keys
         assert {(record.status, record.reason) for record in failed} == {(status, f"{status} in {verb}")}
-        done = Counter(block.cell for block in records_of(folder, Block) if block.cell not in mine)
-        assert done == {cell.key: 4 for cell in plan.cells if cell.key not in mine}
+        done = Counter(block.cell for block in records_of(folder, Block) if block.cell not in keys)
+        assert done == {cell.key: 4 for cell in plan.cells if cell.key not in keys}
         assert all(worker.state == "closed" for worker in office.opened)
         numbers = [record.number for record in records_of(folder, WorkerStarted)]
         assert numbers == list(range(1, len(numbers) + 1))
         assert 6 < len(numbers) <= 8
 
 
-def test_a_cell_that_failed_in_a_later_pass_keeps_its_earlier_blocks_and_is_not_visited_again(tmp_path):
+def test_cell_that_fails_later_keeps_its_earlier_blocks(tmp_path):
     office = Office(fault=failing_at("b", "block", "step", pass_number=2))
     measured(plan_of(passes=3), tmp_path, office)
     [failed] = records_of(tmp_path, Failed)
@@ -346,7 +346,7 @@ def test_a_cell_that_failed_in_a_later_pass_keeps_its_earlier_blocks_and_is_not_
     assert [block.pass_number for block in blocks] == [1, 1]
 
 
-def test_the_journal_has_everything_before_the_next_block_begins(tmp_path):
+def test_journal_is_current_before_each_block(tmp_path):
     office = Office()
     seen = []
 
@@ -361,12 +361,12 @@ def test_the_journal_has_everything_before_the_next_block_begins(tmp_path):
     assert seen == list(range(24))
 
 
-def test_a_run_interrupted_anywhere_goes_on_to_the_same_blocks_and_measures_none_twice(tmp_path):
+def test_resumed_run_measures_the_same_blocks_once(tmp_path):
     plan = plan_of("ab", shapes=(SMALL, LARGE), rounds=2)
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
     expected = Counter(places(records_of(tmp_path / "whole", Block)))
-    for at in range(len(whole.asked)):
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         first, second = Office(interrupt_at=at), Office()
         with pytest.raises(KeyboardInterrupt):
@@ -383,33 +383,33 @@ def test_a_run_interrupted_anywhere_goes_on_to_the_same_blocks_and_measures_none
         inners = defaultdict(set)
         for block in blocks:
             inners[block.cell].add(block.inner)
-        assert all(len(found) == 1 for found in inners.values()), "a calibration is kept when resumed"
+        assert all(len(inners_of_cell) == 1 for inners_of_cell in inners.values()), "a calibration is kept when resumed"
 
 
-def test_a_resumed_run_does_not_visit_what_has_failed(tmp_path):
+def test_resumed_run_does_not_visit_failed_cells(tmp_path):
     plan = plan_of("ab", rounds=2)
     fault = failing_at("b", "prepare")
     with pytest.raises(KeyboardInterrupt):
         measured(plan, tmp_path, Office(fault=fault, interrupt_at=8))
     assert records_of(tmp_path, Failed)
-    again = Office()
-    measured(plan, tmp_path, again, resumed=True)
-    assert {ask.contender.implementation for ask in again.asked} == {"a"}
+    resumed_office = Office()
+    measured(plan, tmp_path, resumed_office, resumed=True)
+    assert {ask.contender.implementation for ask in resumed_office.asked} == {"a"}
 
 
-def test_resuming_a_run_that_has_everything_starts_nothing(tmp_path):
+def test_resuming_a_complete_run_starts_nothing(tmp_path):
     plan = plan_of()
     measured(plan, tmp_path, Office())
-    again = Office()
-    measured(plan, tmp_path, again, resumed=True)
-    assert again.opened == []
+    resumed_office = Office()
+    measured(plan, tmp_path, resumed_office, resumed=True)
+    assert resumed_office.opened == []
 
 
-def test_progress_goes_from_nothing_to_all(tmp_path):
+def test_progress_rises_from_0_to_1(tmp_path):
     shown = []
     run = measured(plan_of(shapes=(SMALL, LARGE)), tmp_path, Office(), notify=shown.append)
     assert len(shown) == 48
-    later = [progress.done for progress in shown[1:]]  # before the first block no one knows what a block costs
+    later = [progress.done for progress in shown[1:]]  # before the first block, the cost of a block is unknown
     assert later == sorted(later)
     assert shown[0].done < 0.5 < 0.9 < shown[-1].done < 1
     assert {progress.pass_number for progress in shown} == {1, 2}
@@ -421,43 +421,43 @@ def test_progress_goes_from_nothing_to_all(tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["prepare", "enter", "block", "leave"])
-def test_progress_does_not_wait_for_blocks_that_will_not_come(tmp_path, verb):
+def test_progress_leaves_out_blocks_of_failed_cells(tmp_path, verb):
     run = measured(plan_of(shapes=(SMALL, LARGE)), tmp_path, Office(fault=failing_at("b", verb, make=crash)))
     assert run.tally.left["block"] == 0
 
 
-def test_verifying_calls_each_cell_once_and_times_none(tmp_path):
+def test_verify_calls_each_cell_once_and_times_none(tmp_path):
     office = Office(fault=failing_at("b", "prepare", str(LARGE)))
     plan = plan_of(shapes=(SMALL, LARGE))
     with journal.Journal(tmp_path) as book:
-        run = Run(plan, book, office.open, now=office.clock)
+        run = RunInProgress(plan, book, office.open, now=office.clock)
         run.verify()
     assert {ask.verb for ask in office.asked} == {"start", "prepare"}
     assert len(office.of("prepare")) == 6 + 2  # the failed one again, phase by phase
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == LARGE}
-    assert set(run.state.failed) == mine
+    keys = {cell.key for cell in plan.cells if cell.contender.implementation == "b" and cell.shape == LARGE}
+    assert set(run.state.failed) == keys
 
 
 def with_ceilings(plan, names="abc"):
     return replace(plan, ceilings=tuple(Contender(name, "cpu", "float32") for name in names))
 
 
-def test_every_pass_measures_its_ceilings_once_the_cells_are_done(tmp_path):
+def test_ceilings_are_measured_last_in_every_pass(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of(shapes=(SMALL, LARGE), passes=3)), tmp_path, office)
-    found = records_of(tmp_path, Ceiling)
-    assert Counter((record.pass_number, record.contender) for record in found) == {
+    ceilings = records_of(tmp_path, Ceiling)
+    assert Counter((record.pass_number, record.contender) for record in ceilings) == {
         (pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2, 3) for name in "abc"
     }
-    assert {record.reason for record in found} == {""}
-    assert found[0].products == {"8x8x8": 1e9}
+    assert {record.reason for record in ceilings} == {""}
+    assert ceilings[0].products == {"8x8x8": 1e9}
     for pass_number in (1, 2, 3):
         verbs = [ask.verb for ask in office.asked if ask.pass_number == pass_number]
         assert verbs[-3:] == ["ceiling"] * 3
         assert "ceiling" not in verbs[:-3]
 
 
-def test_ceilings_are_measured_in_the_contenders_processes_of_the_pass(tmp_path):
+def test_ceilings_use_the_contenders_processes(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of()), tmp_path, office)
     assert len(office.opened) == 2 * 3
@@ -467,17 +467,17 @@ def test_ceilings_are_measured_in_the_contenders_processes_of_the_pass(tmp_path)
     assert {r.contender: r.number for r in records_of(tmp_path, Ceiling) if r.pass_number == 2} == numbers
 
 
-def test_a_backend_that_is_no_contender_measures_them_in_a_process_of_its_own(tmp_path):
+def test_ceilings_of_other_backends_use_their_own_processes(tmp_path):
     office = Office()
     measured(with_ceilings(plan_of("ab"), "abx"), tmp_path, office)
-    alone = [worker for worker in office.opened if worker.contender.implementation == "x"]
-    assert [worker.pass_number for worker in alone] == [1, 2]
+    own_workers = [worker for worker in office.opened if worker.contender.implementation == "x"]
+    assert [worker.pass_number for worker in own_workers] == [1, 2]
     assert all(worker.state == "closed" for worker in office.opened)
     assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 2
     assert len(records_of(tmp_path, Ceiling)) == 2 * 3
 
 
-def test_the_order_of_ceilings_differs_between_passes(tmp_path):
+def test_order_of_ceilings_differs_between_passes(tmp_path):
     measured(with_ceilings(plan_of("abcdef", passes=4), "abcdef"), tmp_path, Office())
     orders = defaultdict(list)
     for record in records_of(tmp_path, Ceiling):
@@ -485,7 +485,7 @@ def test_the_order_of_ceilings_differs_between_passes(tmp_path):
     assert len(set(map(tuple, orders.values()))) == 4
 
 
-def test_each_group_measures_its_own_ceilings_and_no_other(tmp_path):
+def test_each_group_measures_only_its_own_ceilings(tmp_path):
     plan = plan_of("ab", phases=["step"])
     double, elsewhere = Contender("a", "cpu", "float64"), Contender("a", "cuda", "float32")
     plan = replace(plan, cells=(*plan.cells, Cell(double, SMALL, "step")))
@@ -499,7 +499,7 @@ def test_each_group_measures_its_own_ceilings_and_no_other(tmp_path):
 
 @pytest.mark.parametrize("verb", ["start", "ceiling"])
 @pytest.mark.parametrize(("status", "alive"), [("unavailable", True), ("crashed", False), ("timeout", False)])
-def test_a_backend_without_ceilings_says_why_once_and_fails_no_cell(tmp_path, verb, status, alive):
+def test_failed_ceilings_are_recorded_once_and_fail_no_cell(tmp_path, verb, status, alive):
     def failure(ask):
         return WorkerFailed(status, "why", alive)
 
@@ -516,7 +516,7 @@ def test_a_backend_without_ceilings_says_why_once_and_fails_no_cell(tmp_path, ve
     assert set(run.tally.left.values()) == {0}
 
 
-def test_a_contender_whose_ceilings_fail_still_has_all_its_cells(tmp_path):
+def test_contender_with_failed_ceilings_has_all_its_cells(tmp_path):
     office = Office(fault=failing_at("b", "ceiling"))
     plan = with_ceilings(plan_of(passes=2))
     measured(plan, tmp_path, office)
@@ -525,7 +525,7 @@ def test_a_contender_whose_ceilings_fail_still_has_all_its_cells(tmp_path):
     assert [ask.pass_number for ask in office.of("ceiling") if ask.contender.implementation == "b"] == [1]
 
 
-def test_a_contender_that_is_not_here_is_not_asked_for_ceilings(tmp_path):
+def test_unavailable_contender_is_not_asked_for_ceilings(tmp_path):
     def failure(ask):
         return WorkerFailed("unavailable", "why", alive=True)
 
@@ -536,7 +536,7 @@ def test_a_contender_that_is_not_here_is_not_asked_for_ceilings(tmp_path):
     assert run.tally.left["block"] == 0
 
 
-def test_where_every_cell_failed_no_ceilings_are_measured(tmp_path):
+def test_no_ceilings_where_every_cell_failed(tmp_path):
     def fault(ask):
         return WorkerFailed("unavailable", "no such device", alive=True) if ask.verb == "start" else None
 
@@ -547,26 +547,26 @@ def test_where_every_cell_failed_no_ceilings_are_measured(tmp_path):
     assert run.tally.left["ceiling"] == 0
 
 
-def test_a_run_interrupted_anywhere_measures_each_pass_s_ceilings_once(tmp_path):
+def test_resumed_run_measures_ceilings_once_per_pass(tmp_path):
     plan = with_ceilings(plan_of("ab", phases=["step"]), "abx")
-    whole = Office()
-    measured(plan, tmp_path / "whole", whole)
-    for at in range(len(whole.asked)):
+    uninterrupted = Office()
+    measured(plan, tmp_path / "whole", uninterrupted)
+    for at in range(len(uninterrupted.asked)):
         folder = tmp_path / f"cut-at-{at}"
         with pytest.raises(KeyboardInterrupt):
             measured(plan, folder, Office(interrupt_at=at))
         measured(plan, folder, Office(), resumed=True)
         done = Counter((record.pass_number, record.contender) for record in records_of(folder, Ceiling))
         assert done == {(pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2) for name in "abx"}
-        again = Office()
-        measured(plan, folder, again, resumed=True)
-        assert again.opened == []
+        resumed_office = Office()
+        measured(plan, folder, resumed_office, resumed=True)
+        assert resumed_office.opened == []
 
 
-def test_verifying_measures_no_ceilings(tmp_path):
+def test_verify_measures_no_ceilings(tmp_path):
     office = Office()
     with journal.Journal(tmp_path) as book:
-        Run(with_ceilings(plan_of()), book, office.open, now=office.clock).verify()
+        RunInProgress(with_ceilings(plan_of()), book, office.open, now=office.clock).verify()
     assert office.of("ceiling") == []
 
 

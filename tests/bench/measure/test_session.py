@@ -1,4 +1,4 @@
-"""A run's folder, its first and last records, and the whole pipeline on a clock that is told."""
+"""A run's folder, its first and last records, and the pipeline from nets to tables on a fake clock."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SLOW, FAST, LAGGING = (f"tests.bench.fakes:{name}" for name in ("Slow", "Fast", 
 
 
 @pytest.fixture(autouse=True)
-def told_machine(monkeypatch):
+def fixed_machine(monkeypatch):
     monkeypatch.setattr(machine, "describe", lambda: dict(FACTS))
     monkeypatch.setattr(sys, "argv", ["pytest", "bench/"])
 
 
-def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
+def test_new_runs_have_distinct_folders_named_by_time_and_grid(tmp_path):
     folders = [session.new_run(tmp_path, "tiny") for _ in range(4)]
     assert len(set(folders)) == 4
     for folder in folders:
@@ -43,14 +43,14 @@ def test_new_runs_have_folders_of_their_own_named_by_time_and_grid(tmp_path):
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-tiny(-\d)?", folder.name)
 
 
-def test_a_plan_survives_the_journal():
+def test_plan_round_trips():
     plan = plan_of(shapes=SHAPES)
     plan = replace(plan, cells=(*plan.cells, Cell(Contender("a", "cuda:1", "float64", 2), SHAPES[0], "train")))
     plain = json.loads(json.dumps(to_plain(plan)))
     assert from_plain(plain) == plan
 
 
-def test_a_plan_with_variants_and_a_budget_survives_the_journal():
+def test_plan_with_variants_and_a_budget_round_trips():
     plan = plan_of(passes=5, time_budget=60.0, precision=0.005, min_effect=0.03)
     slowed = Contender("a", "cpu", "float32", 1, "+3%")
     plan = replace(plan, cells=(*plan.cells, Cell(slowed, SHAPES[0], "step")), ceilings=(plan.cells[0].contender,))
@@ -58,14 +58,14 @@ def test_a_plan_with_variants_and_a_budget_survives_the_journal():
     assert from_plain(plain) == plan
 
 
-def test_a_plan_of_two_sides_survives_the_journal():
+def test_plan_of_two_sides_round_trips():
     sides = tuple(Side(name, f"{name} label", "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of(shapes=SHAPES, min_effects=(("step*", 0.05), ("*", 0.1))), sides)
     plain = json.loads(json.dumps(to_plain(plan)))
     assert from_plain(plain) == plan
 
 
-def test_a_run_of_two_sides_is_not_resumed(tmp_path):
+def test_run_of_two_sides_is_not_resumed(tmp_path):
     sides = tuple(Side(name, name, "python", "/there", ("a",)) for name in (BASE, HEAD))
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted("r", "2026-01-02T03:04:05+00:00", to_plain(doubled(plan_of("a"), sides)), {}, []))
@@ -74,26 +74,26 @@ def test_a_run_of_two_sides_is_not_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("suspicious", [True, False])
-def test_what_two_sides_put_under_suspicion_is_measured_again_and_nothing_else(tmp_path, suspicious):
+def test_only_suspected_cells_are_measured_again(tmp_path, suspicious):
     sides = tuple(Side(name, name, "python", "/there", ("a", "b")) for name in (BASE, HEAD))
     plan = doubled(plan_of("ab", phases=["step"]), sides)
-    mine = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
-    asked = []
+    suspected = {cell.key for cell in plan.cells if cell.contender.implementation == "a"} if suspicious else set()
+    blocks_before = []
 
     def suspects():
-        asked.append(len(records_of(tmp_path / "run", Block)))
-        return mine
+        blocks_before.append(len(records_of(tmp_path / "run", Block)))
+        return suspected
 
     session.measure(plan, tmp_path / "run", open_worker=Office().open, suspects=suspects)
-    assert asked == [5 * 2 * 4]
+    assert blocks_before == [5 * 2 * 4]
     blocks = records_of(tmp_path / "run", Block)
-    assert {block.cell for block in blocks if block.pass_number > 5} == mine
+    assert {block.cell for block in blocks if block.pass_number > 5} == suspected
     assert max(block.pass_number for block in blocks) == (10 if suspicious else 5)
     assert [record.pass_number for record in records_of(tmp_path / "run", PassChosen)] == [*range(6, 11)] * suspicious
     assert all(record.confirming for record in records_of(tmp_path / "run", PassChosen))
 
 
-def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_passes():
+def test_plan_of_an_older_journal_has_fixed_passes_and_no_variants():
     plan = plan_of()
     plain = to_plain(plan)
     for name in ("ceilings", "time_budget", "precision", "min_effect"):
@@ -105,7 +105,7 @@ def test_the_plan_of_an_older_journal_has_no_variants_and_a_fixed_number_of_pass
     assert not older.adaptive
 
 
-def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
+def test_journal_of_a_run_has_a_beginning_and_an_end(tmp_path):
     plan = plan_of()
     session.measure(plan, tmp_path / "run", open_worker=Office().open)
     first, *_, last = journal.read(tmp_path / "run")
@@ -120,7 +120,7 @@ def test_a_run_s_journal_has_a_beginning_and_an_end(tmp_path):
         session.resumable(tmp_path / "run")
 
 
-def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
+def test_interrupted_run_is_incomplete_and_can_be_resumed(tmp_path):
     plan = plan_of(shapes=SHAPES)
     with pytest.raises(KeyboardInterrupt):
         session.measure(plan, tmp_path, open_worker=Office(interrupt_at=30).open)
@@ -139,7 +139,7 @@ def test_an_interrupted_run_says_so_and_can_be_resumed(tmp_path):
     assert Run.of(records).is_complete
 
 
-def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
+def test_run_with_a_torn_line_can_be_resumed(tmp_path):
     plan = plan_of()
     with pytest.raises(KeyboardInterrupt):
         session.measure(plan, tmp_path, open_worker=Office(interrupt_at=14).open)
@@ -152,7 +152,7 @@ def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (None, "is not a run's folder"),
         ("", "1: a journal begins with a RunStarted record"),
@@ -161,27 +161,27 @@ def test_a_run_cut_off_in_the_middle_of_a_line_can_be_resumed(tmp_path):
         ('{"record":"RunStarted","run":"cut', "this line is cut short"),
     ],
 )
-def test_what_is_no_run_cannot_be_resumed(tmp_path, text, said):
+def test_folder_without_a_run_cannot_be_resumed(tmp_path, text, message):
     if text is not None:
         (tmp_path / journal.FILE).write_text(text)
-    with pytest.raises(PlanError, match=f"^--resume: .*{said}"):
+    with pytest.raises(PlanError, match=f"^--resume: .*{message}"):
         session.resumable(tmp_path)
 
 
-def test_processes_are_set_up_from_the_plan_each_contender_with_a_log(tmp_path, monkeypatch):
+def test_processes_have_the_plan_s_settings_and_a_log_each(tmp_path, monkeypatch):
     settings = []
     monkeypatch.setattr(session, "ProcessWorker", lambda setting: settings.append(setting) or setting)
     plan = plan_of(timeout=9, cpus=6)
-    opened = session.processes(plan, tmp_path / "logs", ["/a/folder"])
-    opened(Contender("torch", "cuda:1", "float32"), 1)
-    opened(Contender("numpy", "cpu", "float64", 2), 2)
+    open_worker = session.processes(plan, tmp_path / "logs", ["/a/folder"])
+    open_worker(Contender("torch", "cuda:1", "float32"), 1)
+    open_worker(Contender("numpy", "cpu", "float64", 2), 2)
     assert [setting.log.name for setting in settings] == ["torch-cuda_1-float32.log", "numpy-cpu-float64-T2.log"]
     assert [setting.threads for setting in settings] == [6, 2]
     assert {setting.timeout for setting in settings} == {9}
     assert {tuple(setting.path) for setting in settings} == {("/a/folder",)}
 
 
-def test_verifying_tells_the_failures_and_measures_nothing(tmp_path, monkeypatch):
+def test_verify_returns_failures_and_measures_nothing(tmp_path, monkeypatch):
     def fault(ask):
         failed = ask.contender.implementation == "b" and ask.verb == "prepare"
         return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if failed else None
@@ -197,11 +197,11 @@ def test_verifying_tells_the_failures_and_measures_nothing(tmp_path, monkeypatch
     assert {type(record) for record in [*failed.values()]} == {Failed}
 
 
-# ── the whole way, from nets with a price to the table ──
+# ── from nets with known costs to the table ──
 
 
 def price(cell: Cell, steps: int) -> float:
-    """Seconds of one iteration, as the net's class has them."""
+    """Return the seconds of one iteration, by the net's class."""
     costs = Slow.costs
     speed = {SLOW: 1.0, FAST: 4.0, LAGGING: 0.5}[cell.contender.implementation]
     step = sum(costs.values())
@@ -216,7 +216,7 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
+def test_known_times_are_exact_in_the_table(tmp_path, clock, cut):
     plan = plan_of([SLOW, FAST, LAGGING], SHAPES, PHASES, passes=3, rounds=2, samples=4, baseline=SLOW, steps=3)
 
     def open_worker(contender, pass_number):
@@ -251,7 +251,7 @@ def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
         assert row["threads"] == 2
         assert row["error"] <= row["tolerance"]
     verdicts = timings.groupby("implementation", observed=True)["verdict"]
-    assert {name: set(found.dropna()) for name, found in verdicts} == {
+    assert {name: set(of_name.dropna()) for name, of_name in verdicts} == {
         SLOW: set(),
         FAST: {"faster"},
         LAGGING: {"slower"},
@@ -259,14 +259,14 @@ def test_known_times_come_out_of_the_table_exactly(tmp_path, clock, cut):
     samples = Run.of(records).samples
     assert len(samples) == sum(len(block.seconds) for block in records_of(tmp_path, Block))
     for cell in plan.cells:
-        mine = samples[
+        of_cell = samples[
             (samples["implementation"] == cell.contender.implementation)
             & (samples["phase"] == cell.phase)
             & (samples["N"] == cell.shape.N)
         ]
-        assert set(mine["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
-        assert 3 * 2 <= len(mine) <= 3 * 2 * 4
-        assert mine["inner"].iloc[0] * price(cell, plan.steps) < 0.01
+        assert set(of_cell["seconds"]) == {price(cell, plan.steps)}, "bit for bit"
+        assert 3 * 2 <= len(of_cell) <= 3 * 2 * 4
+        assert of_cell["inner"].iloc[0] * price(cell, plan.steps) < 0.01
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def adaptive_plan():
     return plan_of([SLOW, FAST], SHAPES, ["step"], passes=5, rounds=2, baseline=SLOW, time_budget=3600.0)
 
 
-def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, clock, adaptive_plan):
+def test_adaptive_run_ends_once_all_cells_are_decided(tmp_path, clock, adaptive_plan):
     shown = []
     session.measure(
         adaptive_plan,
@@ -291,7 +291,7 @@ def test_a_run_of_as_many_passes_as_it_takes_ends_once_all_is_decided(tmp_path, 
     assert all(0 <= progress.seconds_left <= 3600.0 for progress in shown)
 
 
-def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adaptive_plan):
+def test_budget_is_kept_if_nothing_is_decided(tmp_path, clock, adaptive_plan):
     keys = {cell.key for cell in adaptive_plan.cells}
     session.measure(
         replace(adaptive_plan, time_budget=1e-6),
@@ -305,44 +305,44 @@ def test_the_budget_is_kept_where_nothing_is_ever_decided(tmp_path, clock, adapt
     assert {(record.pass_number, record.rounds) for record in records_of(tmp_path, PassChosen)} == {(1, 1)}
 
 
-def test_a_run_of_a_fixed_number_of_passes_chooses_none_and_needs_no_reason_to_end(tmp_path):
+def test_run_of_fixed_passes_records_no_choices(tmp_path):
     session.measure(plan_of(), tmp_path, open_worker=Office().open)
     assert records_of(tmp_path, PassChosen) == []
     assert [record.reason for record in records_of(tmp_path, RunEnded)] == [""]
 
 
-def test_a_run_has_what_the_machine_s_last_calibration_found(tmp_path):
+def test_run_records_the_machine_s_last_calibration(tmp_path):
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     (tmp_path / calibrations.FOLDER).mkdir()
     calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": []})
     session.measure(plan_of(), tmp_path / "runs" / "two", open_worker=Office().open)
-    found = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
-    assert found == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
+    by_run = {run: journal.read(tmp_path / "runs" / run)[0].calibration for run in ("one", "two")}
+    assert by_run == {"one": None, "two": {"started": "2026-01-01", "settings": []}}
 
 
-def test_a_damaged_calibration_is_not_copied_into_the_journal_but_named_by_the_report(tmp_path):
+def test_damaged_calibration_is_left_out_and_named_in_the_report(tmp_path):
     (tmp_path / calibrations.FOLDER).mkdir()
     file = calibrations.store(tmp_path, FACTS, {"started": "2026-01-01", "settings": [{"threads": 1}]})
     session.measure(plan_of(), tmp_path / "runs" / "one", open_worker=Office().open)
     records = journal.read(tmp_path / "runs" / "one")
     assert records[0].calibration is None
-    said = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
-    assert records[0].calibration_damaged.startswith(said)
-    assert said in page(Run.of(records))
+    message = f"calibrations/{file.name} is no calibration: settings.0.designs: Field required"
+    assert records[0].calibration_damaged.startswith(message)
+    assert message in page(Run.of(records))
 
 
 @pytest.mark.parametrize("name", ["results", "results/runs"])
 @pytest.mark.parametrize("is_link", [True, False])
-def test_a_run_gets_no_folder_where_a_file_or_a_link_to_nothing_is_in_the_way(tmp_path, name, is_link):
-    way = tmp_path / name
-    way.parent.mkdir(exist_ok=True)
-    way.symlink_to(tmp_path / "nowhere") if is_link else way.write_text("")
-    with pytest.raises(OSError, match=str(way)) as raised:
+def test_new_run_names_a_file_or_link_in_the_way(tmp_path, name, is_link):
+    obstacle = tmp_path / name
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.symlink_to(tmp_path / "nowhere") if is_link else obstacle.write_text("")
+    with pytest.raises(OSError, match=str(obstacle)) as raised:
         session.new_run(tmp_path / "results", "smoke")
     assert "thousand" not in str(raised.value)
 
 
-def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
+def test_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     monkeypatch.setattr("tests.bench.fakes.Fast.loss", lambda net: 0 * Slow.loss(net))
     plan = plan_of([SLOW, FAST], SHAPES, ["step"], baseline=SLOW)
     session.measure(plan, tmp_path, open_worker=lambda contender, pass_number: InProcess(contender, clock))
@@ -354,11 +354,11 @@ def test_a_wrong_contender_has_a_row_and_no_time(tmp_path, clock, monkeypatch):
     assert (timings.loc[FAST, "error"] > timings.loc[FAST, "tolerance"]).all()
 
 
-def test_workers_run_under_this_interpreter_unless_told_otherwise(tmp_path):
+def test_workers_use_this_interpreter_by_default(tmp_path):
     assert client.Setting(Contender("numpy", "cpu", "float32"), 1, 1, tmp_path / "log").interpreter == sys.executable
 
 
-# ── going on after a change, or where only the files are missing ──
+# ── resuming after a change, or where only the files are missing ──
 
 
 def changed(monkeypatch, name="cpu", now="another"):
@@ -370,7 +370,7 @@ def interrupted(folder, plan, at=30):
         session.measure(plan, folder, open_worker=Office(interrupt_at=at).open)
 
 
-def test_a_run_is_not_resumed_after_a_change_and_all_that_changed_is_listed(tmp_path, monkeypatch):
+def test_changes_prevent_resuming_and_are_listed(tmp_path, monkeypatch):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan)
     before = (tmp_path / journal.FILE).read_bytes()
@@ -382,7 +382,7 @@ def test_a_run_is_not_resumed_after_a_change_and_all_that_changed_is_listed(tmp_
     assert session.resumable(tmp_path, anyway=True) == plan
 
 
-def test_what_changed_since_the_last_resume_counts_not_since_the_start(tmp_path, monkeypatch):
+def test_changes_are_counted_since_the_last_resume(tmp_path, monkeypatch):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan)
     changed(monkeypatch)
@@ -395,16 +395,14 @@ def test_what_changed_since_the_last_resume_counts_not_since_the_start(tmp_path,
 
 
 def last_block_of(plan, folder):
-    """The number of the request that is a whole run's last block."""
+    """Return the number of the request for a run's last block."""
     office = Office()
     session.measure(plan, folder, open_worker=office.open)
     return max(number for number, ask in enumerate(office.asked) if ask.verb == "block")
 
 
 @pytest.mark.parametrize("is_cut_off_again", [False, True])
-def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
-    tmp_path, monkeypatch, is_cut_off_again
-):
+def test_change_verifies_cells_with_all_their_blocks_again(tmp_path, monkeypatch, is_cut_off_again):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
     changed(monkeypatch)
@@ -413,7 +411,7 @@ def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
         is_wrong = ask.contender.implementation == "b" and ask.verb == "prepare" and ask.request["check"]
         return WorkerFailed("wrong", "gradient of w1: ...", alive=True) if is_wrong else None
 
-    if is_cut_off_again:  # before anything is verified, and nothing has changed since then
+    if is_cut_off_again:  # before anything is verified; nothing changes afterwards
         with pytest.raises(KeyboardInterrupt):
             session.measure(plan, tmp_path, resumed=True, open_worker=Office(interrupt_at=0).open)
     session.measure(plan, tmp_path, resumed=True, open_worker=Office(fault=fault).open)
@@ -424,7 +422,7 @@ def test_after_a_change_cells_that_have_all_their_blocks_are_verified_again_too(
             assert "resumed after a change of the machine's cpu (a processor, now another)" in row["reason"]
 
 
-def test_without_a_change_nothing_is_verified_again(tmp_path):
+def test_nothing_is_verified_again_without_a_change(tmp_path):
     plan = plan_of(shapes=SHAPES)
     interrupted(tmp_path, plan, at=last_block_of(plan, tmp_path / "whole"))
     office = Office()
@@ -434,14 +432,14 @@ def test_without_a_change_nothing_is_verified_again(tmp_path):
 
 
 @pytest.mark.parametrize("missing", session.WRITTEN)
-def test_a_complete_run_that_lacks_a_file_is_resumed_without_measuring_anything(tmp_path, monkeypatch, missing):
+def test_complete_run_without_a_file_is_resumed_without_measuring(tmp_path, monkeypatch, missing):
     plan = plan_of()
     session.measure(plan, tmp_path, open_worker=Office().open)
     for name in session.WRITTEN:
         if name != missing:
             (tmp_path / name).touch()
     before = (tmp_path / journal.FILE).read_bytes()
-    changed(monkeypatch)  # which is no matter, as nothing is measured
+    changed(monkeypatch)  # allowed, since nothing is measured
     assert session.resumable(tmp_path) == plan
     office = Office()
     session.measure(plan, tmp_path, resumed=True, open_worker=office.open)
@@ -449,14 +447,14 @@ def test_a_complete_run_that_lacks_a_file_is_resumed_without_measuring_anything(
     assert (tmp_path / journal.FILE).read_bytes() == before
 
 
-def test_a_run_that_another_process_measures_is_not_resumed(tmp_path):
+def test_run_measured_by_another_process_is_not_resumed(tmp_path):
     interrupted(tmp_path, plan_of())
     with journal.Journal(tmp_path), pytest.raises(PlanError, match=r"^--resume: .* is being measured by another"):
         session.resumable(tmp_path)
     assert session.resumable(tmp_path) == plan_of()
 
 
-def test_a_signal_ends_a_run_after_the_block_in_flight(tmp_path, monkeypatch):
+def test_signal_ends_a_run_after_the_block_in_flight(tmp_path, monkeypatch):
     monkeypatch.setattr(interrupts.atexit, "register", lambda function: None)
     plan = plan_of(shapes=SHAPES)
 

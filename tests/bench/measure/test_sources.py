@@ -1,4 +1,4 @@
-"""What a run's times depend on, and what of it is no longer as it was."""
+"""What a run's times depend on, and what of it has changed."""
 
 from __future__ import annotations
 
@@ -22,67 +22,67 @@ def folder(tmp_path):
     return tmp_path
 
 
-def around(folder, facts=FACTS, name="pack.net:Net"):
+def surroundings_of(folder, facts=FACTS, name="pack.net:Net"):
     return sources.surroundings([name], [str(folder)], facts)
 
 
 @pytest.mark.parametrize("file", ["pack/__init__.py", "pack/net.py", "pack/part.py", "beside.py"])
-def test_a_change_of_any_file_that_an_implementation_imports_is_seen(folder, file):
-    before = around(folder)
+def test_change_of_an_imported_file_is_seen(folder, file):
+    before = surroundings_of(folder)
     (folder / file).write_text((folder / file).read_text() + "# changed\n")
-    assert sources.changes(before, around(folder)) == ["the source of pack.net:Net"]
+    assert sources.changes(before, surroundings_of(folder)) == ["the source of pack.net:Net"]
 
 
-def test_a_change_of_a_file_that_is_not_imported_is_no_change(folder):
-    before = around(folder)
+def test_change_of_another_file_is_ignored(folder):
+    before = surroundings_of(folder)
     (folder / "unrelated.py").write_text("thing = 3\n")
-    assert sources.changes(before, around(folder)) == []
+    assert sources.changes(before, surroundings_of(folder)) == []
 
 
-def test_a_file_that_is_gone_is_a_change(folder):
-    before = around(folder)
+def test_removed_file_is_a_change(folder):
+    before = surroundings_of(folder)
     (folder / "beside.py").unlink()
-    assert sources.changes(before, around(folder)) == ["the source of pack.net:Net"]
+    assert sources.changes(before, surroundings_of(folder)) == ["the source of pack.net:Net"]
 
 
-def test_no_implementation_and_no_backend_is_imported_for_it(folder):
-    around(folder, name="torch")
-    around(folder)
+def test_surroundings_import_no_implementation(folder):
+    surroundings_of(folder, name="torch")
+    surroundings_of(folder)
     assert "pack.net" not in sys.modules
 
 
 @pytest.mark.parametrize("text", ["def broken(:\n", "\0", "\udcff"])
-def test_a_source_that_cannot_be_read_has_no_digest(folder, text):
+def test_unreadable_source_has_no_digest(folder, text):
     (folder / "pack" / "net.py").write_text(text, errors="surrogateescape")
-    assert around(folder)["the source of pack.net:Net"] == ""
+    assert surroundings_of(folder)["the source of pack.net:Net"] == ""
 
 
-def test_another_version_of_a_package_that_is_imported_is_a_change(folder, monkeypatch):
-    before = around(folder)
+def test_version_of_an_imported_package_is_a_change(folder, monkeypatch):
+    before = surroundings_of(folder)
     now = before["the version of numpy"]
     monkeypatch.setattr(sources.metadata, "version", lambda package: "99")
-    assert sources.changes(before, around(folder)) == [f"the version of numpy ({now}, now 99)"]
+    assert sources.changes(before, surroundings_of(folder)) == [f"the version of numpy ({now}, now 99)"]
 
 
-def test_another_machine_is_a_change_and_its_load_is_none(folder):
-    before = around(folder)
-    assert sources.changes(before, around(folder, FACTS | {"load": 9.5})) == []
-    changed = sources.changes(before, around(folder, FACTS | {"cpu": "another"}))
+def test_machine_is_a_change_but_not_its_load(folder):
+    before = surroundings_of(folder)
+    assert sources.changes(before, surroundings_of(folder, FACTS | {"load": 9.5})) == []
+    changed = sources.changes(before, surroundings_of(folder, FACTS | {"cpu": "another"}))
     assert changed == ["the machine's cpu (a processor, now another)"]
 
 
-def test_a_variable_that_changes_speed_is_a_change(folder, monkeypatch):
+def test_variable_that_changes_speed_is_a_change(folder, monkeypatch):
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-    before = around(folder)
+    before = surroundings_of(folder)
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
-    assert sources.changes(before, around(folder)) == ["the variable OPENBLAS_CORETYPE (not set, now Haswell)"]
+    assert sources.changes(before, surroundings_of(folder)) == ["the variable OPENBLAS_CORETYPE (not set, now Haswell)"]
 
 
-def test_the_harness_s_own_source_is_a_change(folder, tmp_path, monkeypatch):
-    before = around(folder)
+def test_source_of_the_harness_is_a_change(folder, tmp_path, monkeypatch):
+    before = surroundings_of(folder)
     monkeypatch.setattr(sources, "HARNESS", ("bench/measure",))
-    assert sources.changes(before, around(folder)) == ["relubench's own source"]
+    assert sources.changes(before, surroundings_of(folder)) == ["relubench's own source"]
 
 
-def test_of_a_run_that_kept_nothing_no_change_is_known(folder):
-    assert sources.changes({}, around(folder)) == []
+def test_run_without_surroundings_has_no_changes(folder):
+    assert sources.changes({}, surroundings_of(folder)) == []

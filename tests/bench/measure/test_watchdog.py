@@ -1,4 +1,4 @@
-"""What is left of a run's processes when the run itself is killed."""
+"""A run's processes end when the run itself is killed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ time.sleep(600)
 """
 
 
-def goes_on(pid):
+def is_running(pid):
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -59,7 +59,7 @@ def goes_on(pid):
 
 
 @pytest.mark.parametrize("state", ["awake", "stopped"])
-def test_a_killed_run_s_workers_and_their_children_are_ended_even_while_they_are_stopped(tmp_path, state):
+def test_workers_of_a_killed_run_end_with_their_children(tmp_path, state):
     (tmp_path / "leaving.py").write_text(CONTENDER)
     pids = tmp_path / "pids"
     run = subprocess.Popen(
@@ -70,18 +70,18 @@ def test_a_killed_run_s_workers_and_their_children_are_ended_even_while_they_are
     )
     assert run.stdout
     assert run.stdout.readline() == b"ready\n"
-    left = [int(pid) for pid in pids.read_text().split()]
+    processes = [int(pid) for pid in pids.read_text().split()]
     try:
-        assert len(left) == 4
-        assert all(goes_on(pid) for pid in left)
+        assert len(processes) == 4
+        assert all(is_running(pid) for pid in processes)
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
         end = time.monotonic() + GUARD_SECONDS
-        while (going := [pid for pid in left if goes_on(pid)]) and time.monotonic() < end:
+        while (running := [pid for pid in processes if is_running(pid)]) and time.monotonic() < end:
             time.sleep(0.05)
-        assert going == []
+        assert running == []
     finally:
         run.kill()
         run.stdout.close()
-        for pid in filter(goes_on, left):
+        for pid in filter(is_running, processes):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Classes that are right when they are verified, and do not do the work that is timed."""
+"""Classes that are right when they are verified, but do not do the work that is timed."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Queueing(Net):
 
 
 class Unsynchronized(Net):
-    """An honest wrapper of a framework that evaluates lazily, whose author forgot `synchronize`: each phase writes
-    down how its values follow from others, and reading one evaluates what it needs."""
+    """Wraps a framework that evaluates lazily, without `synchronize`: each phase records how its values follow from
+    other values, and reading a value evaluates what it needs."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -93,7 +93,7 @@ class Unsynchronized(Net):
 
 
 class Value:
-    """Evaluated when it is read, after what it follows, so that a long series does not nest."""
+    """A value that is evaluated when it is read, after the one it follows, so that a long series does not nest."""
 
     def __init__(self, evaluate: Callable[[], np.ndarray], after: Value | None = None) -> None:
         self.evaluate: Callable[[], np.ndarray] | None = evaluate
@@ -111,7 +111,7 @@ class Value:
 
 
 class KeptForward(Net):
-    """Computes its forward anew only where the weights have changed."""
+    """Computes its forward again only if the weights have changed."""
 
     changed = True
 
@@ -126,7 +126,7 @@ class KeptForward(Net):
 
 
 class KeptBackward(Net):
-    """Computes its gradients anew only where the weights have changed."""
+    """Computes its gradients again only if the weights have changed."""
 
     changed = True
 
@@ -141,7 +141,7 @@ class KeptBackward(Net):
 
 
 class SkipsLater(Net):
-    """Updates three times, and then no more."""
+    """Updates three times, and then not any more."""
 
     updates = 0
 
@@ -152,7 +152,7 @@ class SkipsLater(Net):
 
 
 class SkipsEverySecond(Net):
-    """Leaves out every second update once it has been verified."""
+    """Skips every second update once it has been verified."""
 
     updates = 0
 
@@ -182,7 +182,7 @@ class Shared(Net):
 
 
 class Continuing(Net):
-    """After the nets of its verification, a new net goes on with the weights of the last one of its shape."""
+    """After the nets of its verification, starts each new net with the weights of the last one of its shape."""
 
     last: ClassVar[dict[object, tuple[np.ndarray, np.ndarray]]] = {}
     made: ClassVar[Counter[object]] = Counter()
@@ -196,11 +196,11 @@ class Continuing(Net):
 
 
 class ReturnsEarly(Net):
-    """Steps in a thread that no one waits for, after the three steps of its verification."""
+    """After the three steps of its verification, steps in a thread without waiting for it."""
 
     steps = 0
     one_at_a_time = threading.Lock()
-    """Hundreds of late steps at once, each with threads of its own, have made a process abort."""
+    """Else hundreds of late steps at once, each with threads of its own, make a process abort."""
 
     def step(self) -> None:
         self.steps += 1
@@ -215,11 +215,11 @@ class ReturnsEarly(Net):
 
 
 LATER_SECONDS = 0.02
-"""After which a thread does what is left: not before it is read, on a busy machine either."""
+"""The delay of a thread that does the rest: long enough to be after the reading, even on a busy machine."""
 
 
 class TrainsEarly(Net):
-    """Returns from a long training while a thread goes on with it."""
+    """Returns from a long training while a thread continues it."""
 
     def train(self, steps: int) -> np.ndarray:
         if steps <= 3:
@@ -232,7 +232,7 @@ class TrainsEarly(Net):
 
 
 class TrainsShort(Net):
-    """Does three steps of any training, and makes up the other losses."""
+    """Does only three steps of any training, and invents the other losses."""
 
     def train(self, steps: int) -> np.ndarray:
         losses = super().train(min(steps, 3))
@@ -253,7 +253,7 @@ class Degrades(Net):
 
 
 class ComputesWhenRead(Net):
-    """Its forward and backward do nothing: whatever needs their results computes them each time."""
+    """Its forward and backward do nothing; whatever needs their results computes them each time."""
 
     def forward(self) -> None: ...
 
@@ -279,7 +279,7 @@ class ComputesWhenRead(Net):
 
 
 class WorksOnceRead(Net):
-    """After the three updates of its verification, it updates once for each reading."""
+    """After the three updates of its verification, updates only once for each reading."""
 
     calls, is_read = 0, False
 
@@ -295,7 +295,7 @@ class WorksOnceRead(Net):
 
 
 class KeptTraining(Net):
-    """Trains once for each number of steps, shape and start, and then returns what that came to."""
+    """Trains once for each number of steps, shape and start, and then returns the kept results."""
 
     trainings: ClassVar[dict[object, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
 
@@ -312,7 +312,7 @@ class KeptTraining(Net):
 
 
 class KeptTrainingOfItsShape(KeptTraining):
-    """Takes all numbers of a shape for the same."""
+    """Returns the kept results for any numbers of the same shape."""
 
     def key(self, steps: int) -> object:
         return steps, self.problem.shape

@@ -1,4 +1,4 @@
-"""Contenders that do not do the work that is timed are named; honest ones never are."""
+"""Contenders that do not do the work that is timed are found; honest ones pass."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CHEATERS = {
     "SkipsEverySecond": (("update", "step"), f"{SKIPPED}|{NOT_RIGHT}|{NOT_SUBTRACTED}"),
     "Shared": (APART, SHARED),
     "Continuing": (("update", "step"), SHARED),
-    # A late step may come while another net's is watched: it is wrong for one reason or the other.
+    # A late step may come while another net is checked, so that the reason varies.
     "ReturnsEarly": (("step",), f"{SKIPPED}|{NOT_RIGHT}|{SHARED}"),
     "TrainsEarly": (("train",), UNTRAINED),
     "TrainsShort": (("train",), UNTRAINED),
@@ -61,11 +61,11 @@ CHEATERS = {
 
 
 @pytest.mark.parametrize("name", CHEATERS)
-def test_a_contender_that_does_not_do_its_work_is_wrong_with_the_reason(name, tmp_path):
+def test_cheater_is_wrong_with_the_reason(name, tmp_path):
     phases, reason = CHEATERS[name]
-    # Threads that wait for others hide a part that is kept, on a busy machine.
-    limits = (1,) if name == "KeptProduct" else (1, "all")
-    contenders = [Contender(f"cheaters:{name}", "cpu", "float32", threads) for threads in limits]
+    # On a busy machine, threads that wait for others would hide the part that is kept.
+    thread_limits = (1,) if name == "KeptProduct" else (1, "all")
+    contenders = [Contender(f"cheaters:{name}", "cpu", "float32", threads) for threads in thread_limits]
     cells = [Cell(contender, shape, phase) for phase in phases for shape in SHAPES for contender in contenders]
     plan = replace(plan_of(passes=1, rounds=1, samples=15, steps=25), cells=tuple(cells))
     session.measure(plan, tmp_path, [str(HERE)])
@@ -76,18 +76,18 @@ def test_a_contender_that_does_not_do_its_work_is_wrong_with_the_reason(name, tm
         assert re.search(reason.format(phase=cell.phase), failed[cell.key].reason), failed[cell.key].reason
 
 
-def test_what_the_checks_took_is_in_the_journal(tmp_path):
+def test_time_of_the_checks_is_recorded(tmp_path):
     contenders = [Contender("numpy", "cpu", dtype) for dtype in ("float32", "float64")]
     cells = [Cell(contender, Shape(8, 5, 6), phase) for phase in PHASES for contender in contenders]
     session.measure(replace(plan_of(passes=1, rounds=1, samples=2), cells=tuple(cells)), tmp_path)
-    left = [record for record in journal.read(tmp_path) if isinstance(record, Left)]
+    left_records = [record for record in journal.read(tmp_path) if isinstance(record, Left)]
     assert [record for record in journal.read(tmp_path) if isinstance(record, Failed)] == []
-    assert len(left) == len(cells)
-    assert all(record.check_seconds > 0 for record in left)
+    assert len(left_records) == len(cells)
+    assert all(record.check_seconds > 0 for record in left_records)
 
 
 class Priced(numpy_.Net):
-    """A right net, whose calls and readings cost seconds on a clock."""
+    """A right net whose calls and readings cost seconds on a clock."""
 
     common = FakeClock()
 
@@ -120,11 +120,11 @@ def reasons_of(kind, phase="forward", seconds=64 * MICRO, noise=None, **costs):
 
 
 @pytest.mark.parametrize("phase", [*APART, "step"])
-def test_an_honest_net_has_nothing_to_answer_for(phase):
+def test_honest_net_passes(phase):
     assert reasons_of(Priced, phase, forward=64, reading=16) == []
 
 
-def test_a_reading_that_takes_longer_once_is_no_work_left_undone():
+def test_one_slow_reading_is_not_undone_work():
     class Interrupted(Priced):
         readings = 0
 
@@ -138,28 +138,28 @@ def test_a_reading_that_takes_longer_once_is_no_work_left_undone():
 
 
 @pytest.mark.parametrize(("owed", "undone"), [(0, False), (1, False), (2, False), (8, True), (64, True), (4096, True)])
-def test_work_that_a_reading_does_is_told_with_both_times(owed, undone):
-    told = reasons_of(Priced, forward=16, reading=1, owed=owed, seconds=16 * MICRO)
-    assert bool(told) == undone
+def test_work_done_by_a_reading_is_reported_with_both_times(owed, undone):
+    reasons = reasons_of(Priced, forward=16, reading=1, owed=owed, seconds=16 * MICRO)
+    assert bool(reasons) == undone
     if undone:
-        assert re.match(UNDONE.format(phase="forward"), told[0])
+        assert re.match(UNDONE.format(phase="forward"), reasons[0])
 
 
 @pytest.mark.parametrize(("compute", "left"), [(0, False), (16, False), (512, True)])
-def test_a_getter_that_computes_each_time_is_told_only_where_it_takes_longer_than_the_phase(compute, left):
+def test_getter_that_recomputes_is_wrong_if_slower_than_the_phase(compute, left):
     class Computes(Priced):
         def prediction(self):
             self.clock.spend(compute * MICRO)
             return super().prediction()
 
-    told = reasons_of(Computes, forward=16, reading=1, seconds=16 * MICRO)
-    assert bool(told) == left
+    reasons = reasons_of(Computes, forward=16, reading=1, seconds=16 * MICRO)
+    assert bool(reasons) == left
     if left:
-        assert re.match(LEFT_TO_READERS.format(phase="forward"), told[0])
+        assert re.match(LEFT_TO_READERS.format(phase="forward"), reasons[0])
 
 
 class Remembering(Priced):
-    """Pays only a share of its forward where the weights have not changed."""
+    """Pays only a share of its forward if the weights have not changed."""
 
     seen = None
 
@@ -173,16 +173,16 @@ class Remembering(Priced):
 @pytest.mark.parametrize(
     ("share", "kept"), [(1, False), (0.6, False), (0.3, False), (0.2, True), (1 / 64, True), (0, True)]
 )
-def test_a_forward_that_takes_a_fraction_of_its_time_while_the_weights_are_unchanged_keeps_its_result(share, kept):
-    told = reasons_of(Remembering, forward=256, share=share, seconds=256 * share * MICRO)
-    assert bool(told) == kept
+def test_forward_much_quicker_with_unchanged_weights_is_kept(share, kept):
+    reasons = reasons_of(Remembering, forward=256, share=share, seconds=256 * share * MICRO)
+    assert bool(reasons) == kept
     if kept:
-        assert re.match(KEPT.format(phase="forward"), told[0])
+        assert re.match(KEPT.format(phase="forward"), reasons[0])
 
 
-def test_calls_that_mostly_wait_for_other_threads_do_not_look_kept():
+def test_calls_that_wait_for_threads_are_not_kept():
     class Waits(Priced):
-        """Nine calls of ten take fifty times as long, whatever became of the weights."""
+        """Nine calls of ten take fifty times as long, with changed and unchanged weights."""
 
         random = random.Random(4)
 
@@ -194,7 +194,7 @@ def test_calls_that_mostly_wait_for_other_threads_do_not_look_kept():
         assert reasons_of(Waits) == []
 
 
-def test_calls_that_are_interrupted_in_one_try_do_not_clear_a_kept_forward():
+def test_interrupted_calls_do_not_clear_a_kept_forward():
     class Interrupted(Remembering):
         updates = 0
 
@@ -208,13 +208,13 @@ def test_calls_that_are_interrupted_in_one_try_do_not_clear_a_kept_forward():
             super().update()
             self.updates += 1
 
-    (told,) = reasons_of(Interrupted, forward=256, share=0, seconds=0.0)
-    assert re.match(KEPT.format(phase="forward"), told)
+    (reasons,) = reasons_of(Interrupted, forward=256, share=0, seconds=0.0)
+    assert re.match(KEPT.format(phase="forward"), reasons)
 
 
-def test_weights_that_no_gradient_moves_are_not_skipped():
+def test_weights_without_a_gradient_are_not_skipped():
     class Dead(Priced):
-        """All of whose hidden units are off."""
+        """A net whose hidden units are all off."""
 
         def __init__(self, problem, device, dtype, clock=None, costs=None):
             still = Problem(np.abs(problem.x), problem.y, -np.abs(problem.w1), problem.w2, problem.learning_rate)
@@ -224,9 +224,9 @@ def test_weights_that_no_gradient_moves_are_not_skipped():
     assert reasons_of(Dead, "update") == []
 
 
-def test_a_prediction_that_is_off_is_seen_where_rounding_hides_what_a_step_changes():
+def test_wrong_prediction_is_seen_if_rounding_hides_the_step():
     class Drifting(Priced):
-        """Whose predictions are off, and whose steps move its weights by next to nothing."""
+        """A net with wrong predictions whose steps hardly change its weights."""
 
         def __init__(self, problem, device, dtype, clock=None, costs=None):
             super().__init__(replace(problem, learning_rate=1e-30), device, dtype, clock, costs)
@@ -240,7 +240,7 @@ def test_a_prediction_that_is_off_is_seen_where_rounding_hides_what_a_step_chang
     assert "prediction" in reason
 
 
-def test_the_checks_leave_a_result_that_is_not_a_number_wrong():
+def test_nan_is_wrong():
     class Overflows(Priced):
         calls = 0
 

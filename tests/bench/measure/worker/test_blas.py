@@ -1,4 +1,4 @@
-"""NumPy's BLAS within a check."""
+"""The threads of NumPy's BLAS within a check."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bench.measure.worker.reference import Reference
 
 def threads() -> list[int]:
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 
-def test_a_check_s_products_have_one_thread_and_those_after_it_as_many_as_before():
+def test_one_thread_limits_products_only_within():
     before = threads()
     with blas.one_thread():
         assert set(threads()) <= {1}
     assert threads() == before
 
 
-def test_the_reference_computes_on_one_thread(monkeypatch):
+def test_reference_computes_on_one_thread(monkeypatch):
     used = []
 
     class Spy:
@@ -40,7 +40,7 @@ def test_the_reference_computes_on_one_thread(monkeypatch):
     assert set(used) == {1}
 
 
-def test_without_threadpoolctl_there_is_no_limit(monkeypatch):
+def test_no_thread_limit_without_threadpoolctl(monkeypatch):
     real = builtins.__import__
 
     def missing(name, *others, **more):

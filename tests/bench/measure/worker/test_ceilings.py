@@ -1,4 +1,4 @@
-"""The ceilings of a device whose every rate is known, on a clock that is told."""
+"""The ceilings of a device with known rates, on a fake clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEBIBYTE = 2**20
 
 
 class Steady:
-    """A net that takes the time its work takes at these rates; its first product takes a second more."""
+    """A net whose work takes its time at these rates; its first product takes a second more."""
 
     consumes_graph = False
     flops = FLOPS
@@ -52,20 +52,20 @@ def measured(device="cpu", dtype="float32"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_rates_are_operations_and_bytes_by_seconds_and_first_calls_do_not_count(small_machine, dtype):
-    found = measured(dtype=dtype)
-    assert list(found["products"]) == ["512x512x512", "1024x1024x1024", "1024x4096x1024", "2000x2000x2000"]
-    assert list(found["products"].values()) == pytest.approx([FLOPS] * 4)
-    assert found["copies"].keys() == found["sums"].keys()
-    assert list(found["copies"].values()) == pytest.approx([BYTES] * len(found["copies"]))
-    assert list(found["sums"].values()) == pytest.approx([2 * BYTES] * len(found["sums"]))
+def test_rates_leave_out_first_calls(small_machine, dtype):
+    rates = measured(dtype=dtype)
+    assert list(rates["products"]) == ["512x512x512", "1024x1024x1024", "1024x4096x1024", "2000x2000x2000"]
+    assert list(rates["products"].values()) == pytest.approx([FLOPS] * 4)
+    assert rates["copies"].keys() == rates["sums"].keys()
+    assert list(rates["copies"].values()) == pytest.approx([BYTES] * len(rates["copies"]))
+    assert list(rates["sums"].values()) == pytest.approx([2 * BYTES] * len(rates["sums"]))
 
 
-def test_footprints_are_those_of_the_arrays_streamed(small_machine):
-    asked = host_footprints(4 * MEBIBYTE, 64 * MEBIBYTE)
+def test_footprints_are_of_the_streamed_arrays(small_machine):
+    footprints = host_footprints(4 * MEBIBYTE, 64 * MEBIBYTE)
     sizes = [int(footprint) for footprint in measured()["copies"]]
-    assert sizes == [2 * square(footprint, "float32").x.nbytes for footprint in asked]
-    assert all(0.99 * footprint < size <= footprint for size, footprint in zip(sizes, asked, strict=True))
+    assert sizes == [2 * square(footprint, "float32").x.nbytes for footprint in footprints]
+    assert all(0.99 * footprint < size <= footprint for size, footprint in zip(sizes, footprints, strict=True))
 
 
 def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypatch):
@@ -73,31 +73,31 @@ def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypat
     assert list(measured()["products"]) == ["512x512x512"], "the smallest is always there"
 
 
-def test_an_accelerator_is_given_larger_products_and_arrays_beyond_its_caches(small_machine, monkeypatch):
+def test_accelerators_get_larger_products_and_arrays(small_machine, monkeypatch):
     monkeypatch.setattr(ceilings, "DEVICE_FOOTPRINTS", (2**20, 2**22))
     monkeypatch.setattr(ceilings, "DEVICE_PRODUCTS", ((64, 64, 64), (128, 128, 128)))
-    found = measured("cuda:1")
-    assert list(found["products"]) == ["64x64x64", "128x128x128"]
-    assert list(found["copies"]) == [str(2 * square(size, "float32").x.nbytes) for size in (2**20, 2**22)]
+    rates = measured("cuda:1")
+    assert list(rates["products"]) == ["64x64x64", "128x128x128"]
+    assert list(rates["copies"]) == [str(2 * square(size, "float32").x.nbytes) for size in (2**20, 2**22)]
 
 
-def test_footprints_rise_to_the_last_level_cache_and_well_beyond_it():
-    found = host_footprints(32 * MEBIBYTE, 2**40)
-    assert found == [2**18, 2 * MEBIBYTE, 16 * MEBIBYTE, 32 * MEBIBYTE, 128 * MEBIBYTE]
+def test_footprints_rise_beyond_the_last_level_cache():
+    footprints = host_footprints(32 * MEBIBYTE, 2**40)
+    assert footprints == [2**18, 2 * MEBIBYTE, 16 * MEBIBYTE, 32 * MEBIBYTE, 128 * MEBIBYTE]
     assert host_footprints(480 * MEBIBYTE, 2**40)[-1] == 4 * 480 * MEBIBYTE
     assert host_footprints(2 * MEBIBYTE, 2**40)[-1] == BEYOND_CACHES
 
 
 @pytest.mark.parametrize("available", [0, MEBIBYTE, 100 * MEBIBYTE, 2**33])
-def test_no_footprint_takes_more_than_its_share_of_the_memory(available):
+def test_footprints_keep_to_their_share_of_memory(available):
     most = max(SMALLEST_FOOTPRINT, available // 8)
-    found = host_footprints(64 * MEBIBYTE, available)
-    assert SMALLEST_FOOTPRINT <= min(found) <= max(found) <= most
-    assert found == sorted(set(found))
+    footprints = host_footprints(64 * MEBIBYTE, available)
+    assert SMALLEST_FOOTPRINT <= min(footprints) <= max(footprints) <= most
+    assert footprints == sorted(set(footprints))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_tiled_problem_is_of_ordinary_numbers(dtype):
+def test_tiled_problem_has_ordinary_numbers(dtype):
     problem = tiled(30, 400, 20, dtype)
     assert problem.shape == (30, 400, 20, 1)
     for array in problem.arrays(dtype):
@@ -106,9 +106,9 @@ def test_a_tiled_problem_is_of_ordinary_numbers(dtype):
         assert np.abs(array).max() < 10
 
 
-def test_a_session_measures_its_own_backend_on_its_own_device(monkeypatch):
+def test_session_measures_its_own_backend_and_device(monkeypatch):
     seen = []
-    monkeypatch.setattr(ceilings, "measure", lambda *asked: seen.append(asked) or {"products": {}})
+    monkeypatch.setattr(ceilings, "measure", lambda *arguments: seen.append(arguments) or {"products": {}})
     session = Session("numpy", "cpu", "float64")
     session.start(session.clocks.wall())
     assert session.ceiling() == {"products": {}}

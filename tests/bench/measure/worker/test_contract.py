@@ -1,4 +1,4 @@
-"""Classes that are not what can be measured."""
+"""Classes that cannot be measured."""
 
 import pytest
 
@@ -31,7 +31,7 @@ class NotDerived:
 
 
 class Alike:
-    """Derived from nothing, with all that is needed."""
+    """Derives from nothing, and has all that is needed."""
 
     backend = "numpy"
 
@@ -42,7 +42,7 @@ for method in vars(TwoLayerNet):
 
 
 @pytest.mark.parametrize(
-    ("net_class", "said"),
+    ("net_class", "message"),
     [
         (
             WithoutBackend,
@@ -54,11 +54,11 @@ for method in vars(TwoLayerNet):
         (3, "own:Net is no class but of type int"),
     ],
 )
-def test_a_class_that_cannot_be_measured_gets_a_line_that_says_what_to_write(net_class, said):
-    assert complaint("own:Net", net_class).startswith(said)
+def test_unfit_class_is_told_what_to_write(net_class, message):
+    assert complaint("own:Net", net_class).startswith(message)
 
 
-def test_a_class_that_is_not_derived_is_told_all_that_it_lacks():
+def test_class_that_is_not_derived_is_told_all_it_lacks():
     line = complaint("own:Net", NotDerived)
     assert line.startswith("own:Net lacks precision, consumes_graph, backward, update, step, train, ")
     assert "or derive it from implementations.TwoLayerNet" in line
@@ -66,12 +66,12 @@ def test_a_class_that_is_not_derived_is_told_all_that_it_lacks():
 
 
 @pytest.mark.parametrize("net_class", [Fine, Alike, Net])
-def test_a_class_that_has_all_is_fine(net_class):
+def test_complete_class_is_accepted(net_class):
     assert complaint("own:Net", net_class) == ""
 
 
 @pytest.mark.parametrize("name", implementations.names())
-def test_every_implementation_here_is_fine(name):
+def test_every_implementation_is_accepted(name):
     try:
         net_class = implementations.load(name)
     except Unavailable as reason:

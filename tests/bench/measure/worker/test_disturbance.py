@@ -1,4 +1,4 @@
-"""The counts of a made /proc, and of the real one where there is one."""
+"""The counts of a fake /proc, and of the real one where there is one."""
 
 import os
 import sys
@@ -23,20 +23,20 @@ class Machine:
         self.count([0.0] * processors, [0.0] * processors)
 
     def wait(self, **seconds: float) -> None:
-        """How long each thread has waited since it started."""
+        """Set how long each thread has waited since it started."""
         for thread, waited in seconds.items():
-            place = self.proc / "self" / "task" / thread.removeprefix("thread")
-            place.mkdir(parents=True, exist_ok=True)
-            (place / "schedstat").write_text(f"123456 {round(waited * 1e9)} 7\n")
+            folder = self.proc / "self" / "task" / thread.removeprefix("thread")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "schedstat").write_text(f"123456 {round(waited * 1e9)} 7\n")
 
     def count(self, idle: list[float], stolen: list[float]) -> None:
-        """Seconds of each processor since it started."""
+        """Set the idle and stolen seconds of each processor since it started."""
 
         def line(name: object, *seconds: float) -> str:
-            ticks = [round(each * TICKS) for each in seconds]
+            ticks = [round(part * TICKS) for part in seconds]
             return f"cpu{name} 9 9 9 {ticks[0]} {ticks[1]} 9 9 {ticks[2]} 0 0"
 
-        lines = [line(number, each / 2, each / 2, stolen[number]) for number, each in enumerate(idle)]
+        lines = [line(number, seconds / 2, seconds / 2, stolen[number]) for number, seconds in enumerate(idle)]
         total = line(" ", sum(idle), 0, sum(stolen))
         (self.proc / "stat").write_text("\n".join([total, *lines, "intr 5 6 7", "ctxt 8"]) + "\n")
 
@@ -46,12 +46,12 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    made = Machine(tmp_path)
-    made.wait(thread1=1.0, thread2=2.0)
-    return made
+    fake_machine = Machine(tmp_path)
+    fake_machine.wait(thread1=1.0, thread2=2.0)
+    return fake_machine
 
 
-def test_what_all_threads_waited_is_counted(machine):
+def test_waits_of_all_threads_are_counted(machine):
     monitor = machine.monitor(0, 1)
     before = monitor.read()
     machine.wait(thread1=1.25, thread2=2.125)
@@ -62,7 +62,7 @@ def test_what_all_threads_waited_is_counted(machine):
     assert figures["waited_seconds"] == 0.375
 
 
-def test_of_one_processor_others_had_what_the_process_did_not_use(machine):
+def test_others_on_one_processor_had_the_unused_time(machine):
     monitor = machine.monitor(0)
     before = monitor.read()
     machine.wall.spend(1.0)
@@ -70,7 +70,7 @@ def test_of_one_processor_others_had_what_the_process_did_not_use(machine):
     assert monitor.since(before)["others_seconds"] == 0.25
 
 
-def test_of_several_processors_others_had_what_was_neither_used_nor_idle_nor_stolen(machine):
+def test_others_on_several_processors_had_the_rest(machine):
     monitor = machine.monitor(0, 1)
     before = monitor.read()
     machine.wall.spend(1.0)
@@ -81,7 +81,7 @@ def test_of_several_processors_others_had_what_was_neither_used_nor_idle_nor_sto
     assert figures["stolen_seconds"] == 0.25
 
 
-def test_a_thread_that_starts_while_sampling_counts_from_its_start(machine):
+def test_thread_started_while_sampling_counts_from_its_start(machine):
     monitor = machine.monitor(0)
     before = monitor.read()
     machine.wait(thread3=0.25)
@@ -89,7 +89,7 @@ def test_a_thread_that_starts_while_sampling_counts_from_its_start(machine):
     assert monitor.since(before)["waited_seconds"] == 0.25
 
 
-def test_a_thread_that_ends_while_sampling_takes_nothing_away(machine):
+def test_thread_ended_while_sampling_takes_nothing_away(machine):
     monitor = machine.monitor(0)
     before = monitor.read()
     machine.wait(thread1=1.25)
@@ -98,7 +98,7 @@ def test_a_thread_that_ends_while_sampling_takes_nothing_away(machine):
     assert monitor.since(before)["waited_seconds"] == 0.25
 
 
-def test_threads_that_keep_their_processor_busy_wait_for_one_another(machine):
+def test_threads_on_a_busy_processor_wait_for_one_another(machine):
     monitor = machine.monitor(0)
     before = monitor.read()
     machine.wait(thread1=1.5, thread2=2.5)
@@ -107,14 +107,14 @@ def test_threads_that_keep_their_processor_busy_wait_for_one_another(machine):
     assert monitor.since(before)["waited_seconds"] == 0.0
 
 
-def test_steal_counts_on_the_processors_that_the_process_may_run_on(machine):
+def test_steal_counts_on_usable_processors(machine):
     monitor = machine.monitor(1)
     before = monitor.read()
     machine.count(idle=[0.0, 0.0], stolen=[5.0, 0.25])
     assert monitor.since(before)["stolen_seconds"] == 0.25
 
 
-def test_a_system_without_these_counts_has_none(tmp_path):
+def test_system_without_counts_has_none(tmp_path):
     monitor = Monitor(Clocks(FakeClock(), FakeClock()), tmp_path / "nowhere", [])
     figures = monitor.since(monitor.read())
     assert figures.pop("switches") is not None
@@ -123,7 +123,7 @@ def test_a_system_without_these_counts_has_none(tmp_path):
 
 @pytest.mark.parametrize("waited", ["", "12", "a b c"])
 @pytest.mark.parametrize("stolen", ["", "cpu  1 2 3\n", "cpu0 1 2 3\n", "cpu0 a b c d e f g h i\n", "processor\n"])
-def test_a_count_of_another_form_is_no_count(machine, waited, stolen):
+def test_malformed_count_is_none(machine, waited, stolen):
     (machine.proc / "stat").write_text(stolen)
     (machine.proc / "self" / "task" / "1" / "schedstat").write_text(waited)
     monitor = machine.monitor(0, 1)
@@ -136,7 +136,7 @@ def test_a_count_of_another_form_is_no_count(machine, waited, stolen):
     assert figures["processor_seconds"] == 2.0
 
 
-def test_a_count_that_is_slow_to_read_is_read_once(machine, monkeypatch):
+def test_slow_count_is_read_once(machine, monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr(time, "thread_time", lambda: clock.spend(0.01) or clock())
     monitor = machine.monitor(0)

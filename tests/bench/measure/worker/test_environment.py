@@ -22,32 +22,32 @@ from bench.plan.cells import Contender
         *("MALLOC_CHECK_", "MALLOC_PERTURB_", "LD_DEBUG", "MKL_VERBOSE", "ONEDNN_VERBOSE", "COV_CORE_SOURCE"),
     ],
 )
-def test_a_switch_that_only_debugs_is_left_out_and_reported_but_not_recorded(name):
+def test_debugging_switch_is_removed_and_reported(name):
     assert name not in environment.of_worker({name: "1", "HOME": "/root"}, 1)
     assert environment.overridden({name: "1"}) == {name: "1"}
     assert not environment.is_recorded(name)
 
 
 @pytest.mark.parametrize("value", ["0", "false", "", "off"])
-def test_a_debugging_switch_that_is_off_is_not_worth_a_word(value):
+def test_debugging_switch_that_is_off_is_not_reported(value):
     assert environment.overridden({"JAX_DEBUG_NANS": value}) == {}
 
 
-def test_pytorch_s_own_compiler_is_switched_off_by_a_zero():
+def test_pytorch_jit_is_switched_off_by_0():
     assert environment.overridden({"PYTORCH_JIT": "0"}) == {"PYTORCH_JIT": "0"}
     assert environment.overridden({"PYTORCH_JIT": "1"}) == {}
     assert "PYTORCH_JIT" not in environment.of_worker({"PYTORCH_JIT": "0"}, 1)
 
 
 @pytest.mark.parametrize(("value", "stays"), [("debug", False), ("pymalloc_debug", False), ("malloc", True)])
-def test_an_allocator_is_kept_and_recorded_unless_it_debugs(value, stays):
-    given = environment.of_worker({"PYTHONMALLOC": value}, 1)
-    assert environment.recorded(given) == ({"PYTHONMALLOC": value} if stays else {})
+def test_allocator_is_recorded_unless_it_debugs(value, stays):
+    variables = environment.of_worker({"PYTHONMALLOC": value}, 1)
+    assert environment.recorded(variables) == ({"PYTHONMALLOC": value} if stays else {})
     assert bool(environment.overridden({"PYTHONMALLOC": value})) != stays
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "rest"),
+    ("name", "value", "remaining"),
     [
         ("XLA_FLAGS", "--xla_dump_to=/tmp/x --xla_cpu_max_isa=AVX --xla_dump_hlo_as_text", "--xla_cpu_max_isa=AVX"),
         ("XLA_FLAGS", "--xla_dump_to=/tmp/x", None),
@@ -56,20 +56,20 @@ def test_an_allocator_is_kept_and_recorded_unless_it_debugs(value, stays):
         ("GLIBC_TUNABLES", "glibc.malloc.perturb=7", None),
     ],
 )
-def test_of_several_settings_in_one_variable_only_those_that_debug_are_left_out(name, value, rest):
-    given = environment.of_worker({name: value}, 1)
-    assert given.get(name) == rest
-    assert environment.recorded(given) == ({name: rest} if rest else {})
-    assert environment.overridden({name: value}) == ({} if rest == value else {name: value})
+def test_only_debugging_parts_of_a_variable_are_removed(name, value, remaining):
+    variables = environment.of_worker({name: value}, 1)
+    assert variables.get(name) == remaining
+    assert environment.recorded(variables) == ({name: remaining} if remaining else {})
+    assert environment.overridden({name: value}) == ({} if remaining == value else {name: value})
 
 
-def test_a_pinned_setting_of_another_value_is_reported_and_not_passed_on():
+def test_other_value_of_a_pinned_setting_is_reported():
     parents = {"NVIDIA_TF32_OVERRIDE": "1", "CUPY_TF32": "0", "XLA_PYTHON_CLIENT_PREALLOCATE": "False"}
     assert environment.overridden(parents) == {"NVIDIA_TF32_OVERRIDE": "1"}
     assert environment.of_worker(parents, 1)["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
-def test_what_tools_set_without_thinking_of_timings_is_not_worth_a_word():
+def test_settings_of_tools_are_not_reported():
     assert environment.overridden({"PYTHONHASHSEED": "1234", "TF_CPP_MIN_LOG_LEVEL": "0"}) == {}
     assert environment.overridden(dict.fromkeys(limits.THREAD_VARIABLES, "1")) == {}
 
@@ -93,13 +93,13 @@ def test_what_tools_set_without_thinking_of_timings_is_not_worth_a_word():
         *("PYTHONOPTIMIZE", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ROCM_X", "NVIDIA_VISIBLE_DEVICES"),
     ],
 )
-def test_what_changes_speed_or_results_is_recorded_by_name_and_value(name):
-    given = environment.of_worker({name: "one"}, 2)
-    assert environment.recorded(given) == {name: "one"}
+def test_variables_that_change_speed_are_recorded(name):
+    variables = environment.of_worker({name: "one"}, 2)
+    assert environment.recorded(variables) == {name: "one"}
 
 
-def test_neither_this_harness_s_own_settings_nor_places_nor_anything_else_is_recorded():
-    others = (
+def test_other_variables_are_not_recorded():
+    places = (
         "HOME",
         "PATH",
         "LD_LIBRARY_PATH",
@@ -108,11 +108,11 @@ def test_neither_this_harness_s_own_settings_nor_places_nor_anything_else_is_rec
         "TORCH_HOME",
         "NVIDIA_DRIVER_CAPABILITIES",
     )
-    more = ("TF_CLI_CONFIG_FILE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "JAX_TRACEBACK_FILTERING")
-    assert environment.recorded(environment.of_worker(dict.fromkeys((*others, *more), "x"), 2)) == {}
+    tools = ("TF_CLI_CONFIG_FILE", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "JAX_TRACEBACK_FILTERING")
+    assert environment.recorded(environment.of_worker(dict.fromkeys((*places, *tools), "x"), 2)) == {}
 
 
-def test_variables_that_are_none_of_these_are_passed_on():
+def test_other_variables_are_passed_on():
     parents = {"HOME": "/root", "OPENBLAS_CORETYPE": "Haswell", "EMPTY": "", "XLA_FLAGS": ""}
     assert environment.of_worker(parents, 3).items() >= parents.items()
     assert environment.of_worker(parents, 3)["OMP_NUM_THREADS"] == "3"
@@ -128,26 +128,26 @@ def test_variables_that_are_none_of_these_are_passed_on():
         ("TORCH_X", "hf_abcdefghijklmnop"),
     ],
 )
-def test_a_secret_is_not_shown(name, value):
+def test_secret_is_not_shown(name, value):
     assert environment.recorded({name: value}) == {name: "(not shown)"}
 
 
-def test_control_characters_and_bytes_that_are_no_text_are_shown_as_escapes():
+def test_control_characters_and_bytes_are_escaped():
     assert environment.shown("OMP_PLACES", "a\nb\x1b[31m\udcff") == "a\\nb\\x1b[31m\\udcff"
 
 
-def test_a_long_value_is_cut_and_still_told_from_another():
-    one, other = (environment.shown("LD_PRELOAD", "x" * 5000 + end) for end in "ab")
-    assert len(one) < 300
-    assert one.startswith("x" * 100)
-    assert one != other
+def test_long_values_are_cut_and_remain_distinct():
+    first, second = (environment.shown("LD_PRELOAD", "x" * 5000 + end) for end in "ab")
+    assert len(first) < 300
+    assert first.startswith("x" * 100)
+    assert first != second
 
 
-def test_variables_that_hide_devices_are_named_where_they_concern_the_device():
-    here = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "NVIDIA_VISIBLE_DEVICES": "all"}
-    assert environment.hiding(here, "cuda:1", of_jax=False) == ["CUDA_VISIBLE_DEVICES=''"]
-    assert environment.hiding(here, "cuda", of_jax=True) == ["JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=''"]
-    assert environment.hiding(here, "cpu", of_jax=False) == []
+def test_variables_that_hide_the_device_are_named():
+    variables = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "NVIDIA_VISIBLE_DEVICES": "all"}
+    assert environment.hiding(variables, "cuda:1", of_jax=False) == ["CUDA_VISIBLE_DEVICES=''"]
+    assert environment.hiding(variables, "cuda", of_jax=True) == ["JAX_PLATFORMS=cpu", "CUDA_VISIBLE_DEVICES=''"]
+    assert environment.hiding(variables, "cpu", of_jax=False) == []
 
 
 SEEING = """
@@ -162,7 +162,7 @@ class Seeing(Net):
 """
 
 
-def test_a_real_worker_lacks_what_debugs_and_records_what_it_has(tmp_path, monkeypatch):
+def test_real_worker_records_its_environment_without_debugging(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_DISABLE_JIT", "1")
     monkeypatch.setenv("OMP_PROC_BIND", "false")
     (tmp_path / "seeing_more.py").write_text(SEEING)

@@ -20,7 +20,7 @@ def library(folder, api="openblas", architecture="SkylakeX"):
 
 
 @pytest.mark.parametrize(
-    ("library", "told"),
+    ("library", "kernel_names"),
     [
         (library(f"{SITE}/numpy.libs"), {"NumPy's OpenBLAS": "SkylakeX"}),
         (library(f"{SITE}/numpy/.dylibs"), {"NumPy's OpenBLAS": "SkylakeX"}),
@@ -32,26 +32,26 @@ def library(folder, api="openblas", architecture="SkylakeX"):
         (library(f"{SITE}/torch/lib", "openmp"), {}),
     ],
 )
-def test_a_library_is_named_by_whose_it_is(monkeypatch, library, told):
+def test_libraries_are_named_by_their_package(monkeypatch, library, kernel_names):
     monkeypatch.setattr(kernels, "_libraries", lambda: [library])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    assert kernels.in_force() == told
+    assert kernels.in_force() == kernel_names
 
 
-def test_the_name_that_openblas_has_for_its_prescott_kernels_is_put_right(monkeypatch):
+def test_prescott_kernels_of_openblas_are_named(monkeypatch):
     monkeypatch.setattr(kernels, "_libraries", lambda: [library(f"{SITE}/numpy.libs", architecture="Katmai")])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert kernels.in_force() == {"NumPy's OpenBLAS": "Prescott"}
 
 
-def test_two_libraries_of_one_name_have_both_their_kernels(monkeypatch):
+def test_libraries_of_one_name_have_both_kernels(monkeypatch):
     both = [library("/a", architecture="Zen"), library("/b", architecture="Haswell"), library("/c", architecture="Zen")]
     monkeypatch.setattr(kernels, "_libraries", lambda: both)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert kernels.in_force() == {"OpenBLAS": "Haswell, Zen"}
 
 
-def test_pytorch_reports_its_own_capability_where_it_can(monkeypatch):
+def test_pytorch_reports_its_own_capability(monkeypatch):
     monkeypatch.setattr(kernels, "_libraries", lambda: [])
     cpu = SimpleNamespace(get_cpu_capability=lambda: "AVX2")
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(backends=SimpleNamespace(cpu=cpu)))
@@ -60,14 +60,14 @@ def test_pytorch_reports_its_own_capability_where_it_can(monkeypatch):
     assert kernels.in_force() == {}
 
 
-def test_without_threadpoolctl_nothing_is_known(monkeypatch):
+def test_no_kernels_without_threadpoolctl(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert kernels.in_force() == {}
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="Prescott is a processor of x86-64")
-def test_a_real_worker_records_the_kernel_that_the_environment_sets(tmp_path, monkeypatch):
+def test_real_worker_records_the_kernel_of_its_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
     worker = ProcessWorker(Setting(Contender("numpy", "cpu", "float32"), 1, 60, tmp_path / "log"))
     try:

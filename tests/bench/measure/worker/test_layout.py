@@ -1,4 +1,4 @@
-"""Where arrays lie in memory is drawn anew for every block."""
+"""Arrays lie elsewhere in memory in every block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sizes(seed):
     return [hole.nbytes for hole in layout.scatter(random.Random(seed))]
 
 
-def test_holes_have_sizes_that_the_seed_draws():
+def test_sizes_of_holes_depend_on_the_seed():
     assert len(sizes(1)) == layout.BLOCKS // 2
     assert sizes(1) == sizes(1) != sizes(2)
     assert {*sizes(1)} <= {*layout.SIZES}
@@ -25,7 +25,7 @@ def test_holes_have_sizes_that_the_seed_draws():
 
 @pytest.fixture
 def story(monkeypatch):
-    """What happens, in order: memory is scattered, nets are made, and steps are taken; with the sizes of the holes."""
+    """Record in order when memory is scattered, with the sizes of the holes, and when nets are made and step."""
     events = []
     scatter = layout.scatter
 
@@ -40,31 +40,31 @@ def story(monkeypatch):
 
 def session_of(events):
     clock = FakeClock()
-    asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
-    asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
-    asked.net_class = lambda *_: FakeNet(clock, step=1024 * MICRO, watch=lambda name: events.append((name, [])))
-    return asked
+    session = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
+    session.problem, session.steps = Problem.random(2, 2, 2, 2), 2
+    session.net_class = lambda *_: FakeNet(clock, step=1024 * MICRO, watch=lambda name: events.append((name, [])))
+    return session
 
 
-def test_memory_is_scattered_before_the_net_of_every_block_is_made(story):
-    asked = session_of(story)
-    asked.enter("step", samples=2, inner=1, seed=7)
+def test_memory_is_scattered_before_every_block_s_net(story):
+    session = session_of(story)
+    session.enter("step", samples=2, inner=1, seed=7)
     for _ in range(3):
         story.clear()
-        asked.block()
+        session.block()
         names = [name for name, _ in story]
         assert names[:2] == ["scattered", "make"]
         assert names.count("scattered") == names.count("make") == 1
-        assert len(asked.holes) == layout.BLOCKS // 2
+        assert len(session.holes) == layout.BLOCKS // 2
 
 
-def test_each_block_is_scattered_otherwise_and_the_seed_decides_how(story):
+def test_layouts_differ_between_blocks_and_depend_on_the_seed(story):
     def holes(seed):
         story.clear()
-        asked = session_of(story)
-        asked.enter("step", samples=2, inner=1, seed=seed)
+        session = session_of(story)
+        session.enter("step", samples=2, inner=1, seed=seed)
         for _ in range(3):
-            asked.block()
+            session.block()
         return [sizes for name, sizes in story if name == "scattered"]
 
     first = holes(7)

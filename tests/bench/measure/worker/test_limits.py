@@ -1,4 +1,4 @@
-"""What must hold before a framework is imported: thread limits, settings, and dying with the parent."""
+"""What must be set before a framework is imported: thread limits, settings, and dying with the parent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Seeing(Net):
 """
 
 
-def test_the_environment_limits_every_library_s_threads_and_settles_float32():
+def test_environment_limits_threads_and_sets_float32():
     environment = limits.environment(3)
     assert {environment[name] for name in limits.THREAD_VARIABLES} == {"3"}
     assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC"} <= environment.keys()
@@ -40,7 +40,7 @@ def test_the_environment_limits_every_library_s_threads_and_settles_float32():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads_and_settings_stand_before_the_class_is_imported(tmp_path, monkeypatch, threads):
+def test_settings_precede_the_import_of_the_class(tmp_path, monkeypatch, threads):
     for name in limits.THREAD_VARIABLES:
         monkeypatch.setenv(name, "7")
     (tmp_path / "seeing.py").write_text(SEEN_AT_IMPORT)
@@ -56,7 +56,7 @@ def test_threads_and_settings_stand_before_the_class_is_imported(tmp_path, monke
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinity of processes")
-def test_fewer_processors_are_left_never_more():
+def test_processors_are_only_ever_reduced():
     code = """if True:
         import os
         from bench.measure.worker import limits
@@ -71,7 +71,7 @@ def test_fewer_processors_are_left_never_more():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_a_stopped_worker_dies_when_its_parent_is_killed(tmp_path):
+def test_stopped_worker_dies_with_its_parent(tmp_path):
     code = f"""if True:
         import time
         from pathlib import Path
@@ -93,7 +93,7 @@ def test_a_stopped_worker_dies_when_its_parent_is_killed(tmp_path):
         finally:
             parent.kill()
             parent.wait()
-    # One that has ended may be kept until someone waits for it.
+    # A process that has ended may remain until it is waited for.
     assert becomes(worker, psutil.STATUS_ZOMBIE, GONE)
 
 
@@ -101,7 +101,7 @@ GONE = "gone"
 
 
 def becomes(process: psutil.Process, *wanted: str) -> bool:
-    """Whether it is in one of these states within ten seconds: signals take effect a little later."""
+    """Tell whether a process gets into one of these states within ten seconds: signals take effect a little later."""
     for _ in range(500):
         try:
             status = process.status()
@@ -113,13 +113,13 @@ def becomes(process: psutil.Process, *wanted: str) -> bool:
     return False
 
 
-def test_dying_with_the_parent_is_no_error_elsewhere(monkeypatch):
+def test_die_with_parent_does_nothing_elsewhere(monkeypatch):
     monkeypatch.setattr(limits.sys, "platform", "darwin")
     monkeypatch.setattr(limits.ctypes, "CDLL", lambda name: pytest.fail("prctl is Linux's"))
     limits.die_with_parent()
 
 
-def test_nothing_is_imported_but_the_standard_library():
+def test_limits_import_only_the_standard_library():
     source = Path(limits.__file__).read_text()
     imported = {line.split()[1] for line in source.splitlines() if line.startswith(("import ", "from "))}
     assert imported - {"__future__"} <= sys.stdlib_module_names

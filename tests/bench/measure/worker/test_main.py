@@ -1,4 +1,4 @@
-"""The worker's protocol, in this process and as a real one for each backend that is here."""
+"""The worker's protocol, in this process and in a real worker for each installed backend."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bench.measure.worker.session import Failure
 from bench.plan.cells import PHASES, Contender
 
 CONFIG = {"implementation": "numpy", "device": "cpu", "dtype": "float32", "slowdown": None}
-THREADS_HELD = 1.15
-"""Processor seconds per second, of one thread, with a margin for the clocks."""
+MOST_CPU_PER_WALL = 1.15
+"""Processor seconds per second of one thread, with a margin for the clocks."""
 
 
 def served(*requests, **config):
-    """The replies to some requests, answered in this process."""
+    """Return the replies to some requests, answered in this process."""
     replies = io.StringIO()
     lines = "".join(json.dumps({"id": number} | request) + "\n" for number, request in enumerate(requests))
     assert main.serve({**CONFIG, **config}, io.StringIO(lines), replies) == 0
@@ -32,7 +32,7 @@ def served(*requests, **config):
     return answers
 
 
-def test_every_request_has_one_line_in_reply():
+def test_every_request_has_a_reply_of_one_line():
     replies = served(
         {"verb": "start"},
         {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": ["forward", "train"], "steps": 2},
@@ -56,15 +56,15 @@ def test_every_request_has_one_line_in_reply():
     assert left["device_bytes"] is None
 
 
-def test_what_was_verified_before_is_called_but_not_verified_again():
+def test_verified_cells_are_called_without_verification():
     request = {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": ["step"], "steps": 2}
-    _, first, again = served({"verb": "start"}, request, {**request, "check": False})
+    _, first, later = served({"verb": "start"}, request, {**request, "check": False})
     assert first["ok"]["error"] is not None
-    assert again["ok"]["first_calls"]["step"] > 0
-    assert [again["ok"][name] for name in ("error", "tolerance", "tensor", "verify_seconds")] == [None, None, "", 0.0]
+    assert later["ok"]["first_calls"]["step"] > 0
+    assert [later["ok"][name] for name in ("error", "tolerance", "tensor", "verify_seconds")] == [None, None, "", 0.0]
 
 
-def test_a_contender_that_is_slowed_on_purpose_is_right_all_the_same():
+def test_slowed_contender_is_right():
     _, prepared, _, block, _ = served(
         {"verb": "start"},
         {"verb": "prepare", "shape": [3, 4, 2, 1], "phases": [*PHASES], "steps": 2},
@@ -77,12 +77,12 @@ def test_a_contender_that_is_slowed_on_purpose_is_right_all_the_same():
     assert len(block["ok"]["seconds"]) == 2
 
 
-def test_no_requests_are_the_end():
+def test_end_of_requests_ends_the_worker():
     assert served() == []
 
 
 @pytest.mark.parametrize(
-    ("config", "status", "said"),
+    ("config", "status", "message"),
     [
         ({"implementation": "nope"}, "crashed", "there is no implementation 'nope'"),
         ({"implementation": "nomodule:Net"}, "crashed", "there is no module 'nomodule'"),
@@ -91,13 +91,13 @@ def test_no_requests_are_the_end():
         ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
     ],
 )
-def test_a_contender_that_cannot_be_says_why(config, status, said):
+def test_missing_contender_is_explained(config, status, message):
     [reply] = served({"verb": "start"}, **config)
     assert reply["failed"]["status"] == status
-    assert said in reply["failed"]["reason"]
+    assert message in reply["failed"]["reason"]
 
 
-def test_a_failure_is_a_reply_and_not_the_end(capsys):
+def test_worker_goes_on_after_a_failure(capsys):
     wrong, asked_too_early, unknown, started = served(
         {"verb": "start", "unexpected": 1}, {"verb": "block"}, {"verb": "fly"}, {"verb": "start"}
     )
@@ -109,7 +109,7 @@ def test_a_failure_is_a_reply_and_not_the_end(capsys):
 
 
 class OutOfMemoryError(RuntimeError):
-    """As PyTorch and CuPy name theirs."""
+    """An exception with the name that PyTorch and CuPy use."""
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ class OutOfMemoryError(RuntimeError):
         RuntimeError("CUDA error: out of memory"),
     ],
 )
-def test_being_out_of_memory_is_told_from_the_exception(error, capsys):
+def test_out_of_memory_is_recognised_by_the_exception(error, capsys):
     described = main.describe(error)
     assert described["status"] == "out_of_memory"
     assert described["reason"].startswith(type(error).__name__)
 
 
-def test_any_other_exception_is_a_crash_with_its_place(capsys):
+def test_other_exceptions_are_crashes_with_their_location(capsys):
     try:
         raise ValueError("first line\nsecond line")
     except ValueError as error:
@@ -142,7 +142,7 @@ def test_any_other_exception_is_a_crash_with_its_place(capsys):
     assert main.describe(ValueError())["reason"].startswith("ValueError: no message")
 
 
-def test_a_long_message_is_cut_and_its_place_is_kept(capsys):
+def test_long_message_is_cut_and_its_location_kept(capsys):
     try:
         raise ValueError("x" * 10_000)
     except ValueError as error:
@@ -151,18 +151,18 @@ def test_a_long_message_is_cut_and_its_place_is_kept(capsys):
     assert re.search(r"test_main\.py:\d+\)$", described["reason"])
 
 
-def test_a_failure_s_reason_is_on_one_line():
+def test_reason_of_a_failure_is_on_one_line():
     assert main.describe(Failure("unavailable", "first\nsecond"))["reason"] == "first second"
 
 
-def test_a_failure_keeps_its_figures():
+def test_failure_keeps_its_figures():
     described = main.describe(Failure("wrong", "why", error=0.5, tolerance=math.inf))
     assert described == {"status": "wrong", "reason": "why", "error": 0.5, "tolerance": math.inf}
 
 
 @pytest.fixture
 def process(tmp_path):
-    """Starts worker processes of which none outlives the test."""
+    """Return a function that starts worker processes, which end with the test."""
     workers = []
 
     def start(implementation, device="cpu", dtype="float32", threads=1):
@@ -178,7 +178,7 @@ def process(tmp_path):
 
 
 @pytest.mark.parametrize("name", implementations.names())
-def test_a_real_process_takes_every_backend_from_start_to_leave_on_one_thread(process, name):
+def test_real_process_measures_every_backend_on_one_thread(process, name):
     kinds = implementations.device_kinds(name)
     worker = process(name, device="cpu" if "cpu" in kinds else kinds[0])
     try:
@@ -212,7 +212,7 @@ def test_a_real_process_takes_every_backend_from_start_to_leave_on_one_thread(pr
     probe = worker.ask("probe")
     assert start["backend"] == name.partition("_")[0]
     assert "cpu" in probe["devices"]
-    assert 0 < probe["cpu_per_wall"] <= THREADS_HELD
+    assert 0 < probe["cpu_per_wall"] <= MOST_CPU_PER_WALL
 
 
 TALKATIVE = """
@@ -231,7 +231,7 @@ class Talkative(Net):
 """
 
 
-def test_what_a_backend_prints_is_in_the_log_and_not_in_the_protocol(process, tmp_path):
+def test_output_of_a_backend_goes_to_the_log(process, tmp_path):
     (tmp_path / "talkative.py").write_text(TALKATIVE)
     worker = process("talkative:Talkative")
     assert worker.ask("start")["backend"] == "numpy"
@@ -239,14 +239,14 @@ def test_what_a_backend_prints_is_in_the_log_and_not_in_the_protocol(process, tm
     worker.ask("enter", phase="backward", samples=2, inner=2)
     assert len(worker.ask("block")["seconds"]) == 2
     log = (tmp_path / "log").read_text()
-    for said in (
+    for message in (
         "printed at import",
         "printed in forward",
         "complained in forward",
         "written to descriptor 1",
         "said by a child",
     ):
-        assert said in log
+        assert message in log
 
 
 BLOCKER = """
@@ -267,7 +267,7 @@ print("blocking", flush=True)
 """
 
 
-def test_a_worker_needs_nothing_but_the_standard_library_and_numpy(process, tmp_path, monkeypatch):
+def test_worker_needs_only_the_standard_library_and_numpy(process, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     worker = process("numpy")
@@ -277,14 +277,14 @@ def test_a_worker_needs_nothing_but_the_standard_library_and_numpy(process, tmp_
     assert len(worker.ask("block")["seconds"]) == 2
     assert worker.ask("leave")["host_bytes"] > 0
     assert "blocking" in (tmp_path / "log").read_text()
-    other = process("torch")
+    torch_worker = process("torch")
     with pytest.raises(WorkerFailed) as caught:
-        other.ask("start")
+        torch_worker.ask("start")
     assert caught.value.status == "unavailable"
     assert "pip install" in caught.value.reason
 
 
-def test_a_device_that_is_not_here_is_unavailable_and_one_it_cannot_use_unsupported(process):
+def test_missing_device_is_unavailable_and_unknown_unsupported(process):
     worker = process("numpy", device="cuda")
     with pytest.raises(WorkerFailed) as caught:
         worker.ask("start")
@@ -308,7 +308,7 @@ class Unable(Net):
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "message"),
     [
         ("assert []", "AssertionError without a message, from `assert []` at "),
         ("raise RuntimeError", "RuntimeError without a message, from `raise RuntimeError` at "),
@@ -319,15 +319,13 @@ class Unable(Net):
 @pytest.mark.parametrize(
     ("when", "begin"), [("devices", "it finds no device: "), ("import", "it cannot be imported: ")]
 )
-def test_a_backend_that_lacks_a_library_a_driver_or_a_device_is_unavailable(
-    process, tmp_path, statement, said, when, begin
-):
+def test_backend_without_library_driver_or_device_is_unavailable(process, tmp_path, statement, message, when, begin):
     source = UNABLE.format(statement=statement) if when == "devices" else f"{statement}\n"
     (tmp_path / "unable.py").write_text(source)
     with pytest.raises(WorkerFailed) as caught:
         process("unable:Unable").ask("start")
     assert caught.value.status == "unavailable"
-    assert caught.value.reason.startswith(begin + said)
+    assert caught.value.reason.startswith(begin + message)
     assert "no message" not in caught.value.reason
     assert "Traceback" in (tmp_path / "log").read_text()
 
@@ -340,7 +338,7 @@ def test_a_backend_that_lacks_a_library_a_driver_or_a_device_is_unavailable(
         ("raise RuntimeError('out of memory')", "out_of_memory"),
     ],
 )
-def test_a_mistake_in_a_class_or_too_little_memory_is_not_a_missing_backend(process, tmp_path, statement, status):
+def test_mistake_or_lack_of_memory_is_not_unavailable(process, tmp_path, statement, status):
     (tmp_path / "mistaken.py").write_text(UNABLE.format(statement=statement))
     with pytest.raises(WorkerFailed) as caught:
         process("mistaken:Unable").ask("start")
@@ -348,7 +346,7 @@ def test_a_mistake_in_a_class_or_too_little_memory_is_not_a_missing_backend(proc
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu", "nonsense"])
-def test_jax_without_a_platform_is_unavailable_and_the_variable_is_named(process, monkeypatch, platform):
+def test_jax_without_a_platform_names_the_variable(process, monkeypatch, platform):
     pytest.importorskip("jax")
     monkeypatch.setenv("JAX_PLATFORMS", platform)
     with pytest.raises(WorkerFailed) as caught:
@@ -359,7 +357,7 @@ def test_jax_without_a_platform_is_unavailable_and_the_variable_is_named(process
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
-def test_a_variable_that_hides_gpus_is_named_where_one_is_asked_for(process, monkeypatch, value):
+def test_variable_that_hides_gpus_is_named(process, monkeypatch, value):
     pytest.importorskip("torch")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     with pytest.raises(WorkerFailed) as caught:
@@ -379,7 +377,7 @@ class Wrong(Net):
 """
 
 
-def test_a_wrong_net_is_named_and_its_process_lives_on(process, tmp_path):
+def test_worker_goes_on_after_a_wrong_net(process, tmp_path):
     (tmp_path / "wrong_net.py").write_text(WRONG)
     worker = process("wrong_net:Wrong", dtype="float64")
     worker.ask("start")

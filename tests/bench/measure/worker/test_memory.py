@@ -23,16 +23,16 @@ def can_reset():
 
 
 def hold(size):
-    """Touch that many bytes, and give them back: mapped, as malloc may have a hole of that size from another test."""
+    """Touch and free that many bytes: mapped ones, since malloc may have a hole of that size from another test."""
     with mmap.mmap(-1, size) as area:
         np.frombuffer(area, np.uint8)[:] = 1
 
 
-def test_the_peak_is_some_megabytes_and_below_a_terabyte():
+def test_peak_is_some_megabytes_and_below_a_terabyte():
     assert MEGABYTE < memory.peak_bytes() < 2**40
 
 
-def test_the_peak_remembers_an_array_that_is_gone():
+def test_peak_remembers_a_freed_array():
     memory.reset_peak()
     before = memory.peak_bytes()
     hold(128 * MEGABYTE)
@@ -43,14 +43,14 @@ def test_the_peak_remembers_an_array_that_is_gone():
 
 
 @pytest.mark.skipif(not can_reset(), reason="this system keeps no peak that can be begun anew")
-def test_a_new_peak_forgets_what_is_gone():
+def test_new_peak_forgets_a_freed_array():
     hold(128 * MEGABYTE)
     high = memory.peak_bytes()
     memory.reset_peak()
     assert high - memory.peak_bytes() > 100 * MEGABYTE
 
 
-def test_without_proc_the_peak_is_the_process_s_own(monkeypatch):
+def test_peak_without_proc_is_of_the_whole_process(monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError
 
@@ -64,16 +64,16 @@ def test_without_proc_the_peak_is_the_process_s_own(monkeypatch):
     assert sys.platform == "darwin"
 
 
-def test_some_memory_is_available_and_less_than_a_petabyte():
+def test_available_memory_is_plausible():
     assert MEGABYTE < memory.available_bytes() < 2**50
 
 
-def test_the_last_level_cache_is_the_largest_that_the_system_tells(tmp_path):
+def test_last_level_cache_is_the_largest(tmp_path):
     for index, size in enumerate(("32K", "1024K", "33M", "")):
         (tmp_path / f"index{index}").mkdir()
         (tmp_path / f"index{index}" / "size").write_text(f"{size}\n")
     assert memory.last_level_cache_bytes(tmp_path) == 33 * MEGABYTE
 
 
-def test_a_cache_that_is_not_told_is_guessed_generously(tmp_path):
+def test_unknown_cache_is_guessed_generously(tmp_path):
     assert memory.last_level_cache_bytes(tmp_path / "nowhere") == memory.UNKNOWN_CACHE_BYTES

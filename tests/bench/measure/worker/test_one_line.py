@@ -1,4 +1,4 @@
-"""Any text on one line."""
+"""Texts of any kind on one line."""
 
 import pytest
 from hypothesis import example, given
@@ -22,11 +22,11 @@ from tests.bench.made import steady
         ("µ × ± | ` é 漢", "µ × ± | ` é 漢"),
     ],
 )
-def test_the_words_stay_and_what_breaks_a_line_goes(text, line):
+def test_words_are_kept_on_one_line(text, line):
     assert one_line(text) == line
 
 
-def test_a_text_that_is_too_long_keeps_its_beginning_and_its_end():
+def test_long_text_keeps_its_beginning_and_end():
     line = one_line("what happened " + "x" * 10_000 + " where", most=60)
     assert len(line) <= 60
     assert line.startswith("what happened xxx")
@@ -38,7 +38,7 @@ def test_a_text_that_is_too_long_keeps_its_beginning_and_its_end():
 @given(st.text(st.characters(), max_size=3 * MOST_CHARACTERS))
 @example("\x1b\x1b[0m[0m")
 @example("\x00" * MOST_CHARACTERS)
-def test_every_text_becomes_one_line_that_is_printed_as_it_is_and_made_only_once(text):
+def test_any_text_becomes_one_printable_line(text):
     line = one_line(text)
     assert line.isprintable()
     assert len(line) <= MOST_CHARACTERS

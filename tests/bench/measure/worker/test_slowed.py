@@ -9,7 +9,7 @@ COSTS = {"forward": 100 * MICRO, "backward": 200 * MICRO, "update": 50 * MICRO, 
 
 
 class Ticking(FakeClock):
-    """On which to look at it takes a little, so that waiting comes to an end."""
+    """A clock that advances a little when it is read, so that waiting ends."""
 
     def __call__(self) -> float:
         self.now += MICRO / 64
@@ -17,7 +17,7 @@ class Ticking(FakeClock):
 
 
 @pytest.mark.parametrize("slowdown", [0.01, 0.1, 1.0])
-def test_a_run_takes_longer_by_that_fraction_of_its_own_time_and_waits_it_out(slowdown):
+def test_slowed_run_takes_longer_by_the_fraction(slowdown):
     clock = Ticking()
 
     def run(inner: int) -> float:
@@ -25,13 +25,13 @@ def test_a_run_takes_longer_by_that_fraction_of_its_own_time_and_waits_it_out(sl
         return inner * 100 * MICRO
 
     begun = clock.now
-    told = slowed(run, slowdown, clock)(8)
-    assert told == pytest.approx(800 * MICRO * (1 + slowdown), abs=MICRO / 8)
-    assert clock.now - begun == pytest.approx(told + 100 * MICRO, abs=MICRO / 8)  # one more, not timed
+    seconds = slowed(run, slowdown, clock)(8)
+    assert seconds == pytest.approx(800 * MICRO * (1 + slowdown), abs=MICRO / 8)
+    assert clock.now - begun == pytest.approx(seconds + 100 * MICRO, abs=MICRO / 8)  # one more, not timed
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_timer_s_samples_of_every_phase_are_slower_by_that_fraction(phase):
+def test_slowed_samples_take_longer_by_the_fraction(phase):
     def sample(slowdown: float) -> float:
         clock = Ticking()
         timer = Timer(lambda: FakeNet(clock, **COSTS), phase, 3, Clocks(clock, clock), slowdown)
@@ -40,7 +40,7 @@ def test_a_timer_s_samples_of_every_phase_are_slower_by_that_fraction(phase):
     assert sample(0.05) == pytest.approx(1.05 * sample(0.0), rel=1e-3)
 
 
-def test_without_a_slowdown_nothing_stands_between_a_timer_and_its_net():
+def test_timer_without_a_slowdown_calls_its_net_directly():
     clock = FakeClock()
     timer = Timer(lambda: FakeNet(clock, **COSTS), "step", 1, Clocks(clock, clock))
     assert timer.block(inner=2, samples=2)[0] == [COSTS["step"]] * 2

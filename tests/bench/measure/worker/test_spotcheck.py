@@ -28,14 +28,14 @@ SEEN = {
 
 @pytest.fixture(autouse=True)
 def _short_warming(monkeypatch):
-    """What a contender only queues in that time is done at last. On one thread, as a worker would be started."""
+    """Shorten warming, since queued work is all done in the end, and use one thread, as a worker would."""
     monkeypatch.setattr(timing, "REWARM_SECONDS", 1e-4)
     with threadpool_limits(1):
         yield
 
 
 def later(net_class=None, implementation="numpy", phases=PHASES):
-    """A session of a later pass, prepared for a shape's phases."""
+    """Return a session of a later pass, prepared for a shape's phases."""
     session = Session(implementation, "cpu", "float32")
     session.start(time.perf_counter())
     session.net_class = net_class or session.net_class
@@ -50,14 +50,14 @@ def leave(session, phase):
 
 
 @pytest.mark.parametrize(("name", "phase"), [(name, phase) for name, phases in SEEN.items() for phase in phases])
-def test_a_contender_that_does_not_do_its_work_later_is_wrong(name, phase):
+def test_cheater_in_a_later_pass_is_wrong(name, phase):
     with pytest.raises(Failure) as failure:
         leave(later(getattr(cheaters, name)), phase)
     assert failure.value.status == "wrong"
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_an_honest_contender_is_cleared_in_each_phase(phase):
+def test_honest_contender_is_cleared_in_each_phase(phase):
     assert leave(later(), phase)["check_seconds"] > 0
 
 
@@ -69,7 +69,7 @@ def test_an_honest_contender_is_cleared_in_each_phase(phase):
         (["train", "step"], [training]),  # the step's own cell checks steps
     ],
 )
-def test_what_the_spot_check_does_not_clear_is_checked_in_full(phases, modules, monkeypatch):
+def test_uncleared_cell_is_checked_in_full(phases, modules, monkeypatch):
     monkeypatch.setattr("bench.measure.worker.spotcheck.is_clear", lambda *_: False)
     checked = []
     for module in (aftercheck, training):

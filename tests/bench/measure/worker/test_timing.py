@@ -1,4 +1,4 @@
-"""The timer against nets with a known price and a clock that is told."""
+"""The timer with nets of known cost and a fake clock."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ def timer_of(phase, kind=FakeNet, steps=2, cpu=None, **options):
 
 
 def price(phase, steps=2):
-    """Of one iteration."""
+    """Return the seconds of one iteration."""
     return COSTS["make"] + steps * COSTS["train"] + COSTS["weights"] if phase == "train" else COSTS[phase]
 
 
 @pytest.mark.parametrize("kind", [FakeNet, GraphNet])
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("phase", PHASES)
-def test_samples_are_exactly_what_the_phase_costs_even_when_work_is_done_only_in_synchronize(phase, lazy, kind):
+def test_samples_include_work_done_in_synchronize(phase, lazy, kind):
     timer, _, _ = timer_of(phase, kind, lazy=lazy)
     assert timer.first_call() == price(phase)
     assert timer.block(inner=8, samples=5) == ([price(phase)] * 5, 1.0)
 
 
-def test_work_that_was_asked_for_before_a_sample_is_not_counted_in_it():
+def test_sample_excludes_earlier_work():
     timer, _, nets = timer_of("step", lazy=True)
     nets[0].owed = 1.0
     assert timer.block(inner=2, samples=1)[0] == [COSTS["step"]]
 
 
-def test_a_training_goes_from_host_arrays_to_host_arrays():
+def test_training_goes_from_host_arrays_to_host_arrays():
     timer, _, nets = timer_of("train", steps=3)
     assert len(nets) == 1
     timer.block(inner=2, samples=2)
@@ -74,7 +74,7 @@ def test_a_training_goes_from_host_arrays_to_host_arrays():
     assert timer.block(inner=2, samples=2)[0] == [price("train", steps=3)] * 2
 
 
-def test_a_backward_that_consumes_its_graph_has_a_forward_of_its_own_outside_the_clock():
+def test_backward_that_consumes_its_graph_has_an_untimed_forward():
     timer, clock, nets = timer_of("backward", GraphNet)
     before, calls = clock.now, len(nets[0].calls)
     seconds, _ = timer.block(inner=4, samples=2)
@@ -83,13 +83,13 @@ def test_a_backward_that_consumes_its_graph_has_a_forward_of_its_own_outside_the
     assert clock.now - before == 8 * (COSTS["forward"] + COSTS["backward"])
 
 
-def test_a_backward_that_can_be_repeated_has_only_one_forward():
+def test_repeatable_backward_has_only_one_forward():
     timer, _, nets = timer_of("backward")
     timer.block(inner=4, samples=2)
     assert nets[0].calls == ["make", "forward"] + ["backward"] * 8
 
 
-def test_an_update_has_the_gradients_it_needs_before_the_clock_runs():
+def test_update_has_gradients_before_the_clock_runs():
     timer, _, nets = timer_of("update")
     timer.block(inner=2, samples=2)
     assert nets[0].calls == ["make", "forward", "backward"] + ["update"] * 4
@@ -98,7 +98,7 @@ def test_an_update_has_the_gradients_it_needs_before_the_clock_runs():
 @pytest.mark.parametrize("kind", [FakeNet, GraphNet])
 @pytest.mark.parametrize("micros", [1, 5, 64, 700])
 @pytest.mark.parametrize("phase", ["forward", "backward"])
-def test_inner_is_chosen_for_the_seconds_of_a_sample(phase, micros, kind):
+def test_inner_is_chosen_by_the_seconds_of_a_sample(phase, micros, kind):
     timer, clock, _ = timer_of(phase, kind, **{phase: micros * MICRO})
     before = clock.now
     inner, samples = timer.choose_inner(15)
@@ -112,13 +112,13 @@ def test_inner_is_chosen_for_the_seconds_of_a_sample(phase, micros, kind):
 )
 def test_slow_cells_take_fewer_samples_and_at_least_one(seconds, samples):
     timer, _, _ = timer_of("step", step=seconds)
-    inner, taken = timer.choose_inner(15)
+    inner, chosen = timer.choose_inner(15)
     assert inner == (2 if seconds < SAMPLE_SECONDS else 1)
-    assert taken == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
-    assert inner * taken * seconds <= max(BLOCK_SECONDS, seconds)
+    assert chosen == (samples if seconds >= SAMPLE_SECONDS else int(BLOCK_SECONDS / (2 * seconds)))
+    assert inner * chosen * seconds <= max(BLOCK_SECONDS, seconds)
 
 
-def test_a_slow_cell_is_called_once_to_be_calibrated_and_once_to_be_warm_again():
+def test_slow_cell_is_calibrated_and_warmed_once():
     timer, _, nets = timer_of("step", step=50.0)
     timer.choose_inner(15)
     assert nets[0].calls.count("step") == 1
@@ -126,7 +126,7 @@ def test_a_slow_cell_is_called_once_to_be_calibrated_and_once_to_be_warm_again()
     assert nets[0].calls.count("step") == 2
 
 
-def test_a_phase_too_quick_for_any_clock_has_a_bounded_number_of_iterations():
+def test_inner_of_an_instant_phase_is_bounded():
     timer, _, _ = timer_of("step", step=1e-12)
     ticking = timer.clocks.wall
     timer.clocks = Clocks(lambda: ticking.spend(1e-4) or ticking(), ticking)
@@ -135,7 +135,7 @@ def test_a_phase_too_quick_for_any_clock_has_a_bounded_number_of_iterations():
 
 
 def interrupted(timer, clock, seconds, at):
-    """The timer's iterations, of which the one of that number, from 0, has an interruption in it."""
+    """Let the timer's iteration of a number, from 0, be interrupted."""
     advance, count = timer.net.step, iter(range(10**9))
 
     def step():
@@ -147,20 +147,20 @@ def interrupted(timer, clock, seconds, at):
 
 @pytest.mark.parametrize("seconds", [4e-3, 5e-2, 2.0])
 @pytest.mark.parametrize("at", [0, 1, 2, 20, 60])
-def test_an_interrupted_iteration_does_not_change_inner(at, seconds):
+def test_interrupted_iteration_does_not_change_inner(at, seconds):
     timer, clock, _ = timer_of("step", step=256 * MICRO)
     interrupted(timer, clock, seconds, at)
     assert timer.choose_inner(15) == (9, 15)
 
 
-def test_inner_rests_on_a_few_batches_where_an_iteration_is_not_slow():
+def test_inner_is_chosen_by_several_batches_unless_slow():
     timer, _, nets = timer_of("step", step=0.25)
     timer.choose_inner(15)
     assert nets[0].calls.count("step") == LEAST_BATCHES
 
 
 class Awaited(FakeNet):
-    """A net whose synchronise takes a while even if there is nothing to wait for."""
+    """A net whose synchronise takes a while even if it has nothing to wait for."""
 
     def synchronize(self):
         super().synchronize()
@@ -169,7 +169,7 @@ class Awaited(FakeNet):
 
 @pytest.mark.parametrize("micros", [0, 1, 9, 40])
 @pytest.mark.parametrize("step", [1, 16, 3000])
-def test_samples_are_so_long_that_a_synchronise_hardly_counts(step, micros):
+def test_samples_are_long_beside_a_synchronise(step, micros):
     timer, _, _ = timer_of("step", Awaited, step=step * MICRO, synchronize=micros * MICRO)
     inner, samples = timer.choose_inner(15)
     assert timer.synchronize_seconds() == micros * MICRO
@@ -178,13 +178,13 @@ def test_samples_are_so_long_that_a_synchronise_hardly_counts(step, micros):
     assert samples * inner * step * MICRO <= BLOCK_SECONDS
 
 
-def test_a_training_has_no_synchronise_to_make_little_of():
+def test_samples_of_a_training_ignore_synchronise():
     timer, _, _ = timer_of("train", Awaited, synchronize=4096 * MICRO)
     assert timer.sample_seconds() == SAMPLE_SECONDS
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_rewarming_takes_as_long_as_it_says_and_is_short(phase):
+def test_rewarm_is_short_and_reports_its_time(phase):
     timer, clock, nets = timer_of(phase)
     before = clock.now
     assert timer.rewarm() == clock.now - before
@@ -194,47 +194,47 @@ def test_rewarming_takes_as_long_as_it_says_and_is_short(phase):
 
 
 def session_of(**costs):
-    """A session of fake nets, its clock, and the nets as they are made."""
+    """Return a session of fake nets, its clock, and a list of the nets made."""
     clock, nets = FakeClock(), []
-    asked = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
-    asked.problem, asked.steps = Problem.random(2, 2, 2, 2), 2
-    asked.reasons = lambda timer: iter(())  # these nets have no numbers to check
+    session = Session("fake", "cpu", "float32", clocks=Clocks(clock, clock))
+    session.problem, session.steps = Problem.random(2, 2, 2, 2), 2
+    session.reasons = lambda timer: iter(())  # these nets have no numbers to check
 
     def net_class(*_):
         nets.append(FakeNet(clock, **{**COSTS, **costs}))
         return nets[-1]
 
-    asked.net_class = net_class
-    return asked, clock, nets
+    session.net_class = net_class
+    return session, clock, nets
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_session_rewarms_before_every_block_and_keeps_the_inner_it_is_given(phase):
-    asked, clock, _ = session_of()
-    assert asked.enter(phase, samples=3, inner=5) == {"inner": 5, "samples": 3}
+def test_session_rewarms_before_every_block_and_keeps_inner(phase):
+    session, clock, _ = session_of()
+    assert session.enter(phase, samples=3, inner=5) == {"inner": 5, "samples": 3}
     for _ in range(3):
         before = clock.now
-        answer = asked.block()
+        answer = session.block()
         assert answer["rewarm_seconds"] >= REWARM_SECONDS
         assert answer["seconds"] == [price(phase)] * 3
         assert answer["cpu_per_wall"] == 1.0
         assert clock.now - before >= answer["rewarm_seconds"] + 15 * price(phase)
-    assert asked.leave()["device_bytes"] is None
-    assert asked.timer is None
+    assert session.leave()["device_bytes"] is None
+    assert session.timer is None
 
 
-def test_a_session_chooses_inner_when_it_is_given_none():
-    asked, _, _ = session_of()
-    assert asked.enter("step", samples=3) == {"inner": 17, "samples": 3}
-    assert len(asked.block()["seconds"]) == 3
+def test_session_chooses_inner_if_none_is_given():
+    session, _, _ = session_of()
+    assert session.enter("step", samples=3) == {"inner": 17, "samples": 3}
+    assert len(session.block()["seconds"]) == 3
 
 
-def test_a_slow_net_is_warmed_once_and_sampled_once_in_a_block():
-    asked, _, nets = session_of(step=50.0)
-    assert asked.enter("step", samples=15) == {"inner": 1, "samples": 1}
+def test_slow_net_is_warmed_and_sampled_once_per_block():
+    session, _, nets = session_of(step=50.0)
+    assert session.enter("step", samples=15) == {"inner": 1, "samples": 1}
     for net in nets:
         net.calls.clear()
-    assert asked.block()["seconds"] == [50.0]
+    assert session.block()["seconds"] == [50.0]
     assert sum(net.calls.count("step") for net in nets) == 2
 
 
@@ -245,21 +245,21 @@ class Garbage:
         self.itself = self
 
 
-def test_garbage_of_the_cells_before_is_collected_on_entering_a_cell():
-    asked, _, _ = session_of()
+def test_garbage_is_collected_on_entering_a_cell():
+    session, _, _ = session_of()
     collecting = gc.isenabled()
     gc.disable()
     try:
-        left = weakref.ref(Garbage())
-        assert left() is not None
-        asked.enter("step", samples=2, inner=1)
-        assert left() is None
+        garbage = weakref.ref(Garbage())
+        assert garbage() is not None
+        session.enter("step", samples=2, inner=1)
+        assert garbage() is None
     finally:
         if collecting:
             gc.enable()
 
 
-def test_garbage_is_not_collected_while_a_block_is_timed_and_is_again_after_it():
+def test_garbage_is_not_collected_during_a_block():
     seen = []
     timer, _, _ = timer_of("step", watch=lambda name: seen.append(gc.isenabled()))
     seen.clear()
@@ -269,7 +269,7 @@ def test_garbage_is_not_collected_while_a_block_is_timed_and_is_again_after_it()
     assert gc.isenabled()
 
 
-def test_garbage_is_collected_again_after_a_block_that_failed():
+def test_garbage_is_collected_again_after_a_failed_block():
     def fail(name):
         if name == "step":
             raise RuntimeError("no")
@@ -280,7 +280,7 @@ def test_garbage_is_collected_again_after_a_block_that_failed():
     assert gc.isenabled()
 
 
-def test_garbage_collection_that_was_off_before_a_block_stays_off():
+def test_disabled_garbage_collection_stays_off():
     timer, _, _ = timer_of("step")
     gc.disable()
     try:
@@ -290,13 +290,13 @@ def test_garbage_collection_that_was_off_before_a_block_stays_off():
         gc.enable()
 
 
-def test_processor_seconds_are_told_per_second_of_the_block():
+def test_processor_seconds_are_per_second_of_the_block():
     clock = FakeClock()
     timer = Timer(lambda: FakeNet(clock, **COSTS), "step", 1, Clocks(clock, lambda: 1.75 * clock()))
     assert timer.block(inner=2, samples=3)[1] == 1.75
 
 
-def test_the_real_clocks_count_seconds_of_this_process():
+def test_real_clocks_count_seconds_of_this_process():
     clocks = Clocks()
     before = clocks.wall(), clocks.cpu()
     sum(range(200_000))

@@ -1,4 +1,4 @@
-"""What a training returned, held against its steps one by one."""
+"""Trainings are compared with their steps one by one."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ def training(dtype="float32", steps=STEPS):
     return net.train(steps), net.weights()
 
 
-def told(losses, weights, dtype="float32", steps=STEPS):
+def reasons_of(losses, weights, dtype="float32", steps=STEPS):
     fresh = numpy_.Net(Problem.random(16, 40, 12, 5), "cpu", dtype)
     return [*reasons(Training.of(losses, weights), fresh, steps, 1.0, FakeClock())]
 
 
 @pytest.mark.parametrize("steps", [1, 2, 25, 500])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_training_that_did_its_steps_is_right(dtype, steps):
-    assert told(*training(dtype, steps), dtype, steps) == []
+def test_complete_training_is_right(dtype, steps):
+    assert reasons_of(*training(dtype, steps), dtype, steps) == []
 
 
-def test_losses_are_one_for_each_step():
+def test_number_of_losses_is_checked():
     losses, weights = training()
-    assert told(losses[:-1], weights) == ["train(25) returned losses of shape (24,), not (25,)"]
+    assert reasons_of(losses[:-1], weights) == ["train(25) returned losses of shape (24,), not (25,)"]
 
 
 @pytest.mark.parametrize("done", [0, 1, 3, 12])
-def test_fewer_steps_are_found_by_the_weights_even_if_the_losses_are_right(done):
-    (reason,) = told(training()[0], training(steps=done)[1])
+def test_missing_steps_are_found_by_the_weights(done):
+    (reason,) = reasons_of(training()[0], training(steps=done)[1])
     assert "the training did not do what its steps do" in reason
 
 
-@pytest.mark.parametrize("place", [0, -1])
-def test_a_wrong_loss_is_named(place):
+@pytest.mark.parametrize("index", [0, -1])
+def test_wrong_loss_is_named(index):
     losses, weights = training()
-    losses[place] *= 1.5
-    (reason,) = told(losses, weights)
-    assert ("first" if place == 0 else "last") in reason
+    losses[index] *= 1.5
+    (reason,) = reasons_of(losses, weights)
+    assert ("first" if index == 0 else "last") in reason
 
 
-def test_losses_or_weights_that_are_not_numbers_are_wrong():
+def test_nan_in_losses_or_weights_is_wrong():
     losses, weights = training()
-    assert told(losses * np.nan, weights)
-    assert told(losses, (weights[0] * np.nan, weights[1]))
+    assert reasons_of(losses * np.nan, weights)
+    assert reasons_of(losses, (weights[0] * np.nan, weights[1]))
 
 
-def test_a_copy_does_not_change_with_what_was_returned():
+def test_copy_does_not_change_with_the_original():
     losses, weights = training()
     kept = Training.of(losses, weights)
     losses[:], weights[0][:] = 0, 0
@@ -64,7 +64,7 @@ def test_a_copy_does_not_change_with_what_was_returned():
 
 
 class Hindered(numpy_.Net):
-    """On a machine where everything takes ten times as long as it did in the block."""
+    """A net on a machine on which everything takes ten times as long as in the block."""
 
     clock = FakeClock()
 
@@ -78,7 +78,7 @@ class Hindered(numpy_.Net):
 
 
 class Kept(Hindered):
-    """Whose training of numbers that it has met takes no time."""
+    """A net whose training of numbers that it has met takes no time."""
 
     met: ClassVar[set[float]] = set()
 
@@ -90,7 +90,7 @@ class Kept(Hindered):
 
 
 @pytest.mark.parametrize(("kind", "count"), [(Hindered, 0), (Kept, 1)])
-def test_a_training_is_held_against_one_of_the_same_moment_rather_than_of_the_block(kind, count):
+def test_training_is_compared_with_one_of_the_same_moment(kind, count):
     problem = Problem.random(16, 40, 12, 5)
     trained = kind(problem)
     returned = Training.of(trained.train(STEPS), trained.weights())

@@ -1,4 +1,4 @@
-"""Wrong nets are caught and named, right ones pass whatever their rounding."""
+"""Wrong nets fail with the tensor named; right ones pass despite their rounding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checks_of(net_class, dtype="float32", problem=None, shape=SHAPE):
 
 
 def failed(net_class, dtype="float32", **options):
-    """The names of the tensors that are not what they should be."""
+    """Return the names of the tensors that failed."""
     return [check.tensor for check in checks_of(net_class, dtype, **options) if not check.passed]
 
 
@@ -45,7 +45,7 @@ class NoMask(numpy_.Net):
 
 
 class TransposedMistake(numpy_.Net):
-    """One entry of the prediction is another's."""
+    """Copies one entry of the prediction to another."""
 
     def forward(self):
         super().forward()
@@ -86,7 +86,7 @@ class WrongLosses(numpy_.Net):
 
 
 class LateLosses(numpy_.Net):
-    """After each step, not before."""
+    """Computes each loss after its step, not before."""
 
     def train(self, steps):
         return super().train(steps + 1)[1:]
@@ -117,10 +117,10 @@ class IdleTrain(numpy_.Net):
         (IdleTrain, ["w1 after 3 × train", "w2 after 3 × train"], ["losses of train", "w1 after 3 × step"]),
     ],
 )
-def test_a_wrong_net_is_caught_and_the_wrong_tensor_named(net_class, named, right, dtype):
-    found = failed(net_class, dtype)
-    assert set(named) <= set(found)
-    assert not set(right) & set(found)
+def test_wrong_net_fails_with_the_tensor_named(net_class, named, right, dtype):
+    failed_tensors = failed(net_class, dtype)
+    assert set(named) <= set(failed_tensors)
+    assert not set(right) & set(failed_tensors)
 
 
 GETTERS = {
@@ -145,7 +145,7 @@ def poisoned(value):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("tensor", GETTERS)
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda array: array[..., np.newaxis], "has shape"),
         (lambda array: array[:-1], "has shape"),
@@ -160,19 +160,19 @@ def poisoned(value):
     ],
     ids=["axis", "short", "float16", "other-dtype", "nan", "inf", "minus-inf", "all-nan", "list", "none"],
 )
-def test_a_result_of_the_wrong_kind_is_caught_and_named(tensor, change, said, dtype):
+def test_result_of_the_wrong_kind_fails(tensor, change, message, dtype):
     net_class = type("Odd", (numpy_.Net,), GETTERS[tensor](change))
     check = next(check for check in checks_of(net_class, dtype) if check.tensor == tensor)
     assert not check.passed
     assert check.error == math.inf
-    assert said in check.problem
+    assert message in check.problem
     assert str(check).startswith(f"{tensor}: ")
-    assert said in str(check)
+    assert message in str(check)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_net_full_of_nan_passes_nothing(dtype):
+def test_net_of_nan_passes_nothing(dtype):
     class Nan(numpy_.Net):
         def __init__(self, *arguments):
             super().__init__(*arguments)
@@ -191,7 +191,7 @@ def test_nan_never_passes():
     assert not compare("t", np.full((2, 2), math.nan), expected, "float64", 1.0, 1e300).passed
 
 
-def test_worst_is_the_failed_one_whatever_the_others_used():
+def test_worst_is_the_failed_check():
     checks = [Check("a", 0.9, 1.0), Check("b", 2.0, 1.0), Check("c", 0.5, 1.0)]
     assert worst(checks).tensor == "b"
     assert worst([checks[0], checks[2]]).tensor == "a"
@@ -219,7 +219,7 @@ SIZES = st.integers(1, 40)
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(shape=st.tuples(SIZES, SIZES, SIZES, SIZES), seed=st.integers(0, 2**32 - 1), dtype=st.sampled_from(DTYPES))
-def test_a_right_net_passes_at_any_shape(shape, seed, dtype):
+def test_right_net_passes_at_any_shape(shape, seed, dtype):
     checks = checks_of(numpy_.Net, dtype, Problem.random(*shape, seed=seed))
     assert [str(check) for check in checks if not check.passed] == []
 
@@ -238,7 +238,7 @@ class OneAtZero(ZeroAtZero):
 
 
 def with_zeros():
-    """Half of the hidden units are at exactly 0 for every row."""
+    """Return a problem with half of the hidden units at exactly 0 in every row."""
     problem = Problem.random(*SHAPE)
     problem.w1[:, ::2] = 0
     return problem
@@ -246,11 +246,11 @@ def with_zeros():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("net_class", [ZeroAtZero, OneAtZero, numpy_.Net])
-def test_the_gradient_of_relu_at_exactly_0_may_be_0_or_1(net_class, dtype):
+def test_gradient_of_relu_at_0_may_be_0_or_1(net_class, dtype):
     assert failed(net_class, dtype, problem=with_zeros()) == []
 
 
-def test_those_two_gradients_do_differ():
+def test_gradients_for_the_two_choices_differ():
     nets = [net_class(with_zeros(), "cpu", "float64") for net_class in (ZeroAtZero, OneAtZero)]
     for net in nets:
         net.forward()
@@ -259,7 +259,7 @@ def test_those_two_gradients_do_differ():
 
 
 class Flipped(numpy_.Net):
-    """Finds the other sign for pre-activations closer to 0 than `near`."""
+    """Has the opposite sign for pre-activations closer to 0 than `near`."""
 
     near = 0.0
 
@@ -271,14 +271,14 @@ class Flipped(numpy_.Net):
 
 
 def near_zero():
-    """The first row's first hidden unit is within float32's rounding of 0."""
+    """Return a problem whose first row's first hidden unit is within float32's rounding of 0."""
     problem = Problem.random(*SHAPE)
     row, column = problem.x[0].astype("float32").astype("float64"), problem.w1[:, 0]
     column -= row * (row @ column) / (row @ row)
     return problem
 
 
-def test_a_sign_that_float32_cannot_tell_may_fall_on_either_side():
+def test_undecided_sign_may_be_either():
     problem = near_zero()
     net = Flipped(problem, "cpu", "float32")
     net.forward()
@@ -288,19 +288,19 @@ def test_a_sign_that_float32_cannot_tell_may_fall_on_either_side():
     assert failed(numpy_.Net, problem=problem) == []
 
 
-def test_a_sign_that_float32_can_tell_may_not():
+def test_decided_sign_may_not_be_wrong():
     far = type("Far", (Flipped,), {"near": 0.2})
     assert "gradient of w1" in failed(far, problem=near_zero())
 
 
 def tf32(array):
-    """Rounded to TF32's ten bits of mantissa."""
+    """Round to TF32's ten bits of mantissa."""
     bits = np.ascontiguousarray(array, "float32").view("uint32")
     return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view("float32")
 
 
 class TF32(numpy_.Net):
-    """As a tensor core would: operands rounded, products and sums exact."""
+    """Multiplies as a tensor core does: with rounded operands, and exact products and sums."""
 
     def forward(self):
         self.h = tf32(self.x) @ tf32(self.w1)
@@ -323,17 +323,17 @@ TF32_SHAPES = [(8, 12, 6, 5), (16, 64, 24, 10), (64, 1000, 100, 10), (64, 1, 64,
 
 
 @pytest.mark.parametrize("shape", TF32_SHAPES)
-def test_rounding_products_to_tf32_is_caught_where_float32_is_claimed(shape):
+def test_tf32_products_fail_if_float32_is_claimed(shape):
     assert {"prediction", "gradient of w1", "gradient of w2"} <= set(failed(TF32, shape=shape))
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("shape", [*TF32_SHAPES, (1, 1, 1, 1), (4, 300, 5, 40)])
-def test_rounding_products_to_tf32_passes_where_it_is_said(shape, seed):
+def test_tf32_products_pass_if_declared(shape, seed):
     assert failed(HonestTF32, problem=Problem.random(*shape, seed=seed)) == []
 
 
-def test_a_wrong_net_fails_at_a_lower_precision_too():
+def test_wrong_net_fails_at_a_lower_precision():
     class Wrong(HonestTF32):
         def backward(self):
             super().backward()
@@ -342,7 +342,7 @@ def test_a_wrong_net_fails_at_a_lower_precision_too():
     assert "gradient of w1" in failed(Wrong)
 
 
-def test_a_missing_tensor_is_found_missing():
+def test_missing_tensor_fails():
     class OneGradient(numpy_.Net):
         def gradients(self):
             return (self.grad_w1,)
@@ -356,7 +356,7 @@ def test_a_missing_tensor_is_found_missing():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_learning_rate_of_its_own_is_caught(dtype):
+def test_other_learning_rate_fails(dtype):
     class OwnRate(numpy_.Net):
         def __init__(self, *args):
             super().__init__(*args)
@@ -365,7 +365,7 @@ def test_a_learning_rate_of_its_own_is_caught(dtype):
     assert {"w1 after update", "w2 after update"} <= set(failed(OwnRate, dtype))
 
 
-def test_a_lower_precision_of_float32_products_is_no_excuse_in_float64():
+def test_lower_float32_precision_does_not_excuse_float64():
     class Loose(numpy_.Net):
         precision = "high"
 
@@ -375,8 +375,8 @@ def test_a_lower_precision_of_float32_products_is_no_excuse_in_float64():
     assert failed(Loose, "float64") == ["prediction"]
 
 
-def test_undecided_signs_whose_effects_cancel_are_forgiven_one_by_one():
-    """Two opposite rows are orthogonal to a column of w1: a net may count either of them alone."""
+def test_undecided_signs_are_forgiven_per_element():
+    """Two opposite rows are orthogonal to a column of w1, so that a net may count only one of them."""
     problem = Problem.random(6, 12, 5, 3, seed=3)
     problem.x[1] = -problem.x[0]
     problem.w1[:, 0] -= problem.x[0] * (problem.x[0] @ problem.w1[:, 0]) / (problem.x[0] @ problem.x[0])
