@@ -26,7 +26,7 @@ Number = Annotated[int, Field(ge=1, lt=1 << 63)]
 """A number that is counted from 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     """The first record of a run: what is measured, and on which machine."""
 
@@ -45,7 +45,7 @@ class RunStarted:
     """Why the machine's last calibration could not be read; empty where it could, or where there was none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunResumed:
     """An interrupted run was resumed; seconds count anew from this record."""
 
@@ -59,7 +59,7 @@ class RunResumed:
         object.__setattr__(self, "changed", [one_line(one) for one in self.changed])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PassChosen:
     """What the next pass visits, in a run whose passes are not all alike."""
 
@@ -70,7 +70,7 @@ class PassChosen:
     """Whether the pass is to confirm what the passes before it showed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkerStarted:
     """A contender's process has started: its framework is imported, its devices are known."""
 
@@ -95,7 +95,7 @@ class WorkerStarted:
         _put_on_one_line(self, "backend", "backend_version", "interpreter", "device_name", "precision")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A contender has set up a shape's problem, called each phase once, and verified it unless that was done before."""
 
@@ -112,7 +112,7 @@ class Prepared:
     wall_seconds: Amount
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entered:
     """A contender has warmed up for a cell."""
 
@@ -125,7 +125,7 @@ class Entered:
     wall_seconds: Amount
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     """A block was taken: a re-warm and then samples."""
 
@@ -156,7 +156,7 @@ class Block:
     """Involuntary context switches of all its threads while sampling."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Left:
     """A contender has finished a cell."""
 
@@ -169,7 +169,7 @@ class Left:
     """The time of checking, after the blocks, that their work was done."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ceiling:
     """The highest rates that a backend reached on its device in a pass, or why none are known."""
 
@@ -190,7 +190,7 @@ class Ceiling:
         _put_on_one_line(self, "reason")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Some cells have failed with a status other than `ok`, and will not be visited again."""
 
@@ -206,7 +206,7 @@ class Failed:
         _put_on_one_line(self, "reason")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The last record of a run that was not killed."""
 
@@ -216,7 +216,7 @@ class RunEnded:
     """Why a run with a time budget made no more passes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A line of a journal that could not be read; this record is never written."""
 

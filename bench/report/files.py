@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 
@@ -19,48 +20,55 @@ from bench.report.run.markdown import report
 SIGNIFICANT = "%.9g"
 ESCAPED = "backslashreplace"
 """What becomes of half a surrogate pair, which UTF-8 cannot hold."""
+SAMPLES = "samples.csv.gz"
 COPIED = ("timings.csv", "report.md")
 
 
 def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
     """Write a run's `run.json`, `timings.csv`, `samples.csv.gz` and `report.md` into its folder, and where it is the
     newest one, its table and report also into `results`. Raises OSError."""
-    contents = {
-        "run.json": (json.dumps(run.info, indent=1) + "\n").encode(),
-        "timings.csv": timings_csv(run.timings).encode(),
-        "samples.csv.gz": _gzip(_csv(run.samples)),
-        "report.md": report(run).encode(errors=ESCAPED),
+    texts = {
+        "run.json": json.dumps(run.info, indent=1) + "\n",
+        "timings.csv": timings_csv(run.timings),
+        "report.md": report(run),
     }
-    for name, content in contents.items():
+    with replaced(folder / SAMPLES) as beside:
+        _write_packed(run.samples, beside)
+    for name, text in texts.items():
         with replaced(folder / name) as beside:
-            beside.write_bytes(content)
+            beside.write_text(text, encoding="utf-8", errors=ESCAPED, newline="")
     for name in COPIED if results else ():
         assert results
         with replaced(results / name) as beside:
             shutil.copyfile(folder / name, beside)
-    return [folder / name for name in contents]
+    return [folder / name for name in ("run.json", "timings.csv", SAMPLES, "report.md")]
 
 
 def timings_csv(timings: pd.DataFrame) -> str:
     """Nine significant digits: more than any clock here has."""
-    return _csv(timings, SIGNIFICANT)
+    text = io.StringIO()
+    _write_csv(timings, text, SIGNIFICANT)
+    return text.getvalue()
 
 
-def _csv(table: pd.DataFrame, float_format: str | None = None) -> str:
+def _write_csv(table: pd.DataFrame, to: TextIO, float_format: str | None = None) -> None:
     texts = [str(name) for name in table if _is_text(table[name])]
     table = table.assign(**{name: csvfiles.with_texts(table[name], formulas.marked) for name in texts})
     # Python's writer leaves a lone carriage return unquoted, which ends a row for many readers.
-    returns = any(table[name].astype("string").str.contains("\r").any() for name in table if _is_text(table[name]))
+    returns = any("\r" in str(text) for name in texts for text in table[name].dropna().unique())
     quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
-    return table.to_csv(index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
+    table.to_csv(to, index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
 
 
 def _is_text(column: pd.Series) -> bool:
     return not pd.api.types.is_numeric_dtype(column)
 
 
-def _gzip(text: str) -> bytes:
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, filename="") as packed:
-        packed.write(text.encode(errors=ESCAPED))
-    return buffer.getvalue()
+def _write_packed(table: pd.DataFrame, path: Path) -> None:
+    """Write a table that is too large to be held as a text."""
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", errors=ESCAPED, newline="") as text,
+    ):
+        _write_csv(table, text)

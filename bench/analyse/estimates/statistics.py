@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 import numpy as np
 from scipy import special, stats
@@ -187,9 +188,9 @@ def standard_error(block_values: Sequence[float] | np.ndarray) -> float:
     return float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else 0.0
 
 
-def typical(samples: np.ndarray) -> float:
+def typical(samples: Sequence[float] | np.ndarray) -> float:
     """The median, which is reported as the time."""
-    return float(np.median(samples))
+    return float(median(samples))
 
 
 def floor(samples: np.ndarray) -> float:

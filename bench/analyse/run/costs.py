@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,6 +86,16 @@ class _Visit:
 
 
 @dataclass(frozen=True)
+class _Processes:
+    """What the processes of a contender cost before a shape was first stepped: seconds by shape and pass."""
+
+    setups: Mapping[Shape, Mapping[int, float]]
+    first_steps: Mapping[Shape, Mapping[int, float]]
+    began_with: Mapping[Shape, Set[int]]
+    """The passes whose process prepared a shape before any other."""
+
+
+@dataclass(frozen=True)
 class Start:
     """One pass of a contender: seconds before its second step, seconds of a steady step, and its standard error."""
 
@@ -103,12 +113,12 @@ def costs(run: RunRecords, cells: Sequence[MeasuredCell], baselines: Mapping[str
     for cell in cells:
         if cell.is_timed:
             groups[cell.cell.contender, cell.cell.shape][cell.cell.phase] = cell.records
-    visits = _visits(run)
+    processes = {contender: _processes(visits) for contender, visits in _visits(run).items()}
     steps = [group["step"] for group in groups.values() if "step" in group]
-    starts = {step.cell.key: _starts(step, visits[step.cell.contender]) for step in steps}
+    starts = {step.cell.key: _starts(step, processes[step.cell.contender]) for step in steps}
     all_costs = []
     for (contender, shape), group in groups.items():
-        cost = _of_processes(contender, shape, group, visits[contender], run.plan.adaptive)
+        cost = _of_processes(contender, shape, group, processes[contender], run.plan.adaptive)
         if step := group.get("step"):
             base = _baseline(step.cell.key, baselines)
             cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, run.plan.adaptive)
@@ -168,20 +178,20 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
 
 
 def _of_processes(
-    contender: Contender, shape: Shape, group: Mapping[str, CellRecords], visits: Sequence[_Visit], adaptive: bool
+    contender: Contender, shape: Shape, group: Mapping[str, CellRecords], processes: _Processes, adaptive: bool
 ) -> Costs:
-    """What the processes of a contender tell, from its cells at a shape by phase and from what its processes did."""
+    """The costs that the processes of a contender tell, from its cells at a shape, by phase."""
     cells = [*group.values()]
     return Costs(
         contender,
         shape,
         import_seconds=_estimate(_later_imports(cells[0])),
         first_import_seconds=_first_import(cells[0]),
-        setup_seconds=_estimate(_setups(visits, shape)),
-        first_step_seconds=_estimate(_first_steps(visits, shape)),
+        setup_seconds=_estimate(processes.setups.get(shape, {})),
+        first_step_seconds=_estimate(processes.first_steps.get(shape, {})),
         step_seconds=_time(group.get("step"), adaptive),
         train_seconds=_time(group.get("train"), adaptive),
-        peak_bytes=_estimate(_peaks(cells, visits)),
+        peak_bytes=_estimate(_peaks(cells, processes.began_with.get(shape, set()))),
     )
 
 
@@ -302,24 +312,24 @@ def _first_import(cell: CellRecords) -> float:
     return cell.workers[0].import_seconds if several else math.nan
 
 
-def _setups(visits: Sequence[_Visit], shape: Shape) -> dict[int, float]:
-    return _cold([(visit, visit.setup_seconds) for visit in visits], shape)
+def _processes(visits: Sequence[_Visit]) -> _Processes:
+    first_steps = [(visit, visit.first_step_seconds) for visit in visits if visit.first_step_seconds is not None]
+    began_with: dict[Shape, set[int]] = defaultdict(set)
+    for visit in visits:
+        if visit.fresh:
+            began_with[visit.shape].add(visit.pass_number)
+    return _Processes(_cold([(visit, visit.setup_seconds) for visit in visits]), _cold(first_steps), began_with)
 
 
-def _first_steps(visits: Sequence[_Visit], shape: Shape) -> dict[int, float]:
-    known = [(visit, visit.first_step_seconds) for visit in visits if visit.first_step_seconds is not None]
-    return _cold(known, shape)
-
-
-def _cold(seconds: Sequence[tuple[_Visit, float]], shape: Shape) -> dict[int, float]:
-    """By pass, of visits and their seconds, what the shape costs as the first of its process. Where it came later, that
-    is its own seconds and what the first shape of the same process cost beyond its usual ones."""
+def _cold(seconds: Sequence[tuple[_Visit, float]]) -> dict[Shape, dict[int, float]]:
+    """What each shape costs as the first of its process, by pass, from visits and their seconds. Where it came later,
+    that is its own seconds and what the first shape of the same process cost beyond its usual ones."""
     beyond = {visit.process: _beyond_usual(visit, cost, seconds) for visit, cost in seconds if visit.fresh}
-    return _by_pass(
-        (visit.pass_number, cost if visit.fresh else cost + beyond.get(visit.process, 0.0))
-        for visit, cost in seconds
-        if visit.shape == shape
-    )
+    by_shape: dict[Shape, list[tuple[int, float]]] = defaultdict(list)
+    for visit, cost in seconds:
+        extra = 0.0 if visit.fresh else beyond.get(visit.process, 0.0)
+        by_shape[visit.shape].append((visit.pass_number, cost + extra))
+    return {shape: _by_pass(costs) for shape, costs in by_shape.items()}
 
 
 def _beyond_usual(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, float]]) -> float:
@@ -331,21 +341,21 @@ def _beyond_usual(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, fl
     return max(cost - float(np.median(usual)), 0.0) if usual else 0.0
 
 
-def _peaks(cells: Sequence[CellRecords], visits: Sequence[_Visit]) -> dict[int, float]:
-    """By pass, the device's on an accelerator, the process's resident set on the host: of processes that had no other
-    shape before, whose memory they might still hold, if there are two; else of all."""
+def _peaks(cells: Sequence[CellRecords], began_with: Set[int]) -> dict[int, float]:
+    """The device's most bytes on an accelerator, the process's resident set on the host, by pass: of the passes whose
+    process began with this shape, and held no other's memory, if there are two; else of all."""
     peaks: dict[int, float] = {}
     for cell in cells:
         for pass_number, peak in cell.peaks:
             peaks[pass_number] = max(peak, peaks.get(pass_number, 0))
-    alone = {visit.pass_number for visit in visits if visit.fresh and visit.shape == cells[0].cell.shape} & set(peaks)
+    alone = began_with & peaks.keys()
     return {pass_number: peak for pass_number, peak in peaks.items() if len(alone) < 2 or pass_number in alone}
 
 
-def _starts(step: CellRecords, visits: Sequence[_Visit]) -> dict[int, Start]:
-    """By pass, where all of it is known."""
+def _starts(step: CellRecords, processes: _Processes) -> dict[int, Start]:
+    """The starts of a step's contender, by pass, where all of their parts are known."""
     shape, errors = step.cell.shape, step.block_errors
-    parts = (_imports(step), _setups(visits, shape), _first_steps(visits, shape))
+    parts = (_imports(step), processes.setups.get(shape, {}), processes.first_steps.get(shape, {}))
     starts = {}
     for pass_number, seconds in step.typicals.items():
         if all(pass_number in part for part in parts):

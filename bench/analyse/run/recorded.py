@@ -95,7 +95,7 @@ class CellRecords:
         """The typical seconds of each block, by pass and round."""
         medians: dict[int, dict[int, float]] = defaultdict(dict)
         for block in self.blocks:
-            medians[block.pass_number][block.round] = typical(np.array(block.seconds))
+            medians[block.pass_number][block.round] = typical(block.seconds)
         return dict(medians)
 
     @property

@@ -14,7 +14,7 @@ from bench.measure.records import Block, RunStarted
 from bench.plan.cells import Cell, flops
 from bench.plan.plan import Plan
 
-from .columns import SAMPLES, SUSPECT, Timing, names, table_of, typed
+from .columns import SAMPLES, SUSPECT, Timing, table_of, typed
 from .measured import MeasuredCell
 from .recorded import CellRecords, RunRecords
 from .standing import Speedup
@@ -56,10 +56,11 @@ def samples(run: RunRecords) -> pd.DataFrame:
         "inner": [block.inner for block in blocks],
         **{name: [facts[block.cell][name] for block in blocks] for name in CELL_NAMES},
     }
-    table = pd.DataFrame(columns).loc[np.repeat(np.arange(len(blocks)), counts)].reset_index(drop=True)
+    of_blocks = [column for column in SAMPLES if column.name in columns]
+    table = typed(pd.DataFrame(columns), of_blocks).loc[np.repeat(np.arange(len(blocks)), counts)]
     table["sample"] = np.concatenate([np.arange(1, count + 1) for count in counts]) if counts else []
     table["seconds"] = np.concatenate([block.seconds for block in blocks]) if counts else []
-    return typed(table[names(SAMPLES)], SAMPLES)
+    return typed(table.reset_index(drop=True), SAMPLES)
 
 
 CELL_NAMES = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase")

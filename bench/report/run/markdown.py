@@ -16,7 +16,10 @@ from bench.report import page
 from bench.report.change import paired
 
 from . import ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
-from .rows import contender_names, disagree, rank_range, shape_name, shapes
+from .rows import AXES, contender_names, disagree, rank_range, shape_name, shapes
+
+RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
+"""The columns that the ranking needs: a row of all of them takes long to make."""
 
 
 def report(run: Run) -> str:
@@ -69,7 +72,7 @@ def _title(run: Run, timings: pd.DataFrame) -> str:
 
 def _fastest(timings: pd.DataFrame) -> str:
     """Per shape and phase, the ranking in groups that cannot be told apart."""
-    timed = timings[timings["rank"].notna()]
+    timed = timings.loc[timings["rank"].notna(), RANKED_BY]
     if timed.empty:
         return ""
     lines: list[dict[str, str]] = []

@@ -55,7 +55,7 @@ def records_with_text(text, implementation="numpy"):
 def without_journal(folder, made):
     """The run as its tables alone tell it."""
     (folder / "timings.csv").write_text(files.timings_csv(Run.of(made).timings), encoding="utf-8", newline="")
-    (folder / "samples.csv.gz").write_bytes(files._gzip(files._csv(Run.of(made).samples)))
+    files._write_packed(Run.of(made).samples, folder / "samples.csv.gz")
     return bench.load(folder)
 
 
@@ -107,7 +107,7 @@ def test_any_sample_is_read_bit_for_bit(tmp_path_factory, seconds):
     ]
     table = Run.of(made).samples
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
-    path.write_bytes(files._gzip(files._csv(table)))
+    files._write_packed(table, path)
     numeric = {each.name: each.dtype == columns.WHOLE for each in columns.SAMPLES if each.dtype in columns.NUMERIC}
     read = csvfiles.numbers(path, csvfiles.read(path), numeric)
     assert read["seconds"].tolist() == seconds

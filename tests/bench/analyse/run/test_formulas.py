@@ -32,7 +32,8 @@ def test_every_text_is_given_back(text):
 def test_texts_are_marked_in_a_file_and_numbers_are_not(tmp_path):
     table = pd.DataFrame({"reason": ["=cmd|' /C calc'!A0", None, "ok"], "seconds": [-1.5, 2.0, 3.0]})
     path = tmp_path / "made.csv"
-    path.write_text(files._csv(table), encoding="utf-8")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        files._write_csv(table, file)
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     assert [row["reason"] for row in rows] == ["'=cmd|' /C calc'!A0", "", "ok"]
     assert rows[0]["seconds"] == "-1.5"
