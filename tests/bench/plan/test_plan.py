@@ -189,11 +189,8 @@ def ceilings(plan: Plan) -> list[str]:
 
 
 def test_all_backends_measure_ceilings_of_devices_they_know():
-    assert ceilings(plan_for(implementation=("numpy",))) == [
-        "jax-cpu-float32",
-        "numpy-cpu-float32",
-        "torch-cpu-float32",
-    ]
+    on_host = ["jax-cpu-float32", "numpy-cpu-float32", "torch-cpu-float32"]
+    assert ceilings(plan_for(implementation=("numpy",))) == on_host
     on_cuda = ["cupy-cuda:1-float64", "jax-cuda:1-float64", "torch-cuda:1-float64"]
     assert ceilings(plan_for(TWO_CUDA, implementation=("torch",), device=("cuda:1",), dtype=("float64",))) == on_cuda
 
