@@ -1,4 +1,4 @@
-"""The backends, one file each, found by looking: nothing is imported until it is asked for."""
+"""The backends, one file each, found by their file names: none is imported before it is requested."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _NOT_BACKENDS = {"__init__", "interface"}
 _OWN_CLASS = "Net"
 """The class of every file in this folder."""
 _MOST_SOURCE_BYTES = 1 << 23
-"""Of a module that is read without importing it."""
+"""The largest source of a module that is read without importing it."""
 _MOST_NAME_CHARACTERS = 255
 _UNKNOWN = "unknown"
-"""What a name is bound to, where reading the source does not tell."""
+"""The kind of a name's value where the source does not show it."""
 
 
 def names(folder: Path = _FOLDER) -> list[str]:
-    """Every implementation in this folder, or another tree's, by name, sorted; imports none of them."""
+    """Return the sorted names of the implementations in a folder, importing none of them."""
     stems = (path.stem for path in folder.glob("*.py"))
     return sorted(stem.rstrip("_") for stem in stems if stem not in _NOT_BACKENDS)
 
 
 def load(name: str) -> type[TwoLayerNet]:
-    """The class for a name from `names()`, or for `package.module:Class`.
+    """Return the class for a name from `names()`, or for `package.module:Class`.
 
     Raises Unavailable with an install hint when its framework is missing, and LookupError when
     there is no such implementation, module or class.
@@ -52,23 +52,22 @@ def load(name: str) -> type[TwoLayerNet]:
 
 
 def module_of(name: str, path: Sequence[str] = ()) -> str:
-    """The module that has an implementation's class. Raises LookupError."""
+    """Return the name of the module with an implementation's class. Raises LookupError."""
     return _locate(name, path)[0]
 
 
 def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
-    """The kinds of device an implementation's file says it knows, read without importing it.
+    """Return the kinds of device that an implementation's file declares, without importing it.
 
-    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. `path` has more
-    folders to look for modules in. Raises LookupError
-    when there is no such implementation, module or class.
+    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. `path` has more folders to look for
+    modules in. Raises LookupError when there is no such implementation, module or class.
     """
     module_name, class_name = _locate(name, path)
     tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
-    bound = _top_level_names(tree)
-    if class_name not in bound and "*" not in bound:
-        raise LookupError(_without_class(name, module_name, class_name, bound))
-    if len(kinds := bound.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
+    kinds_by_name = _top_level_names(tree)
+    if class_name not in kinds_by_name and "*" not in kinds_by_name:
+        raise LookupError(_without_class(name, module_name, class_name, kinds_by_name))
+    if len(kinds := kinds_by_name.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
         raise LookupError(f"{name}: {class_name!r} is {kinds.pop()} in {module_name}, not the class of a network")
     for node in _top_level(tree.body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -88,22 +87,22 @@ def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
         return module_name, class_name
     if name not in names():
         classes = " or ".join(_classes_of(name, path))
-        instead = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, names())}"
-        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{instead}")
+        hint = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, names())}"
+        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{hint}")
     stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
     return f"{__name__}.{stem}", _OWN_CLASS
 
 
 def _without_class(name: str, module_name: str, class_name: str, known: Iterable[str]) -> str:
-    """What is missing, and what to do."""
-    what = f"{name}: {module_name} has no class {class_name!r}"
+    """Return a message that names the missing class and says what to do."""
+    message = f"{name}: {module_name} has no class {class_name!r}"
     if ":" in name:
-        return what + _hint(class_name, known)
-    return f"{what}; rename the class of its network to {class_name}"
+        return message + _hint(class_name, known)
+    return f"{message}; rename the class of its network to {class_name}"
 
 
 def _check_name(name: str, module_name: str, class_name: str) -> None:
-    """Raise LookupError for what cannot name a module or a class, whatever there is."""
+    """Raise LookupError for a text that cannot be the name of any module or class."""
     shown = repr(name if len(name) <= 80 else f"{name[:60]}…{name[-10:]}")
     if len(name) > _MOST_NAME_CHARACTERS:
         raise LookupError(
@@ -116,35 +115,35 @@ def _check_name(name: str, module_name: str, class_name: str) -> None:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    by_lower = {each.lower(): each for each in known}
+    by_lower = {known_name.lower(): known_name for known_name in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
 
 
 def _parsed(name: str, file: Path) -> ast.Module:
-    """A module's syntax tree. Raises LookupError with the file and line of what is no Python."""
+    """Return a module's syntax tree. Raises LookupError with the file and line of what is not Python."""
     try:
-        with file.open("rb") as opened:
-            source = opened.read(_MOST_SOURCE_BYTES + 1)
+        with file.open("rb") as stream:
+            source = stream.read(_MOST_SOURCE_BYTES + 1)
     except OSError as error:
         raise LookupError(f"{name}: cannot read {file}: {error.strerror}") from error
     if len(source) > _MOST_SOURCE_BYTES:
         raise LookupError(f"{name}: {file} is too large: more than {_MOST_SOURCE_BYTES} bytes")
-    where, why = "", ""
+    line_number, reason = "", ""
     try:
-        # As bytes, a source is read as Python reads it: by its own coding, with a byte-order mark or without one.
+        # Bytes are decoded as Python decodes them: by the declared encoding, with or without a byte-order mark.
         if b"\0" in source:
-            where, why = _line_at(source, source.index(b"\0")), "a null byte"
+            line_number, reason = _line_at(source, source.index(b"\0")), "a null byte"
         else:
             source.decode(tokenize.detect_encoding(io.BytesIO(source).readline)[0])
             return ast.parse(source, str(file))
     except UnicodeDecodeError as error:
-        where, why = _line_at(source, error.start), f"not {error.encoding} text ({error.reason})"
+        line_number, reason = _line_at(source, error.start), f"not {error.encoding} text ({error.reason})"
     except SyntaxError as error:
-        where, why = str(error.lineno or 1), error.msg
+        line_number, reason = str(error.lineno or 1), error.msg
     except (ValueError, RecursionError, MemoryError) as error:
-        where, why = "1", str(error) or "nested too deeply"
-    raise LookupError(f"{name}: {file}:{where}: {why}")
+        line_number, reason = "1", str(error) or "nested too deeply"
+    raise LookupError(f"{name}: {file}:{line_number}: {reason}")
 
 
 def _line_at(source: bytes, position: int) -> str:
@@ -156,35 +155,35 @@ def _is_path(module_name: str) -> bool:
 
 
 def _module_instead_of_path(file: str, class_name: str) -> str:
-    """What to write for a file: a module is imported by its name, from a folder on the path."""
+    """Return a message with the `module:Class` to write instead of a file's path."""
     parts = file.replace("\\", "/").removesuffix(".py").split("/")
-    named = [part for part in parts if part not in ("", ".")]
-    wanted = f"write {'.'.join(named)}:{class_name or 'Class'}"
-    if not named or ".." in named or parts[0] in ("", "~"):
+    module_parts = [part for part in parts if part not in ("", ".")]
+    advice = f"write {'.'.join(module_parts)}:{class_name or 'Class'}"
+    if not module_parts or ".." in module_parts or parts[0] in ("", "~"):
         folder = "/".join(parts[:-1]) or "/"
-        wanted = (
+        advice = (
             f"write {parts[-1] or 'module'}:{class_name or 'Class'} and put its folder on the path, PYTHONPATH={folder}"
         )
-    return f"a class is named by its module, not by a file; {wanted}"
+    return f"a class is named by its module, not by a file; {advice}"
 
 
 def _classes_of(name: str, path: Sequence[str]) -> list[str]:
-    """Of a user's module that was named without a class, or with a dot for the colon: what may have been meant."""
-    module_name, _, last = name.removesuffix(":").rpartition(".")
-    for module, wanted in ((name.removesuffix(":"), ""), (module_name, last)):
+    """Return `module:Class` candidates for a name without a class, or with a dot instead of the colon."""
+    module_name, _, class_name = name.removesuffix(":").rpartition(".")
+    for module, wanted in ((name.removesuffix(":"), ""), (module_name, class_name)):
         try:
             tree = _parsed(name, _source_file(name, module, path)) if module else ast.parse("")
         except LookupError:
             continue
         classes = (node.name for node in _top_level(tree.body) if isinstance(node, ast.ClassDef))
-        known = [each for each in classes if not each.startswith("_")]
-        if meant := [f"{module}:{one}" for one in known if wanted in ("", one)]:
-            return meant
+        public = [class_name for class_name in classes if not class_name.startswith("_")]
+        if candidates := [f"{module}:{class_name}" for class_name in public if wanted in ("", class_name)]:
+            return candidates
     return []
 
 
 def _source_file(name: str, module_name: str, folders: Sequence[str]) -> Path:
-    """Where a module's source is; unlike find_spec, runs no parent package's code."""
+    """Return the path of a module's source. Unlike find_spec, this runs no code of parent packages."""
     path: list[str] | None = [*folders]
     spec: ModuleSpec | None = None
     for depth in range(1, module_name.count(".") + 2):
@@ -209,9 +208,9 @@ def _literal_names(name: str, value: ast.expr) -> tuple[str, ...]:
 
 
 def _top_level_names(tree: ast.Module) -> dict[str, set[str]]:
-    """Every name a module binds at its top level, conditionals included, and what to: `a module`, `a function`,
-    `a value`, or _UNKNOWN where it may be a class."""
-    bound: dict[str, set[str]] = {}
+    """Return the kinds of value by the names that a module binds at its top level, conditionals included. A kind is
+    `a module`, `a function`, `a value`, or _UNKNOWN where it may be a class."""
+    kinds_by_name: dict[str, set[str]] = {}
     for node in _top_level(tree.body):
         names: list[str] = []
         kind = _UNKNOWN
@@ -228,12 +227,12 @@ def _top_level_names(tree: ast.Module) -> dict[str, set[str]]:
             names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
             kind = "a value" if isinstance(node.value, ast.Constant | ast.List | ast.Tuple | ast.Dict) else _UNKNOWN
         for name in names:
-            bound.setdefault(name, set()).add(kind)
-    return bound
+            kinds_by_name.setdefault(name, set()).add(kind)
+    return kinds_by_name
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """A module's statements, and those in its conditionals, but not in its functions and classes."""
+    """Yield a module's statements, including those in conditionals, but not those in functions and classes."""
     for node in body:
         yield node
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

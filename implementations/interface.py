@@ -1,4 +1,4 @@
-"""The contract every backend implements: the problem, the network, and how to say "not here"."""
+"""The contract every backend implements: the problem, the network, and the exception for missing ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Problem:
 
     @classmethod
     def random(cls, N: int, D_in: int, H: int, D_out: int, seed: int = 0) -> Problem:
-        """Independent standard normals from one seeded generator, drawn in the order x, y, w1, w2."""
+        """Draw x, y, w1 and w2, in this order, from one seeded generator: independent standard normals."""
         draw = np.random.default_rng(seed).standard_normal
         x, y, w1, w2 = draw((N, D_in)), draw((N, D_out)), draw((D_in, H)), draw((H, D_out))
         return cls(x, y, w1, w2, learning_rate(N, D_in, H, D_out))
@@ -45,7 +45,7 @@ class Problem:
         return (*self.x.shape, *self.w2.shape)
 
     def arrays(self, dtype: str) -> tuple[np.ndarray, ...]:
-        """x, y, w1, w2 in `dtype`. Cast once and shared: copy what you update."""
+        """Return x, y, w1, w2 in `dtype`. They are cast once and shared: copy what you update."""
         if dtype not in self._casts:
             self._casts[dtype] = tuple(a.astype(dtype, copy=False) for a in (self.x, self.y, self.w1, self.w2))
         return self._casts[dtype]
@@ -53,7 +53,7 @@ class Problem:
 
 @lru_cache
 def learning_rate(N: int, D_in: int, H: int, D_out: int) -> float:
-    """The tutorial's 1e-6 at its shape; elsewhere the same distance from the edge of stability.
+    """Return the tutorial's 1e-6 at its shape, and a rate as far from the edge of stability elsewhere.
 
     Gradient descent is stable while rate < 2 / (largest Hessian eigenvalue). At random weights that
     eigenvalue grows like `_curvature`. The tutorial sits right at the edge, which larger shapes do
@@ -65,7 +65,7 @@ def learning_rate(N: int, D_in: int, H: int, D_out: int) -> float:
 
 
 def _curvature(N: int, D_in: int, H: int, D_out: int) -> float:
-    """Half the largest Hessian eigenvalue at random weights, from extreme singular values of
+    """Return half the largest Hessian eigenvalue at random weights, from extreme singular values of
     Gaussian matrices, (√rows + √columns)² (Davidson & Szarek 2001).
 
     The w2 block is h_reluᵀ·h_relu: relu of N(0, D_in) has mean √(D_in / 2π), a rank-one spike, and
@@ -85,14 +85,14 @@ class TwoLayerNet(ABC):
     """y_pred = relu(x @ w1) @ w2, loss = sum((y_pred - y)**2), plain gradient descent.
 
     The constructor moves the data to `device`; the phases touch native arrays only; the getters
-    return host arrays in the net's dtype. A subclass writes the abstract methods and whatever its
-    backend needs of the others; see the README's "Add a backend".
+    return host arrays in the net's dtype. A subclass implements the abstract methods, and overrides
+    others where its backend needs it; see the README's "Add a backend".
     """
 
     backend: ClassVar[str]
     """The framework's import name, whose version is recorded."""
     precision: ClassVar[str] = "highest"
-    """Of float32 matrix products: `highest` (float32 itself), `high` (TF32), `medium` (bfloat16)."""
+    """The precision of float32 matrix products: `highest` (float32 itself), `high` (TF32), `medium` (bfloat16)."""
     consumes_graph: ClassVar[bool] = False
     """Whether every `backward()` needs a `forward()` of its own before it."""
 
@@ -113,17 +113,17 @@ class TwoLayerNet(ABC):
         """Subtract rate × gradient from both weights."""
 
     def step(self) -> None:
-        """One whole training step; override where the backend's users would fuse it."""
+        """Take one training step; override where the backend's users would fuse it."""
         self.forward()
         self.backward()
         self.update()
 
     @abstractmethod
     def loss(self) -> Any:
-        """The loss of the last `forward()`, a native scalar; called after `backward()`."""
+        """Return the loss of the last `forward()`, a native scalar; called after `backward()`."""
 
     def train(self, steps: int) -> np.ndarray:
-        """Take `steps` steps from the present weights; the losses before each, float (steps,)."""
+        """Take `steps` steps from the present weights. Return the loss before each, float (steps,)."""
         losses = []
         for _ in range(steps):
             self.forward()
@@ -133,54 +133,54 @@ class TwoLayerNet(ABC):
         return self.to_host(losses)
 
     def to_host(self, losses: list[Any]) -> np.ndarray:
-        """Native scalars as one host array; override where one transfer can serve them all."""
+        """Return native scalars as one host array; override where one transfer can fetch them all."""
         return np.array([float(loss) for loss in losses], self.dtype)
 
-    def synchronize(self) -> None:  # noqa: B027 - right as it is for what is synchronous
+    def synchronize(self) -> None:  # noqa: B027 - synchronous backends need nothing here
         """Return once everything asked of the device is done."""
 
     @abstractmethod
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """w1 (D_in, H) and w2 (H, D_out) on the host."""
+        """Return w1 (D_in, H) and w2 (H, D_out) on the host."""
 
     @abstractmethod
     def gradients(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the last `backward()`: for w1 (D_in, H) and w2 (H, D_out), on the host."""
+        """Return the gradients of the last `backward()` for w1 (D_in, H) and w2 (H, D_out), on the host."""
 
     @abstractmethod
     def prediction(self) -> np.ndarray:
-        """Of the last `forward()`: y_pred (N, D_out) on the host."""
+        """Return the prediction of the last `forward()`, y_pred (N, D_out), on the host."""
 
     @classmethod
     def devices(cls) -> list[str]:
-        """The devices usable here; raises Unavailable(reason) when there is none."""
+        """Return the devices usable on this machine. Raises Unavailable(reason) when there is none."""
         return ["cpu"]
 
     @classmethod
     def device_name(cls, device: str) -> str | None:
-        """The accelerator's product name; None for the host's processor."""
+        """Return the accelerator's product name; None for the host's processor."""
         return None
 
-    # What the machine's ceilings are measured by, from a net whose x and w1 have one shape. As they are, they
-    # serve arrays that can be written in place; only the file named like its framework needs them.
+    # The machine's ceilings are measured with these three, on a net whose x and w1 have the same shape. They work
+    # for arrays that can be written in place; only the file named like its framework needs them.
 
     def product(self) -> None:
-        """x·w1, kept so that `synchronize` waits for it."""
+        """Compute x·w1, and keep it so that `synchronize` waits for it."""
         self.result = self.x @ self.w1
 
     def copy_in_place(self) -> None:
-        """x over w1: one array read and one written, none allocated."""
+        """Copy x over w1: one array read and one written, none allocated."""
         self.w1[...] = self.x
 
     def add_in_place(self) -> None:
-        """x onto w1: two arrays read and one written, none allocated."""
+        """Add x to w1: two arrays read and one written, none allocated."""
         self.w1 += self.x
 
     @classmethod
     def free_device_bytes(cls, device: str) -> int | None:
-        """Memory that a device has left, in bytes; None for the host, or where the framework does not tell."""
+        """Return a device's free memory in bytes; None for the host, or where the framework does not report it."""
         return None
 
     def peak_device_bytes(self) -> int | None:
-        """Most device memory in use so far, in bytes; None where the framework does not tell."""
+        """Return the most device memory in use so far, in bytes; None where the framework does not report it."""
         return None

@@ -60,8 +60,8 @@ def train(w1, w2, x, y, rate, steps):
 
 
 @partial(jax.jit, donate_argnums=0, keep_unused=True)
-def copy_over(w1, x, one):
-    return x * one  # of a mere copy XLA makes one thread's memcpy
+def copy_over(w1, x, factor):
+    return x * factor  # XLA compiles a plain copy to a single-threaded memcpy
 
 
 @partial(jax.jit, donate_argnums=0)
@@ -74,12 +74,12 @@ class Net(TwoLayerNet):
 
     def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
         super().__init__(problem, device, dtype)
-        self.jax_device = _find(device)
+        self.jax_device = _jax_device(device)
         self.x, self.y, self.w1, self.w2 = (self.to_device(array) for array in problem.arrays(dtype))
         self.rate = self.to_device(np.asarray(self.learning_rate, dtype))
 
     def to_device(self, array: np.ndarray) -> jax.Array:
-        """A copy: `device_put` may alias an aligned host array, whatever its `may_alias` says."""
+        """Copy an array to the device: `device_put` may alias an aligned host array, whatever its `may_alias` says."""
         return jnp.array(array, copy=True, device=self.jax_device)
 
     def forward(self) -> None:
@@ -108,10 +108,10 @@ class Net(TwoLayerNet):
         self.w1 = add_onto(self.w1, self.x)
 
     def synchronize(self) -> None:
-        # Of the arrays' own class: `isinstance` with `jax.Array` asks its metaclass, and doubles what this takes.
-        array = type(self.w1)
+        # Compare with the arrays' own class: `isinstance` with `jax.Array` asks its metaclass, and takes twice as long.
+        array_class = type(self.w1)
         for value in vars(self).values():
-            if type(value) is array:
+            if type(value) is array_class:
                 value.block_until_ready()
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
@@ -125,35 +125,35 @@ class Net(TwoLayerNet):
 
     @classmethod
     def devices(cls) -> list[str]:
-        found, failures = [], []
+        devices, failures = [], []
         for kind in DEVICE_KINDS:
             try:
                 count = len(jax.devices(kind))
             except (
                 RuntimeError,
                 AssertionError,
-            ) as error:  # the latter, without a message, where JAX_PLATFORMS is wrong
+            ) as error:  # AssertionError, without a message, where JAX_PLATFORMS is wrong
                 failures += [str(error).partition("\n")[0]]
             else:
-                found += [kind, *(f"{kind}:{index}" for index in range(count) if kind != "cpu")]
-        if not found:
+                devices += [kind, *(f"{kind}:{index}" for index in range(count) if kind != "cpu")]
+        if not devices:
             raise Unavailable(f"JAX can use none of its platforms here: {failures[0] or 'it does not say why'}")
-        return found
+        return devices
 
     @classmethod
     def device_name(cls, device: str) -> str | None:
-        return None if device == "cpu" else _find(device).device_kind
+        return None if device == "cpu" else _jax_device(device).device_kind
 
     @classmethod
     def free_device_bytes(cls, device: str) -> int | None:
-        known = _find(device).memory_stats() or {}
-        limit = known.get("bytes_limit")
-        return None if limit is None else limit - known.get("bytes_in_use", 0)
+        stats = _jax_device(device).memory_stats() or {}
+        bytes_limit = stats.get("bytes_limit")
+        return None if bytes_limit is None else bytes_limit - stats.get("bytes_in_use", 0)
 
     def peak_device_bytes(self) -> int | None:
         return (self.jax_device.memory_stats() or {}).get("peak_bytes_in_use")
 
 
-def _find(device: str) -> jax.Device:
+def _jax_device(device: str) -> jax.Device:
     kind, _, index = device.partition(":")
     return jax.devices(kind)[int(index or 0)]

@@ -1,4 +1,4 @@
-"""JAX with its own gradients: `value_and_grad` in the step, `vjp` where the phases are apart."""
+"""JAX with its own gradients: `value_and_grad` in the step, `vjp` where the phases are separate."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ DEVICE_KINDS = ("cpu",)
 class Net(TwoLayerNet):
     backend = "numpy"
     xp = np
-    """The array module; CuPy's net is this one with `cupy` here."""
+    """The array module; CuPy's net is this class with `cupy` instead."""
 
     def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
         super().__init__(problem, device, dtype)

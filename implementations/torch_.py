@@ -26,7 +26,7 @@ class Net(TwoLayerNet):
         self.start_from(w1, w2)
 
     def start_from(self, w1: torch.Tensor, w2: torch.Tensor) -> None:
-        """Copies of the problem's weights, which lie on the host, on the device."""
+        """Copy the problem's weights from the host to the device."""
         self.w1, self.w2 = w1.to(self.device, copy=True), w2.to(self.device, copy=True)
 
     def forward(self) -> None:
@@ -67,14 +67,14 @@ class Net(TwoLayerNet):
 
     @classmethod
     def devices(cls) -> list[str]:
-        found = ["cpu"]
+        devices = ["cpu"]
         for kind in ("cuda", "xpu"):
             module = getattr(torch, kind)
             if module.is_available():
-                found += [kind, *(f"{kind}:{index}" for index in range(module.device_count()))]
+                devices += [kind, *(f"{kind}:{index}" for index in range(module.device_count()))]
         if torch.backends.mps.is_available():
-            found.append("mps")
-        return found
+            devices.append("mps")
+        return devices
 
     @classmethod
     def device_name(cls, device: str) -> str | None:
@@ -91,5 +91,5 @@ class Net(TwoLayerNet):
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """A host copy: a view of a CPU tensor would change with the next update."""
+    """Return a host copy: a view of a CPU tensor would change with the next update."""
     return tensor.detach().cpu().numpy().copy()

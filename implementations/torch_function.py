@@ -1,4 +1,4 @@
-"""PyTorch with one's own ReLU as a custom autograd function: Python runs inside the backward pass."""
+"""PyTorch with ReLU as a custom autograd function: Python runs inside the backward pass."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Net(TorchNet):
         self.model = torch.nn.Sequential(self.first, torch.nn.ReLU(), self.second)
 
     def layer(self, weights: torch.Tensor) -> torch.nn.Linear:
-        """A linear layer of these weights. On the device `meta` no random ones are drawn first."""
+        """Return a linear layer with these weights. On the device `meta` no random ones are drawn first."""
         layer = torch.nn.Linear(*weights.shape, bias=False, device="meta")
         transposed = weights.to(self.device).T.clone(memory_format=torch.contiguous_format)
         layer.weight = torch.nn.Parameter(transposed)

@@ -1,4 +1,4 @@
-"""Who may import whom: data only moves down, and the harness imports no backend."""
+"""Tests of imports: data only moves down, and the harness imports no backend."""
 
 import ast
 import json
@@ -31,12 +31,12 @@ FENCES = {
     "bench.history": {"bench.history", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
     "bench.report": {"bench.report", "bench.analyse", "bench.measure", "bench.plan", THIRD_PARTY},
 }
-"""What each folder may import besides the standard library; the first that fits a module counts."""
+"""What each folder may import besides the standard library; the first that matches a module counts."""
 UNFENCED = {"bench.glue", "bench.verbs"}
 
 
 def modules():
-    """Name, file and whether it is a package, for every module of the two packages."""
+    """Yield the name, file and whether it is a package, for every module of the two packages."""
     for package in ("implementations", "bench"):
         for file in sorted((ROOT / package).rglob("*.py")):
             parts = file.relative_to(ROOT).with_suffix("").parts
@@ -48,7 +48,7 @@ MODULES = {name: (file, is_package) for name, file, is_package in modules()}
 
 
 def imports(source, module, is_package=False):
-    """(line, absolute dotted name) of everything imported, wherever it stands, and by name too."""
+    """Yield (line, absolute dotted name) of every import, at any depth, including imports by a name's text."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -68,7 +68,7 @@ def within(name, package):
 
 
 def allowed_to(module):
-    """What a module may import besides the standard library; None where anything."""
+    """Return what a module may import besides the standard library; None where anything is allowed."""
     if within(module, "implementations"):
         framework = module.rpartition(".")[2].split("_")[0]
         return {"implementations", "numpy", framework} - {""}
@@ -81,10 +81,10 @@ def is_third_party(name):
 
 
 def violations(source, module, is_package=False):
-    """What a module imports that it may not, a line each."""
+    """Return a line for each import that a module may not have."""
     allowed = allowed_to(module)
-    found = []
-    for line, name in imports(source, module, is_package):
+    lines = []
+    for line_number, name in imports(source, module, is_package):
         top = name.partition(".")[0]
         permitted = (
             allowed is None
@@ -97,17 +97,17 @@ def violations(source, module, is_package=False):
         if {"conftest", "__main__"} & set(name.split(".")):
             permitted = False
         if not permitted:
-            found.append(f"{module}:{line} imports {name}")
-    return found
+            lines.append(f"{module}:{line_number} imports {name}")
+    return lines
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_its_place_allows(module):
+def test_a_module_imports_only_what_its_folder_may(module):
     file, is_package = MODULES[module]
     assert violations(file.read_text(encoding="utf-8"), module, is_package) == []
 
 
-def test_every_folder_of_the_harness_is_fenced_or_may_import_all():
+def test_every_folder_is_fenced_or_unfenced():
     folders = {f"bench.{file.parent.name}" for file in (ROOT / "bench").glob("*/*.py")}
     assert folders == {folder for folder in FENCES if folder.count(".") == 1} | UNFENCED
     assert "bench.measure.worker" in MODULES
@@ -148,10 +148,10 @@ def test_every_folder_of_the_harness_is_fenced_or_may_import_all():
         ("bench", "import jax.numpy as jnp", "jax.numpy"),
     ],
 )
-def test_the_fence_reports_what_lies_beyond_it(module, source, imported):
+def test_forbidden_imports_are_reported(module, source, imported):
     is_package = MODULES[module][1]
-    line = source.count("\n") + 1
-    assert violations(source, module, is_package) == [f"{module}:{line} imports {imported}"]
+    line_number = source.count("\n") + 1
+    assert violations(source, module, is_package) == [f"{module}:{line_number} imports {imported}"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_fence_reports_what_lies_beyond_it(module, source, imported):
         ("bench.glue.session", "import pytest\nfrom bench.report import files"),
     ],
 )
-def test_the_fence_lets_through_what_lies_within(module, source):
+def test_allowed_imports_are_not_reported(module, source):
     assert violations(source, module, MODULES[module][1]) == []
 
 

@@ -1,4 +1,4 @@
-"""The workflows do nothing that is not tested: each command in them is run or parsed here, or is the README's."""
+"""Tests that every command in the workflows is run or parsed by a test, or is the README's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def scripts(path):
 
 
 def commands(script):
-    """Of a script of simple commands, the words of each; without redirections."""
+    """Yield the words of each command of a script of simple commands, without redirections."""
     for line in script.splitlines():
         words: list[str] = []
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
@@ -65,9 +65,9 @@ def every_command(path):
 
 
 def section(title):
-    """Of the README, the lines of a section; none where it is not there."""
-    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
-    return found[1] if found else ""
+    """Return the text of a section of the README; empty where there is none."""
+    match = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
+    return match[1] if match else ""
 
 
 def fenced(text, language):
@@ -75,20 +75,20 @@ def fenced(text, language):
 
 
 def quick_start():
-    """The commands of the README's two lines."""
+    """Return the commands of the README's quick start."""
     lines = "".join(fenced(section("Quick start"), "sh")).splitlines()
     return [words for line in lines for words in commands(line)]
 
 
 def environments():
-    """tox's, and what each runs."""
-    told = configparser.ConfigParser(interpolation=None)
-    told.read(ROOT / "tox.ini")
-    return {name.partition(":")[2]: told[name]["commands"] for name in told.sections() if name.startswith("testenv:")}
+    """Return the commands of tox's environments by name."""
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    return {name.partition(":")[2]: tox[name]["commands"] for name in tox.sections() if name.startswith("testenv:")}
 
 
 def tox_calls(verb):
-    """(file, environment, what follows `--`) of each call."""
+    """Yield (file, environment, arguments after `--`) of each call of tox."""
     for path in ALL:
         for words in every_command(path):
             if words[:2] == [".venv/bin/tox", verb]:
@@ -106,7 +106,7 @@ VERBS = [
 
 
 def is_known(words):
-    """Whether a test of this file runs or parses it, or it is a line of the README's."""
+    """Return whether a test of this file runs or parses a command, or it is the README's."""
     program, rest = words[0], words[1:]
     if program == ".venv/bin/tox":
         return words[1] in ("run", "exec")  # parsed below
@@ -114,97 +114,97 @@ def is_known(words):
         return rest[:2] == ["-m", "bench"] or rest[:3] == ["-m", "pip", "install"]  # parsed below
     if program == "python3":
         return rest[:2] == ["-m", "venv"] or rest[0] == ".ci/newest_artifact.py"  # run below
-    return words in (["cat", "results/runs/*/comparison.md"], [".ci/run"])  # the first run, the second looked at below
+    return words in (["cat", "results/runs/*/comparison.md"], [".ci/run"])  # the first is run below, the second checked
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
-def test_every_command_is_one_that_is_run_or_parsed_by_a_test(path):
+def test_every_command_is_known(path):
     assert [words for words in every_command(path) if not is_known(words)] == []
 
 
-def test_the_fresh_clone_of_ci_writes_nothing_into_the_repository_of_a_hook_that_runs_it(tmp_path):
-    ours, other = tmp_path / "ours", tmp_path / "other"
-    for folder in (ours, other):
+def test_ci_run_in_a_hook_does_not_change_the_hooks_repository(tmp_path):
+    clone, hooked = tmp_path / "clone", tmp_path / "hooked"
+    for folder in (clone, hooked):
         (folder / ".ci").mkdir(parents=True)
         (folder / "file").write_text(folder.name)
         for words in (["init"], ["add", "file"], ["-c", "user.name=me", "-c", "user.email=me@h", "commit", "-m", "x"]):
             subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").partition("mapfile")[0]
-    (ours / ".ci" / "run").write_text(f"{script}\ncat file\n")
-    index = other / ".git" / "index"
-    before = index.read_bytes()
-    misleading = {"GIT_DIR": str(other / ".git"), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(other)}
-    command = ["bash", str(ours / ".ci" / "run")]
-    done = subprocess.run(command, env={**os.environ, **misleading}, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (0, "ours"), done.stderr
-    assert index.read_bytes() == before
+    (clone / ".ci" / "run").write_text(f"{script}\ncat file\n")
+    index = hooked / ".git" / "index"
+    index_before = index.read_bytes()
+    of_hook = {"GIT_DIR": str(hooked / ".git"), "GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(hooked)}
+    command = ["bash", str(clone / ".ci" / "run")]
+    done = subprocess.run(command, env={**os.environ, **of_hook}, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "clone"), done.stderr
+    assert index.read_bytes() == index_before
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_tox_is_installed_as_the_readme_does(path):
+def test_tox_is_installed_as_in_the_readme(path):
     installs = [words for words in every_command(path) if words[1:4] == ["-m", "pip", "install"]]
     assert all(words in quick_start() for words in installs)
 
 
-def test_the_tests_are_the_readme_s_second_command_and_its_commands_in_a_clone():
+def test_tests_run_the_readmes_command_and_ci_run():
     assert quick_start()[-1] in every_command(ROOT / ".github/workflows/tests.yml")
     assert [".ci/run"] in every_command(ROOT / ".github/workflows/tests.yml")
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
 @pytest.mark.parametrize("words", [words for words in every_command(EXAMPLE) if "-m" in words[:2]], ids=" ".join)
-def test_the_example_s_commands_take_their_options(words):
-    # Whatever comes before --help is parsed, and nothing is done.
+def test_the_examples_commands_accept_their_options(words):
+    # Options before --help are parsed, and nothing is run.
     done = subprocess.run([sys.executable, *words[1:], "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_example_compares_the_environments_that_it_makes():
+def test_the_example_compares_the_environments_it_makes():
     made = {words[-1] for words in every_command(EXAMPLE) if words[1:3] == ["-m", "venv"]}
-    [(asked, folder)] = [
+    [(command, folder)] = [
         (words, step["working-directory"])
         for step in steps(EXAMPLE)
         for words in commands(step.get("run", ""))
         if words[1:3] == ["-m", "bench"]
     ]
     environments = [
-        asked[0].removesuffix("/bin/python"),
-        *(asked[asked.index(side) + 1] for side in ("--base", "--head")),
+        command[0].removesuffix("/bin/python"),
+        *(command[command.index(side) + 1] for side in ("--base", "--head")),
     ]
     assert {os.path.normpath(f"{folder}/{name}") for name in environments} == made
 
 
-def test_the_example_installs_relubench_so_that_its_folder_is_all_that_other_interpreters_see_of_it():
+def test_the_example_installs_relubench_as_editable():
     [install] = [words for words in every_command(EXAMPLE) if words[-1] == "relubench"]
     assert install[-4:] == ["--constraint", "relubench/constraints.txt", "--editable", "relubench"]
 
 
-@pytest.mark.parametrize(("name", "environment", "given"), TOX_RUNS, ids=lambda value: str(value))
-def test_tox_has_the_environment_and_pytest_takes_the_options(name, environment, given):
+@pytest.mark.parametrize(("name", "environment", "arguments"), TOX_RUNS, ids=lambda value: str(value))
+def test_tox_environments_exist_and_pytest_accepts_the_options(name, environment, arguments):
     command = environments()[environment]
     if environment in ("test", "floors"):
-        assert given == []
+        assert arguments == []
         words = shlex.split(command)
         assert (words[0], words[-1]) == ("pytest", "{posargs}")
         return
-    words = shlex.split(command.replace("{posargs}", shlex.join(given)))
+    words = shlex.split(command.replace("{posargs}", shlex.join(arguments)))
     assert words[:3] == ["pytest", "bench", "--benchmark-only"]
-    here = ["." if word == "origin/main" else word for word in words[1:]]  # a clone may have no such branch
-    asked = [*PYTEST, *here, "--implementations", "numpy", "--collect-only", "-q"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    local = ["." if word == "origin/main" else word for word in words[1:]]  # a clone may have no such branch
+    collect = [*PYTEST, *local, "--implementations", "numpy", "--collect-only", "-q"]
+    done = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_pull_request_is_compared_with_main_by_verdicts_within_a_budget():
-    [given] = [given for name, environment, given in TOX_RUNS if environment == "ab"]
-    assert given == ["--against", "origin/main", "--passes", "auto", "--time-budget", "5m"]
+def test_a_pull_request_is_compared_with_main_within_a_budget():
+    [arguments] = [arguments for name, environment, arguments in TOX_RUNS if environment == "ab"]
+    assert arguments == ["--against", "origin/main", "--passes", "auto", "--time-budget", "5m"]
     assert "--grid smoke" in environments()["ab"]
 
 
-@pytest.mark.parametrize(("name", "environment", "given"), TOX_EXECS, ids=lambda value: str(value))
-def test_what_runs_in_an_environment_runs_in_one_that_was_made_before(name, environment, given):
+@pytest.mark.parametrize(("name", "environment", "arguments"), TOX_EXECS, ids=lambda value: str(value))
+def test_tox_exec_uses_an_environment_that_tox_run_made(name, environment, arguments):
     assert (name, environment) in {(file, made) for file, made, _ in TOX_RUNS}
-    assert given[:3] == ["python", "-m", "bench"]
+    assert arguments[:3] == ["python", "-m", "bench"]
 
 
 def test_the_workflows_use_verbs():
@@ -212,29 +212,29 @@ def test_the_workflows_use_verbs():
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
-def test_verbs_take_their_arguments(words):
+def test_verbs_accept_their_arguments(words):
     assert _parser().parse_args(words).verb == words[0]
 
 
-def test_the_example_s_sizes_make_a_plan():
+def test_the_examples_sizes_make_a_plan():
     [words] = [words for words in VERBS if words[0] == "ab"]
     options, skipped = [], {"--base", "--head", "--markdown", "--implementations"}
     for option, value in zip(words[1::2], words[2::2], strict=True):
         options += [] if option in skipped else [option, value]
-    asked = [*PYTEST, "bench", "--benchmark-only", "--grid", "smoke", *options, "--collect-only", "-q"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    collect = [*PYTEST, "bench", "--benchmark-only", "--grid", "smoke", *options, "--collect-only", "-q"]
+    done = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def run_step(path, program, folder, **environment):
-    """Run the one step that has a program, as GitHub does; what it appended to GITHUB_OUTPUT and the summary."""
+    """Run the step with a program as GitHub does; return the process, GITHUB_OUTPUT and the summary."""
     [script] = [script for script in scripts(path) if program in script]
     files = {name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for file in files.values():
         file.touch()
-    given = os.environ | {name: str(file) for name, file in files.items()} | environment
+    variables = os.environ | {name: str(file) for name, file in files.items()} | environment
     shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    done = subprocess.run(shell, cwd=folder, env=given, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(shell, cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
     return done, *(file.read_text(encoding="utf-8") for file in files.values())
 
 
@@ -254,19 +254,21 @@ def test_the_step_summary_of_a_pull_request_is_the_comparison(tmp_path):
 
 @pytest.fixture
 def github(tmp_path) -> Iterator[tuple[dict[str, str], list[dict]]]:
-    """A server that lists artifacts as GitHub's does: a job's environment, and the list."""
+    """Serve a list of artifacts as GitHub does; yield a job's environment and the list."""
     (tmp_path / ".ci").symlink_to(ROOT / ".ci")
-    listed: list[dict] = []
+    artifacts: list[dict] = []
 
     class Api(BaseHTTPRequestHandler):
         def do_GET(self):
             url = urlsplit(self.path)
-            asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-            page, size = int(asked["page"]), int(asked["per_page"])
-            right = url.path == "/repos/owner/name/actions/artifacts" and self.headers["Authorization"] == "Bearer t"
-            found = [one for one in listed if one["name"] == asked["name"]][(page - 1) * size : page * size]
-            body = json.dumps({"total_count": len(listed), "artifacts": found}).encode()
-            self.send_response(200 if right else 403)
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            page, size = int(query["page"]), int(query["per_page"])
+            path, token = url.path, self.headers["Authorization"]
+            is_allowed = (path, token) == ("/repos/owner/name/actions/artifacts", "Bearer t")
+            named = [artifact for artifact in artifacts if artifact["name"] == query["name"]]
+            listed = named[(page - 1) * size : page * size]
+            body = json.dumps({"total_count": len(artifacts), "artifacts": listed}).encode()
+            self.send_response(200 if is_allowed else 403)
             self.end_headers()
             self.wfile.write(body)
 
@@ -276,13 +278,13 @@ def github(tmp_path) -> Iterator[tuple[dict[str, str], list[dict]]]:
     with HTTPServer(("127.0.0.1", 0), Api) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        given = {
+        variables = {
             "GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}",
             "GITHUB_REPOSITORY": "owner/name",
             "GITHUB_TOKEN": "t",
             "no_proxy": "*",
         }
-        yield given, listed
+        yield variables, artifacts
         server.shutdown()
         thread.join()
 
@@ -298,7 +300,7 @@ def newest(github, tmp_path, file="history.yml", **environment):
     return run_step(workflow, ".ci/newest_artifact.py", tmp_path, **github[0] | environment)
 
 
-def test_the_newest_history_of_main_is_found_and_no_fork_s(github, tmp_path):
+def test_the_newest_history_of_main_is_found_and_no_forks(github, tmp_path):
     github[1].extend(
         [
             artifact(1, 3),
@@ -325,7 +327,7 @@ def test_the_first_history_has_none_before_it(github, tmp_path):
     assert (done.returncode, output) == (0, "")
 
 
-def test_a_list_that_cannot_be_had_stops_the_job_and_is_not_taken_for_none(github, tmp_path):
+def test_an_unavailable_list_stops_the_job(github, tmp_path):
     done, output, _ = newest(github, tmp_path, GITHUB_TOKEN="wrong")
     assert (done.returncode, output) == (1, "")
     assert done.stderr == "artifacts 'history' cannot be listed: HTTPError: HTTP Error 403: Forbidden\n"
@@ -333,59 +335,59 @@ def test_a_list_that_cannot_be_had_stops_the_job_and_is_not_taken_for_none(githu
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_a_workflow_may_only_read(path):
-    told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert told["permissions"] == {"contents": "read"}
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
     allowed = [job.get("permissions", {}) for job in jobs(path)]
-    assert {may for permissions in allowed for may in permissions.values()} <= {"read"}
+    assert {access for permissions in allowed for access in permissions.values()} <= {"read"}
     assert "pull_request_target" not in path.read_text(encoding="utf-8")
     assert all(job["timeout-minutes"] for job in jobs(path))
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
-def test_actions_are_pinned_by_hash_and_say_their_version(path):
+def test_actions_are_pinned_by_hash_with_their_version(path):
     lines = [line.partition("uses:")[2].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     assert [use for use in lines if use and not PINNED.match(use)] == []
 
 
-def test_one_action_has_one_pin():
+def test_each_action_has_one_pin():
     used = [use for path in ALL for use in PINNED.findall(path.read_text(encoding="utf-8"))]
     assert len(set(used)) == len({use.partition("@")[0] for use in used})
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
-def test_no_checkout_leaves_its_token_behind(path):
+def test_no_checkout_keeps_its_token(path):
     checkouts = [step["with"] for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
-    assert all(given["persist-credentials"] is False for given in checkouts)
+    assert all(checkout["persist-credentials"] is False for checkout in checkouts)
 
 
 @pytest.mark.parametrize("name", ["gpu", "history"])
-def test_histories_and_gpu_runs_go_one_at_a_time_and_none_is_cut_off(name):
-    told = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
-    assert told["concurrency"] == {"group": name, "cancel-in-progress": False}
+def test_history_and_gpu_runs_are_serial_and_not_cancelled(name):
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert workflow["concurrency"] == {"group": name, "cancel-in-progress": False}
 
 
-def test_a_history_is_downloaded_and_uploaded_where_the_run_adds_to_it():
+def test_a_history_is_downloaded_and_uploaded_at_the_same_path():
     for file in ("gpu.yml", "history.yml"):
         uses = [step for step in steps(ROOT / ".github" / "workflows" / file) if "uses" in step]
-        moved = {step["uses"].partition("@")[0]: step["with"] for step in uses}
-        download, upload = moved["actions/download-artifact"], moved["actions/upload-artifact"]
+        inputs = {step["uses"].partition("@")[0]: step["with"] for step in uses}
+        download, upload = inputs["actions/download-artifact"], inputs["actions/upload-artifact"]
         assert download["name"] == upload["name"]
         assert (download["path"], upload["path"]) == ("results/", "results/history.sqlite")
 
 
 def test_lint_checks_every_workflow_and_the_example():
-    told = environments()["lint"].replace("\\\n", " ").splitlines()
-    [schema] = [shlex.split(line) for line in told if line.startswith("check-jsonschema")]
-    [audit] = [shlex.split(line) for line in told if line.startswith("zizmor")]
+    lines = environments()["lint"].replace("\\\n", " ").splitlines()
+    [schema] = [shlex.split(line) for line in lines if line.startswith("check-jsonschema")]
+    [audit] = [shlex.split(line) for line in lines if line.startswith("zizmor")]
     assert schema[1:3] == ["--builtin-schema", "vendor.github-workflows"]
     assert sorted(schema[3:]) == sorted(str(path.relative_to(ROOT)) for path in ALL)
     assert "--offline" in audit
     assert audit[-2:] == [".github/workflows", ".github/examples"]
 
 
-def test_the_readme_s_workflow_is_the_example():
-    told = section("Track regressions in CI")
-    if not told:
+def test_the_readmes_workflow_is_the_example():
+    text = section("Track regressions in CI")
+    if not text:
         pytest.skip("the README has no section 'Track regressions in CI' yet")
-    assert fenced(told, "yaml") == [EXAMPLE.read_text(encoding="utf-8")]
+    assert fenced(text, "yaml") == [EXAMPLE.read_text(encoding="utf-8")]

@@ -25,8 +25,8 @@ class Shape:
     D_out: int = DEFAULT_D_OUT
 
     def __str__(self) -> str:
-        wide = f"-O{self.D_out}" if self.D_out != DEFAULT_D_OUT else ""
-        return f"N{self.N}-D{self.D_in}-H{self.H}{wide}"
+        output_size = f"-O{self.D_out}" if self.D_out != DEFAULT_D_OUT else ""
+        return f"N{self.N}-D{self.D_in}-H{self.H}{output_size}"
 
 
 @dataclass(frozen=True, order=True)
@@ -38,14 +38,14 @@ class Contender:
     dtype: str
     threads: int | Literal["all"] = ALL_THREADS
     variant: str = ""
-    """Tells apart contenders that are alike in all else, like one that is slowed on purpose."""
+    """Distinguishes contenders that are otherwise alike, such as one that is slowed on purpose."""
 
     def __str__(self) -> str:
         return f"{self.implementation}-{self.device}-{self.dtype}"
 
     @property
     def label(self) -> str:
-        """Its name with its thread limit, like `numpy-cpu-float32-T1`."""
+        """The contender's name with its thread limit, like `numpy-cpu-float32-T1`."""
         limited = f"-T{self.threads}" if self.threads != ALL_THREADS else ""
         return f"{self}{limited}{self._suffix}"
 
@@ -55,33 +55,33 @@ class Contender:
 
     @property
     def group(self) -> tuple[str, str]:
-        """Contenders that are timed in turns: those whose dtype and thread limit agree."""
+        """The dtype and thread limit. Contenders that agree in both are timed in turns."""
         return self.dtype, str(self.threads)
 
     @property
     def place(self) -> Place:
-        """Contenders that share their ceilings: those whose device, dtype and thread limit agree."""
+        """The device, dtype and thread limit. Contenders that agree in all three share their ceilings."""
         return self.device, *self.group
 
 
 @dataclass(frozen=True)
 class Side:
-    """What one side's contenders are run by."""
+    """The interpreter and the sources that run the contenders of one side of a comparison."""
 
     name: str
-    """`base` or `head`: the variant of its contenders."""
+    """`base` or `head`, which is also the variant of its contenders."""
     label: str
-    """For people, like `9bd0a46 (origin/main)`."""
+    """The name shown to users, like `9bd0a46 (origin/main)`."""
     interpreter: str
     source: str
-    """The folder that holds its `implementations`."""
+    """The folder that contains its `implementations`."""
     implementations: tuple[str, ...]
-    """Their names."""
+    """The names of its implementations."""
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One row of the results."""
+    """A contender at a shape in a phase: one row of the results."""
 
     contender: Contender
     shape: Shape
@@ -89,24 +89,24 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """What stands between a test's brackets, like `jax-cpu-float32-N64-D1000-H100`."""
+        """The text between the brackets of the cell's test, like `jax-cpu-float32-N64-D1000-H100`."""
         limited = f"-T{self.contender.threads}" if self.contender.threads != ALL_THREADS else ""
         return f"{self.contender}-{self.shape}{limited}{self.contender._suffix}"
 
     @property
     def key(self) -> str:
-        """Names the cell in the journal, like `step[jax-cpu-float32-N64-D1000-H100]`."""
+        """The cell's name in the journal, like `step[jax-cpu-float32-N64-D1000-H100]`."""
         return f"{self.phase}[{self.id}]"
 
 
 def without_variant(key: str) -> str:
-    """The key of the cell that a variant's is of."""
+    """Return a cell's key without its variant."""
     name, variant, _ = key.partition("~")
     return f"{name}]" if variant else key
 
 
 def flops(shape: Shape, phase: str, steps: int = 1) -> int:
-    """Floating-point operations of one iteration of a phase, counting matrix products as 2·m·k·n.
+    """Return the floating-point operations of one iteration of a phase, a matrix product counting as 2·m·k·n.
 
     Forward: x·w1 and h_relu·w2. Backward: h_reluᵀ·grad_y, grad_y·w2ᵀ and xᵀ·grad_h. A step is both,
     4·N·D_in·H + 6·N·H·D_out; its update, a multiplication and a subtraction for every weight, is

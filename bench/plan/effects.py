@@ -1,4 +1,4 @@
-"""How large a difference has to be to matter, in some cells more than in others."""
+"""How large a difference has to be to matter, by cell."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 
 def of(key: str, overall: float, patterns: Iterable[tuple[str, float]]) -> float:
-    """The last pattern's that matches a cell's key, as shells match names: `*`, `?`, `[ab]`; else the overall one.
+    """Return the effect of the last pattern that matches a cell's key, else the overall one.
 
-    A key is like `step[numpy-cpu-float32-N64-D1000-H100]`. Its own bracket would begin a set of letters, so a
-    pattern has `*` in its place.
+    Patterns are those of shells: `*`, `?`, `[ab]`. A key is like `step[numpy-cpu-float32-N64-D1000-H100]`. Its own
+    bracket would begin a set of letters, so a pattern has `*` instead.
     """
     return next((effect for pattern, effect in reversed([*patterns]) if fnmatchcase(key, pattern)), overall)

@@ -1,4 +1,4 @@
-"""Grid files: TOML to a `Grid`, with the file and line in every complaint."""
+"""Read grid files: TOML to a `Grid`, with the file and line in every complaint."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ FOLDER = Path(__file__).parent.parent / "grids"
 AUTO_PASSES: Literal["auto"] = "auto"
 COMBINATIONS = ("product", "in_turn")
 MOST_SIZE = 10**9
-"""Of N, D_in, H and D_out: an array of two such sizes is larger than any memory, and its bytes still fit in 64 bits."""
+"""The largest N, D_in, H or D_out: an array of two such sizes exceeds any memory, and its bytes fit in 64 bits."""
 MOST_THREADS = 10**6
 MOST_PASSES, MOST_ROUNDS, MOST_SAMPLES = 10**5, 10**5, 10**5
 MOST_STEPS = 10**9
 MOST_CELLS = 10**7
 MOST_BYTES = 1 << 18
-"""Of a grid file. Each dot in a dotted key costs about a kilobyte."""
+"""The largest grid file. Each dot in a dotted key costs about a kilobyte."""
 MOST_DOTS = 1000
-"""In a line of it, since a dotted key costs memory by the square of its dots."""
+"""The most dots in a line of a grid file: a dotted key costs memory by the square of its dots."""
 
 
 class PlanError(ValueError):
-    """Something asked for cannot be: one line that names the option or file and what is accepted."""
+    """The request cannot be met; the message is one line that names the option or file and what is accepted."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What a grid file or its options ask for, before it is known what this machine has."""
+    """The request of a grid file and the options, before it is resolved on this machine."""
 
     name: str
     N: tuple[int, ...] = (64,)
@@ -44,20 +44,20 @@ class Grid:
     H: tuple[int, ...] = (100,)
     D_out: tuple[int, ...] = (10,)
     combine: str = "product"
-    """`product` of the axes N, D_in, H, D_out, or `in_turn`: from the first of each, one axis at a time."""
+    """`product` of the axes N, D_in, H, D_out, or `in_turn`: one axis at a time, the others at their first size."""
     dtype: tuple[str, ...] = ("float32",)
     device: tuple[str, ...] | Literal["auto"] = "auto"
     threads: tuple[int | Literal["all"], ...] = (ALL_THREADS,)
     phase: tuple[str, ...] = PHASES
     implementation: tuple[str, ...] | Literal["all"] = "all"
     passes: int | Literal["auto"] = 5
-    """`auto`: as many as it takes to decide, or as the time budget allows."""
+    """`auto` is as many as it takes to decide, or as the time budget allows."""
     rounds: int = 5
     samples: int = 12
     """The most samples in a block; slow cells take fewer."""
     baseline: str = "numpy"
     steps: int = 500
-    """Of one `train`."""
+    """The steps of one `train`."""
     timeout: int = 120
     """Seconds a worker may take over any one request."""
     time_budget: float | None = None
@@ -67,49 +67,49 @@ class Grid:
     min_effect: float = 0.02
     """A relative difference too small to matter, as a fraction."""
     min_effect_of: tuple[tuple[str, float], ...] = ()
-    """The same for cells by a pattern of their key, like `step*numpy*`; the last that matches decides."""
+    """Minimum effects by a pattern of cells' keys, like `step*numpy*`; the last that matches decides."""
     ceilings: bool = True
     """Whether to measure what the devices can do at most."""
     max_cells: int = 100_000
-    """A grid of more cells is refused before they are made."""
+    """The most cells; a grid of more is refused before they are made."""
 
     memory_limit: int | None = None
     """Bytes that a worker's process may take on the host; None for as many as there are."""
     max_failures: int = 3
-    """A contender that fails so often in a row is left alone; 0: never."""
+    """Failures in a row after which a contender is left alone; 0 for no limit."""
 
     def number_of_shapes(self) -> int:
-        """How many `shapes` would return, without making them."""
+        """Return the number of shapes without making them."""
         sizes = [len(axis) for axis in (self.N, self.D_in, self.H, self.D_out)]
         return math.prod(sizes) if self.combine == "product" else 1 + sum(size - 1 for size in sizes)
 
     def shapes(self) -> list[Shape]:
-        """Every shape once, in the order of the axes."""
+        """Return every shape once, in the order of the axes."""
         axes = (self.N, self.D_in, self.H, self.D_out)
         if self.combine == "product":
             return [Shape(*sizes) for sizes in product(*axes)]
         first = [axis[0] for axis in axes]
-        turns = [[*first[:i], size, *first[i + 1 :]] for i, axis in enumerate(axes) for size in axis]
-        return list(dict.fromkeys(Shape(*sizes) for sizes in turns))
+        varied = [[*first[:i], size, *first[i + 1 :]] for i, axis in enumerate(axes) for size in axis]
+        return list(dict.fromkeys(Shape(*sizes) for sizes in varied))
 
 
 def names() -> list[str]:
-    """The preset grids."""
+    """Return the names of the preset grids."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def file_of(name_or_file: str) -> Path:
-    """Where a preset, or a grid file, is."""
+    """Return the path of a preset or of a grid file."""
     return FOLDER / f"{name_or_file}.toml" if name_or_file in names() else Path(name_or_file)
 
 
 def read(name_or_file: str) -> Grid:
-    """A preset by its name, or a grid file by its path. Raises PlanError."""
+    """Read a preset by its name, or a grid file by its path. Raises PlanError."""
     path = file_of(name_or_file)
     if path.suffix != ".toml":
-        there_are = f"there are {', '.join(names())}, or a .toml file"
+        accepted = f"there are {', '.join(names())}, or a .toml file"
         raise PlanError(
-            f"--grid: there is no grid {values.shown(name_or_file)}; {there_are}{hint(name_or_file, names())}"
+            f"--grid: there is no grid {values.shown(name_or_file)}; {accepted}{hint(name_or_file, names())}"
         )
     try:
         text = reading.read_text(path, MOST_BYTES)
@@ -123,21 +123,21 @@ def read(name_or_file: str) -> Grid:
 
 
 def parse(text: str, name: str, where: str) -> Grid:
-    """The grid in a TOML text; `where` stands in its complaints. Raises PlanError."""
-    for number, line in enumerate(text.splitlines(), 1):
+    """Return the grid in a TOML text; `where` begins its complaints. Raises PlanError."""
+    for line_number, line in enumerate(text.splitlines(), 1):
         if line.count(".") > MOST_DOTS:
-            raise PlanError(f"{where}:{number}: more than {MOST_DOTS} dots in a line")
+            raise PlanError(f"{where}:{line_number}: more than {MOST_DOTS} dots in a line")
     try:
-        asked = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of a number too long, or brackets too deep, to read
+        settings = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number may be too long, or brackets too deep, to read
         raise PlanError(f"{where}: not valid TOML: {error}") from error
-    return override(Grid(name), asked, lambda key: f"{where}:{_line_of(text, key)}: {_one_line(key)}")
+    return override(Grid(name), settings, lambda key: f"{where}:{_line_of(text, key)}: {_one_line(key)}")
 
 
-def override(grid: Grid, asked: dict[str, Any], where: Callable[[str], str]) -> Grid:
-    """`grid` with some of its fields replaced, each checked. `where(key)` begins a complaint."""
+def override(grid: Grid, settings: dict[str, Any], where: Callable[[str], str]) -> Grid:
+    """Return `grid` with some of its fields replaced, each checked. `where(key)` begins a complaint."""
     checked = {}
-    for key, value in asked.items():
+    for key, value in settings.items():
         if key not in _CHECKS:
             accepted = ", ".join(sorted(_CHECKS))
             raise PlanError(f"{where(key)}: not a key of a grid; keys are {accepted}{hint(key, _CHECKS)}")
@@ -153,8 +153,8 @@ def _one_line(key: str) -> str:
 
 
 def _line_of(text: str, key: str) -> int:
-    lines = text.splitlines()
-    return next((i for i, line in enumerate(lines, 1) if re.match(rf"\s*\[*[\"']?{re.escape(key)}\b", line)), 1)
+    pattern = re.compile(rf"\s*\[*[\"']?{re.escape(key)}\b")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
 
 
 def _all_or_many(word: str) -> Callable[[Any], Any]:

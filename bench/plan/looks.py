@@ -1,9 +1,9 @@
-"""When a run of as many passes as it takes is looked at, and what each look costs.
+"""When an adaptive run is looked at, and what each look costs.
 
 Stopping at the first look that shows something makes chance look like a finding. The looks are
 therefore few and fixed beforehand, and share the 5 % between them: the j-th may spend 1 / (j·(j+1))
-of it, which sums to one however many there are (a union bound, so whatever their dependence; the
-spending of Lan & DeMets 1983).
+of it, which sums to one however many there are (a union bound, which holds whatever their
+dependence; the spending of Lan & DeMets 1983).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 FIRST = 5
-"""Passes before the first look; fewer decide nothing."""
+"""The passes before the first look; fewer decide nothing."""
 GROWTH = 1.4
-"""From look to look."""
+"""The factor from one look's passes to the next's."""
 
 
 def looks() -> Iterator[int]:
-    """The numbers of passes after which there is a look: 5, 7, 10, 14, 19, 27, …"""
+    """Yield the numbers of passes after which there is a look: 5, 7, 10, 14, 19, 27, …"""
     passes = float(FIRST)
     while True:
         yield round(passes)
@@ -29,16 +29,16 @@ def is_look(passes: int) -> bool:
 
 
 def share(passes: int) -> float:
-    """Of the error rate, what a look after so many passes may spend; 1 before there is any."""
+    """Return the share of the error rate that a look after so many passes may spend; 1 before the first look."""
     number, _ = _last(passes)
     return 1 / (number * (number + 1)) if number else 1.0
 
 
 def _last(passes: int) -> tuple[int, int]:
-    """The number of the last look at or before so many passes, and where it is."""
-    found = (0, 0)
-    for number, at in enumerate(looks(), 1):
-        if at > passes:
-            return found
-        found = number, at
+    """Return the number of the last look at or before so many passes, and the passes of that look."""
+    last = (0, 0)
+    for number, look_passes in enumerate(looks(), 1):
+        if look_passes > passes:
+            return last
+        last = number, look_passes
     raise AssertionError("looks never end")

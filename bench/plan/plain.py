@@ -1,4 +1,4 @@
-"""A plan as plain data, as a journal has it."""
+"""Convert a plan to and from the plain data that a journal has of it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .plan import Plan
 
 
 def to_plain(plan: Plan) -> dict[str, Any]:
-    """A plan as plain data, its cells as rows."""
-    flat = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
+    """Return a plan as plain data, its cells as rows."""
+    rows = [{**asdict(cell.contender), **asdict(cell.shape), "phase": cell.phase} for cell in plan.cells]
     ceilings = [asdict(contender) for contender in plan.ceilings]
     sides = [{**asdict(side), "implementations": [*side.implementations]} for side in plan.sides]
     effects = [[pattern, effect] for pattern, effect in plan.min_effects]
-    plain = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    return {**plain, "cells": flat, "ceilings": ceilings, "sides": sides, "min_effects": effects}
+    plain = {field.name: getattr(plan, field.name) for field in fields(plan)}
+    return {**plain, "cells": rows, "ceilings": ceilings, "sides": sides, "min_effects": effects}
 
 
 def from_plain(values: dict[str, Any]) -> Plan:
-    """The plan that such data are of. Raises ValueError that names the first field that does not fit."""
+    """Return the plan that `to_plain` made data of. Raises ValueError that names the first field that does not fit."""
     known = {field.name for field in fields(Plan)}
     if unknown := sorted(values.keys() - known):
         raise ValueError(f"plan: {unknown[0]} is not of this version of relubench")
@@ -32,12 +32,12 @@ def from_plain(values: dict[str, Any]) -> Plan:
     try:
         return _adapter().validate_python(values | {"cells": rows})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(f"plan.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        first_error = error.errors(include_url=False)[0]
+        raise ValueError(f"plan.{'.'.join(map(str, first_error['loc']))}: {first_error['msg']}") from error
 
 
 def _nested(row: Any) -> Any:
-    """A cell's row as its parts; anything else as it is, to be complained about."""
+    """Return a cell's row as its parts, and anything else unchanged for validation to complain about."""
     if not isinstance(row, dict):
         return row
     contender = {field.name: row[field.name] for field in fields(Contender) if field.name in row}

@@ -1,4 +1,4 @@
-"""A grid met with a machine: every cell that will be a row."""
+"""Resolve a grid on a machine: the plan of every cell that will be a row."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .nearest import hint
 from .values import shown
 
 TIME_BUDGET = 300.0
-"""Seconds of a run of `auto` passes that was given no budget."""
+"""Seconds of a run of `auto` passes without a budget of its own."""
 DEVICE = re.compile(r"[a-z]+(:(0|[1-9][0-9]{0,2}))?")
 KINDS = ("cpu", "cuda", "mps", "auto")
 WITHOUT_NUMBER = ("cpu", "mps")
-"""Devices of which a machine has one."""
+"""Devices of which a machine has only one."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Machine:
     """What the plan needs to know of a machine."""
 
     cpus: int
-    """Those this process may run on."""
+    """The number of processors this process may run on."""
     accelerators: tuple[str, ...] = ()
     """The devices present besides `cpu`, like `cuda` or `cuda:0`, `cuda:1`."""
 
@@ -46,39 +46,39 @@ class Plan:
     timeout: int
     cpus: int
     seed: int
-    """Of the random orders."""
+    """The seed of the random orders."""
     ceilings: tuple[Contender, ...] = ()
-    """Those that measure, in each pass, what their device can do at most."""
+    """The contenders that measure, in each pass, what their device can do at most."""
     time_budget: float | None = None
-    """Seconds for a run that goes on until its cells are decided; None for one of just `passes` passes."""
+    """Seconds for a run that goes on until its cells are decided; None for a run of exactly `passes` passes."""
     precision: float = 0.01
     """Half a time's interval, as a fraction, from which a cell is precise enough to be left alone."""
     min_effect: float = 0.02
     """A relative difference too small to matter, as a fraction."""
     sides: tuple[Side, ...] = ()
-    """Base and head, where two are compared; each cell then is of one of them."""
+    """Base and head, where two are compared; each cell then belongs to one of them."""
     memory_limit: int | None = None
     """Bytes that a worker's process may take on the host; None for as many as there are."""
     max_failures: int = 3
-    """A contender that fails so often in a row is left alone."""
+    """Failures in a row after which a contender is left alone; 0 for no limit."""
     min_effects: tuple[tuple[str, float], ...] = ()
-    """The same for the cells whose key matches a pattern; the last that does decides."""
+    """Minimum effects by a pattern of cells' keys; the last that matches decides."""
 
     @property
     def adaptive(self) -> bool:
-        """Whether passes are added until the cells are decided; `passes` is then the least."""
+        """Whether passes are added until the cells are decided; `passes` is then the minimum."""
         return self.time_budget is not None
 
     def threads(self, contender: Contender) -> int:
-        """The number of host threads a contender may use."""
+        """Return the number of host threads a contender may use."""
         return self.cpus if contender.threads == "all" else contender.threads
 
     def min_effect_of(self, cell: Cell) -> float:
-        """The relative difference too small to matter in a cell, of whichever side."""
+        """Return the relative difference too small to matter in a cell, the same on both sides."""
         return effects.of(without_variant(cell.key), self.min_effect, self.min_effects)
 
     def select(self, cells: Sequence[Cell]) -> Plan:
-        """The same plan for some of its cells, in the plan's order."""
+        """Return the plan of only some of its cells, in the plan's order."""
         wanted = set(cells)
         places = {cell.contender.place for cell in wanted}
         return replace(
@@ -96,11 +96,11 @@ def resolve(
     seed: int,
     where: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Every cell a grid means on a machine, its contenders in the order they were asked for.
+    """Return the plan of every cell of a grid on a machine, its contenders in the order requested.
 
-    `names` are the implementations there are, `device_kinds(name)` the kinds of device one knows
-    (raising LookupError for a name that is none), `where` the words that begin a complaint about a
-    grid's key. Raises PlanError.
+    `names` are the known implementations. `device_kinds(name)` returns the kinds of device that one
+    knows, and raises LookupError for an unknown name. `where` has the words that begin a complaint,
+    by the grid's key. Raises PlanError.
     """
     where = {
         key: f"grid {grid.name}: {key}"
@@ -120,8 +120,8 @@ def resolve(
         if threads != "all" and threads > machine.cpus:
             raise PlanError(f"{where['threads']}: {threads} is more than the {machine.cpus} processors usable here")
     devices = {name: _devices(grid, machine, kinds[name]) for name in chosen}
-    of_threads = sum(len(grid.threads) if device == "cpu" else 1 for mine in devices.values() for device in mine)
-    contender_count = len(grid.dtype) * of_threads
+    all_devices = [device for name in chosen for device in devices[name]]
+    contender_count = len(grid.dtype) * sum(len(grid.threads) if device == "cpu" else 1 for device in all_devices)
     _check_count(grid, len(grid.phase) * grid.number_of_shapes() * contender_count, where["max_cells"])
     contenders = [
         Contender(name, device, dtype, threads)
@@ -164,21 +164,21 @@ def resolve(
 def _ceilings(
     contenders: Sequence[Contender], names: Sequence[str], device_kinds: Callable[[str], Sequence[str]]
 ) -> tuple[Contender, ...]:
-    """On each device, with each dtype and thread limit of the contenders: every backend that knows it,
-    chosen or not, by the implementation that is a variant of no other, as `torch_module` is of `torch`."""
+    """Return, for each device, dtype and thread limit of the contenders, every backend that knows the device, chosen
+    or not. An implementation that is a variant of another, as `torch_module` is of `torch`, is not a backend's."""
     known: dict[str, Sequence[str]] = {}
     for name in names:
-        if not any(name.startswith(f"{other}_") for other in names):
-            with suppress(LookupError, SyntaxError):  # whoever asks for that one is told
+        if not any(name.startswith(f"{backend}_") for backend in names):
+            with suppress(LookupError, SyntaxError):  # reported where that one is requested
                 known[name] = device_kinds(name)
-    places = dict.fromkeys((one.device, one.dtype, one.threads) for one in contenders)
+    places = dict.fromkeys((contender.device, contender.dtype, contender.threads) for contender in contenders)
     return tuple(
         Contender(name, *place) for place in places for name in known if place[0].partition(":")[0] in known[name]
     )
 
 
 def check_patterns(min_effects: Sequence[tuple[str, float]], plans: Sequence[Plan], where: str) -> None:
-    """Raise PlanError for the first pattern of cells' keys that is like no cell of any of the plans."""
+    """Raise PlanError for the first pattern that matches no cell's key in any of the plans."""
     keys = {without_variant(cell.key) for plan in plans for cell in plan.cells} if min_effects else set()
     for pattern, _ in min_effects:
         if not any(fnmatchcase(key, pattern) for key in keys):
@@ -187,7 +187,7 @@ def check_patterns(min_effects: Sequence[tuple[str, float]], plans: Sequence[Pla
 
 
 def _check_count(grid: Grid, cells: int, where: str) -> None:
-    """Told by multiplication: making millions of cells takes gigabytes."""
+    """Raise PlanError for too many cells, counted by multiplication: making millions of cells takes gigabytes."""
     if cells > grid.max_cells:
         raise PlanError(
             f"{where}: the grid has {cells:,} cells or more, and at most {grid.max_cells:,} are measured; take fewer "
@@ -208,15 +208,15 @@ def _check_devices(grid: Grid, where: str) -> None:
 
 
 def _check_kinds(grid: Grid, kinds: Mapping[str, Sequence[str]], where: str) -> None:
-    """A device that a backend might have gets rows that say what is missing; others are typing mistakes."""
-    known = dict.fromkeys([*(kind for mine in kinds.values() for kind in mine), *KINDS])
+    """Raise PlanError for a device of no known kind; one of a known kind that is absent gets rows that say so."""
+    known = dict.fromkeys([*(kind for known_kinds in kinds.values() for kind in known_kinds), *KINDS])
     for device in () if grid.device == "auto" else grid.device:
         if (kind := device.partition(":")[0]) not in known:
             raise PlanError(f"{where}: none of {', '.join(kinds)} knows {device}{hint(kind, known)}")
 
 
 def _check_baseline(baseline: str, names: Sequence[str], contenders: Sequence[Contender], where: str) -> None:
-    """A baseline that is left out of a run is no mistake, one that does not exist is."""
+    """Raise PlanError for a baseline that does not exist; one that is only left out of the run is no mistake."""
     present = dict.fromkeys([*(contender.implementation for contender in contenders), *names])
     if baseline not in present:
         raise PlanError(
@@ -226,11 +226,11 @@ def _check_baseline(baseline: str, names: Sequence[str], contenders: Sequence[Co
 
 
 def _devices(grid: Grid, machine: Machine, kinds: Sequence[str]) -> list[str]:
-    """The devices an implementation is a contender on.
+    """Return the devices that an implementation is a contender on.
 
-    Left to `auto`: the present ones it knows, or its first kind, so that a backend that finds no
-    device is a row that says so. Asked for: those it knows, present or not; one that makes no
-    sense for it only where the implementation was asked for by name as well.
+    With `auto`: the present ones it knows, or its first kind, so that a backend that finds no device
+    gets a row that says so. With devices requested: those it knows, present or not; others only
+    where the implementation was requested by name as well.
     """
     if grid.device == "auto":
         present = [device for device in ("cpu", *machine.accelerators) if device.partition(":")[0] in kinds]

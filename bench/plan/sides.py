@@ -1,4 +1,4 @@
-"""Base and head: the same cells, measured in the same passes, of other code or under another interpreter."""
+"""Base and head: the same cells in the same passes, with other code or under another interpreter."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ BASE, HEAD = "base", "head"
 
 
 def joined(base: Plan | None, head: Plan | None, own: Plan | None = None) -> tuple[Plan, tuple[Cell, ...]]:
-    """One plan of what either side has, and those of its cells that only base has, which stand last.
+    """Return one plan of the cells of both sides, and those of its cells that only base has, which are its last.
 
-    `own` is what head's own tree would have had measured, and is not taken for gone. One of the first two is given.
+    `own` is the plan that head's own tree makes; its cells do not count as gone. One of the first two is given.
     """
     plan = head or base
     assert plan
     if head is None:
         return plan, plan.cells
-    known = {*head.cells, *(own.cells if own else ())}
-    gone = tuple(cell for cell in base.cells if cell not in known) if base else ()
+    in_head = {*head.cells, *(own.cells if own else ())}
+    gone = tuple(cell for cell in base.cells if cell not in in_head) if base else ()
     return replace(head, cells=(*head.cells, *gone)), gone
 
 
 def doubled(plan: Plan, sides: Sequence[Side], gone: Collection[Cell] = ()) -> Plan:
-    """Each cell once for each side that has it, in no fewer passes than can decide; `gone` are those that only
-    base has.
+    """Return the plan with each cell once for each side that has it, in at least as many passes as can decide.
 
-    Its ceilings are left out: both sides share the machine and the pass.
+    `gone` are the cells that only base has. Ceilings are left out: both sides share the machine and the pass.
     """
     base, head = sides
     only_base = set(gone)
@@ -44,20 +43,20 @@ def doubled(plan: Plan, sides: Sequence[Side], gone: Collection[Cell] = ()) -> P
 
 
 def on(cell: Cell, side: Side) -> Cell:
-    """A side's cell."""
+    """Return a cell as a side's own."""
     return replace(cell, contender=replace(cell.contender, variant=side.name))
 
 
 def off(cell: Cell) -> Cell:
-    """The cell that either side's is of."""
+    """Return a side's cell without its side."""
     return replace(cell, contender=replace(cell.contender, variant=""))
 
 
 def has(side: Side, cell: Cell) -> bool:
-    """Whether a side has a cell's implementation; a class of one's own is taken to be on both."""
+    """Return whether a side has a cell's implementation; a user's own class counts as being on both."""
     return knows(side, cell.contender.implementation)
 
 
 def knows(side: Side, name: str) -> bool:
-    """Whether a side has an implementation of this name."""
+    """Return whether a side has an implementation of this name."""
     return ":" in name or name in side.implementations

@@ -1,4 +1,4 @@
-"""Numbers as people read them: every format of a number in what is reported. `values` reads what people write."""
+"""Format numbers for people: every format of a number that is reported. `values` reads what people write."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 NONE = "—"
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 EXACT_STEPS = 1e7
-"""From which a number of steps is written with an exponent."""
+"""The number of steps from which an exponent is written."""
 
 
 def duration(seconds: float) -> str:
-    """Three significant digits and a unit; a dash for none.
+    """A duration of three significant digits and a unit; a dash for none.
 
     >>> duration(0.001234)
     '1.23 ms'
@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
     if not _known(seconds):
         return NONE
     scales = [(scale, unit) for scale, unit in UNITS if unit == "s" or float(significant(seconds / scale)) < 1000]
-    scale, unit = next((each for each in scales if float(significant(seconds / each[0])) >= 1), scales[-1])
+    scale, unit = next((pair for pair in scales if float(significant(seconds / pair[0])) >= 1), scales[-1])
     return f"{significant(seconds / scale)} {unit}"
 
 
@@ -50,8 +50,8 @@ def minutes(seconds: float) -> str:
     >>> minutes(80), minutes(12)
     ('1 min 20 s', '12 s')
     """
-    whole, rest = divmod(round(seconds), 60)
-    return f"{whole} min {rest} s" if whole else f"{rest} s"
+    whole_minutes, rest = divmod(round(seconds), 60)
+    return f"{whole_minutes} min {rest} s" if whole_minutes else f"{rest} s"
 
 
 def ratio(value: float, low: float = math.nan, high: float = math.nan) -> str:
@@ -106,7 +106,7 @@ def percent_with_interval(fraction: float, low: float, high: float) -> str:
 
 
 def half_width(low: float, high: float) -> str:
-    """Half the width of an interval in logs, as a share of what lies in its middle; unknown where it begins at 0.
+    """Half the width of an interval in logs, as a share of its middle; unknown where it begins at 0.
 
     >>> half_width(1.0, 1.21)
     '± 10 %'
@@ -135,7 +135,7 @@ def change_with_interval(value: float, low: float, high: float) -> str:
 
 
 def significant(value: float) -> str:
-    """Three significant digits, without an exponent.
+    """A number of three significant digits, without an exponent.
 
     >>> significant(0.01234), significant(1.234), significant(123.4)
     ('0.0123', '1.23', '123')
@@ -165,8 +165,8 @@ def steps(count: float) -> str:
     """
     if math.isinf(count):
         return "∞"
-    whole = float(f"{math.ceil(count):.3g}")
-    return f"{whole:,.0f}" if whole < EXACT_STEPS else f"{whole:.2g}".replace("e+0", "e").replace("e+", "e")
+    number = float(f"{math.ceil(count):.3g}")
+    return f"{number:,.0f}" if number < EXACT_STEPS else f"{number:.2g}".replace("e+0", "e").replace("e+", "e")
 
 
 def mebibytes(count: float | None) -> str:
@@ -188,7 +188,7 @@ def gibibytes(count: float) -> str:
 
 
 def kibibytes_or_mebibytes(count: float) -> str:
-    """Bytes in KiB, or in MiB where there are that many.
+    """Bytes in KiB, or in MiB from about one MiB on.
 
     >>> kibibytes_or_mebibytes(256 * 2**10), kibibytes_or_mebibytes(2**26)
     ('256 KiB', '64 MiB')
@@ -197,14 +197,14 @@ def kibibytes_or_mebibytes(count: float) -> str:
 
 
 def _two_digits(fraction: float) -> str:
-    """In percent, with one decimal below 10, and a true minus sign; never −0.0."""
+    """A fraction in percent, with one decimal below 10 and a true minus sign; never −0.0."""
     percentage = abs(fraction) * 100
     text = f"{percentage:.1f}" if percentage < 9.95 else f"{percentage:.0f}"
     return f"−{text}" if fraction < 0 and float(text) else text
 
 
 def _signed(value: float) -> str:
-    """A ratio's distance from 1 in percent, with one decimal below 100, and a true minus sign; never −0.0."""
+    """A ratio's distance from 1 in percent, with one decimal below 100 and a true minus sign; never −0.0."""
     percentage = (value - 1) * 100
     text = f"{percentage:.1f}" if abs(percentage) < 99.95 else f"{percentage:.0f}"
     return text.replace("-", "−") if float(text) else text.lstrip("-")
@@ -218,7 +218,7 @@ def _digits(value: float, scale: float) -> str:
 
 
 def _known(value: Any) -> bool:
-    """Whether it is neither None, NaN nor what pandas has for none, which is no more equal to itself than to others."""
+    """Whether a value is neither None, NaN nor pandas' NA; the last two do not equal themselves."""
     try:
         return value is not None and bool(value == value)
     except TypeError:

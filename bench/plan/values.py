@@ -1,4 +1,4 @@
-"""Checks of single values, from an option's text or from TOML: a check returns the value or raises ValueError."""
+"""Check single values of an option's text or of TOML: a check returns the value or raises ValueError."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .nearest import hint
 
 Checked = TypeVar("Checked")
 LONGEST_NAME = 255
-"""Characters of a name, as file systems have it."""
+"""The most characters of a name, as in file systems."""
 MOST_SHOWN = 80
-"""Characters of a value in a complaint about it."""
+"""The most characters of a value that a complaint shows."""
 MOST_DIGITS = 30
-"""Of a number; more are far beyond every bound, and Python refuses to convert thousands."""
+"""The most digits of a number; more are far beyond every bound, and Python refuses to convert thousands."""
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 MOST_SECONDS = 366 * 86400
 """A year: no run and no request takes longer."""
@@ -36,7 +36,7 @@ _FRACTION = re.compile(rf"{_DECIMAL}[ ]*(%?)")
 
 
 def shown(value: Any) -> str:
-    """A value as a complaint shows it: on one line, not too long, however deep it is nested."""
+    """Return a value as a complaint shows it: on one line, not too long, however deeply it is nested."""
     if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
         return f"a number of {value.bit_length()} bits"
     text = _SHORT.repr(value)
@@ -44,7 +44,7 @@ def shown(value: Any) -> str:
 
 
 def whole(least: int, most: int) -> Callable[[Any], int]:
-    """A whole number within bounds, or its decimal digits 0 to 9."""
+    """Accept a whole number within bounds, or its decimal digits 0 to 9."""
 
     def check(value: Any) -> int:
         number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
@@ -58,7 +58,7 @@ def whole(least: int, most: int) -> Callable[[Any], int]:
 
 
 def or_word(word: Literal["all", "auto"], check: Callable[[Any], Checked]) -> Callable[[Any], Checked | str]:
-    """What a check accepts, or one word."""
+    """Accept what a check accepts, or one word."""
 
     def check_either(value: Any) -> Checked | str:
         if value == word:
@@ -72,7 +72,7 @@ def or_word(word: Literal["all", "auto"], check: Callable[[Any], Checked]) -> Ca
 
 
 def many(check: Callable[[Any], Checked]) -> Callable[[Any], tuple[Checked, ...]]:
-    """A list of values that each pass a check, or one of them; none twice."""
+    """Accept a list of different values that each pass a check, or a single such value."""
 
     def check_all(value: Any) -> tuple[Checked, ...]:
         values = value if isinstance(value, list) else [value]
@@ -89,20 +89,20 @@ def many(check: Callable[[Any], Checked]) -> Callable[[Any], tuple[Checked, ...]
 
 
 def one_of(accepted: Iterable[str]) -> Callable[[Any], str]:
-    """One of a few words."""
+    """Accept one of a few words."""
     known = tuple(accepted)
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in known:
-            near = hint(value, known) if isinstance(value, str) else ""
-            raise ValueError(f"{shown(value)} is not one of {', '.join(known)}{near}")
+            suggestion = hint(value, known) if isinstance(value, str) else ""
+            raise ValueError(f"{shown(value)} is not one of {', '.join(known)}{suggestion}")
         return value
 
     return check
 
 
 def name(value: Any) -> str:
-    """A text that can name something."""
+    """Accept a text that can name something."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{shown(value)} is not a name")
     if len(value) > LONGEST_NAME:
@@ -111,7 +111,7 @@ def name(value: Any) -> str:
 
 
 def yes_or_no(value: Any) -> bool:
-    """True, false, or these words."""
+    """Accept true, false, `yes` or `no`."""
     accepted = {True: True, False: False, "yes": True, "no": False}
     if not isinstance(value, bool | str) or value not in accepted:
         raise ValueError(f"{shown(value)} is not true or false, nor 'yes' or 'no'")
@@ -119,7 +119,7 @@ def yes_or_no(value: Any) -> bool:
 
 
 def seconds(value: Any) -> float:
-    """A time in seconds: a number, or a text with a unit like `5m`."""
+    """Return a time in seconds, given as a number or as a text with a unit like `5m`."""
     matched = None if isinstance(value, bool) else _DURATION.fullmatch(_as_text(value).strip(" "))
     number = float(matched[1]) * SECONDS_PER_UNIT[matched[2]] if matched else 0.0
     if number <= 0:
@@ -130,7 +130,7 @@ def seconds(value: Any) -> float:
 
 
 def size(value: Any) -> int:
-    """Bytes: a number, or a text with a unit like `6GB` or `512MiB`."""
+    """Return a size in bytes, given as a number or as a text with a unit like `6GB` or `512MiB`."""
     matched = None if isinstance(value, bool) else _SIZE.fullmatch(_as_text(value).strip(" "))
     number = float(matched[1]) * BYTES_PER_UNIT[matched[2].lower()] if matched else 0.0
     if not LEAST_SIZE <= number <= MOST_SIZE:
@@ -139,7 +139,7 @@ def size(value: Any) -> int:
 
 
 def fraction(value: Any) -> float:
-    """From 0 to below 1: a number, or a text like `2%`."""
+    """Return a fraction from 0 to below 1, given as a number or as a text like `2%`."""
     matched = None if isinstance(value, bool) else _FRACTION.fullmatch(_as_text(value).strip(" "))
     number = float(matched[1]) / (100 if matched[2] else 1) if matched else 1.0
     if not 0 <= number < 1:
@@ -148,12 +148,12 @@ def fraction(value: Any) -> float:
 
 
 def fractions_by_pattern(value: Any) -> tuple[tuple[str, float], ...]:
-    """A table from patterns of cells' keys to fractions, or a text like `update*=5%,train*=3%`."""
+    """Return fractions by patterns of cells' keys, given as a table or as a text like `update*=5%,train*=3%`."""
     if isinstance(value, str):
         pairs = [pair.rpartition("=") for pair in value.split(",")]
         if not all(equals for _, equals, _ in pairs):
             raise ValueError(f"{shown(value)} is not a list of patterns, like update*=5%,train*=3%")
-        many(str)([pattern for pattern, _, _ in pairs])  # none twice
+        many(str)([pattern for pattern, _, _ in pairs])  # refuses duplicates
         value = {pattern: effect for pattern, _, effect in pairs}
     if not isinstance(value, dict):
         raise ValueError(f'{shown(value)} is not a table of patterns, like "step*numpy*" = "5%"')
@@ -169,7 +169,7 @@ def fractions_by_pattern(value: Any) -> tuple[tuple[str, float], ...]:
 
 
 def _as_text(value: Any) -> str:
-    """A number as decimals, where TOML has one; empty for what is neither number nor text."""
+    """Return a number as decimals and a text as it is; "" for anything else and for numbers out of bounds."""
     if isinstance(value, float):
         return f"{value:.{MOST_DIGITS}f}".rstrip("0").rstrip(".") if abs(value) < 1e12 else ""
     if isinstance(value, int):

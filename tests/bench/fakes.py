@@ -1,4 +1,4 @@
-"""Stand-ins for what takes time: a clock that is told, nets with a price, workers that follow a script."""
+"""Fakes for what takes time: a clock set by the test, nets with fixed costs, workers that follow a script."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bench.plan.plan import Plan
 from implementations import numpy_
 
 MICRO = 2.0**-20
-"""About a microsecond, of which sums are exact."""
+"""About a microsecond, as a power of two, so that sums are exact."""
 
 
 class FakeClock:
-    """Stands still until `spend` is called."""
+    """A clock that stands still until `spend` is called."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -39,7 +39,7 @@ class FakeClock:
 
 
 class FakeNet:
-    """A net of no arrays, whose phases cost seconds on a clock; a `lazy` one pays when synchronised."""
+    """A net without arrays, whose phases cost seconds on a clock; a `lazy` net spends them when synchronised."""
 
     consumes_graph = False
 
@@ -95,13 +95,13 @@ class FakeNet:
 
 
 class GraphNet(FakeNet):
-    """Whose every backward needs a forward of its own."""
+    """A net that needs a forward before every backward."""
 
     consumes_graph = True
 
 
 class Costly(numpy_.Net):
-    """NumPy's net, right in every number, that costs what its class says on the class's clock."""
+    """NumPy's net with correct results, whose phases cost the class's seconds on the class's clock."""
 
     clock: ClassVar[FakeClock] = FakeClock()
     costs: ClassVar[dict[str, float]] = {}
@@ -128,19 +128,19 @@ class Slow(Costly):
 
 
 class Fast(Slow):
-    """Four times as fast."""
+    """A net four times as fast as Slow."""
 
     speed = 4.0
 
 
 class Lagging(Slow):
-    """Half as fast."""
+    """A net half as fast as Slow."""
 
     speed = 0.5
 
 
 class InProcess:
-    """A worker that is a real session in this process, on a clock of its net's."""
+    """A worker that is a real session in this process, on its net's clock."""
 
     def __init__(self, contender: Contender, clock: FakeClock) -> None:
         self.session = Session(contender.implementation, contender.device, contender.dtype, clocks=Clocks(clock, clock))
@@ -174,15 +174,15 @@ class Ask:
 
 @dataclass
 class Office:
-    """Opens scripted workers and keeps account of them."""
+    """Opens scripted workers and records their requests."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     fault: Callable[[Ask], WorkerFailed | None] = lambda ask: None
-    """What goes wrong with a request, if anything."""
+    """Returns the failure of a request, if any."""
     interrupt_at: int | None = None
-    """Ctrl-C comes while this request, counted from 0, is answered."""
+    """The request, counted from 0, that Ctrl-C interrupts."""
     inner: Callable[[int], int] = lambda number: 10_000 + number
-    """What a process, by its number, chooses for its samples."""
+    """Returns the `inner` that a process chooses for its samples, by the process's number."""
     asked: list[Ask] = field(default_factory=list)
     opened: list[Scripted] = field(default_factory=list)
     blocks_answered: int = 0
@@ -197,11 +197,11 @@ class Office:
 
 
 class Scripted:
-    """A contender's process that is none. Complains of being asked while it should not be."""
+    """A fake worker process. Asserts that it is asked only while it alone is awake."""
 
     def __init__(self, office: Office, contender: Contender, pass_number: int, number: int) -> None:
         self.office, self.contender, self.pass_number, self.number = office, contender, pass_number, number
-        self.state = "awake"  # as any process that was just started
+        self.state = "awake"  # like any process that has just started
         self.phase = ""
         self.inner = self.samples = 0
 
@@ -219,7 +219,7 @@ class Scripted:
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
         awake = [worker for worker in self.office.opened if worker.state == "awake"]
-        assert awake == [self], "exactly the one that is asked is awake"
+        assert awake == [self], "only the worker that is asked is awake"
         self.phase = request.get("phase", self.phase)
         where = {"start": "", "prepare": str(Shape(*request.get("shape", (1, 1, 1))))}.get(verb, self.phase)
         ask = Ask(self.number, self.pass_number, self.contender, verb, where, request)
@@ -257,7 +257,7 @@ class Scripted:
         }
 
     def _enter(self, phase: str, samples: int, inner: int | None, seed: int = 0) -> dict[str, Any]:
-        # A calibration differs from process to process, so that one kept can be told from one made anew.
+        # Calibrations differ between processes, so that a kept one is not mistaken for a new one.
         self.inner, self.samples = (self.office.inner(self.number), samples) if inner is None else (inner, samples)
         return {"inner": self.inner, "samples": self.samples}
 
@@ -278,7 +278,7 @@ def plan_of(
     phases: Iterable[str] = ("forward", "step"),
     **changes: Any,
 ) -> Plan:
-    """A plan of contenders by these names on the host, in float32."""
+    """Return a plan of contenders by these names on the host, in float32."""
     contenders = [Contender(name, "cpu", "float32") for name in implementations]
     cells = [Cell(contender, shape, phase) for phase in phases for shape in shapes for contender in contenders]
     settings = {
@@ -301,12 +301,12 @@ def measured(
     notify: Callable[[Progress], None] = lambda progress: None,
     resumed: bool = False,
 ) -> RunInProgress:
-    """A run of scripted workers, journalled into `folder`."""
+    """Measure a plan with scripted workers, with the journal in `folder`; return the run."""
     state = State.of(journal.read(folder)) if resumed else State()
-    with journal.Journal(folder) as book:
+    with journal.Journal(folder) as writer:
         if not resumed:
-            book.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
-        run = RunInProgress(plan, book, office.open, state, notify, office.clock)
+            writer.append(RunStarted(folder.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
+        run = RunInProgress(plan, writer, office.open, state, notify, office.clock)
         run.measure()
     return run
 
@@ -316,5 +316,5 @@ def records_of(folder: Path, kind: type[Any]) -> list[Any]:
 
 
 def places(blocks: Sequence[Block]) -> list[tuple[int, int, str]]:
-    """(pass, round, cell) of each."""
+    """Return (pass, round, cell) of each block."""
     return [(block.pass_number, block.round, block.cell) for block in blocks]

@@ -1,4 +1,4 @@
-"""Many made runs, one after the other, for the tests of what is told of all of them."""
+"""Series of made-up runs, for the tests of what is reported over all of them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.bench.made import MACHINE, Story, plan_of_cells, settled, write_journ
 FIRST_DAY = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
 PASSES = 6
 WOBBLE = (0.0, 0.004, -0.003, 0.002, -0.005, 0.001, 0.003, -0.002)
-"""Of the runs, as a fraction, repeated."""
+"""The deviations of the runs, as fractions, repeated."""
 
 
 def day(number: int) -> str:
-    """When the run of a day is started."""
+    """Return when the run of a day starts."""
     return (FIRST_DAY + timedelta(days=number)).isoformat()
 
 
@@ -33,9 +33,9 @@ def run(
     machine: dict[str, Any] | None = None,
     **others: Any,
 ) -> list[Record]:
-    """The journal of a day's run, whose seconds are the usual ones times `factor`."""
+    """Return the journal of a day's run, whose seconds are the usual ones times `factor`."""
     wobble = 1 + WOBBLE[number % len(WOBBLE)]
-    told = Story(
+    records = Story(
         **{
             "plan": plan_of_cells(passes=PASSES),
             "seconds": lambda cell, pass_number: settled(cell, pass_number) * wobble * factor(cell),
@@ -44,12 +44,12 @@ def run(
             **others,
         }
     ).records()
-    assert isinstance(told[0], RunStarted)
-    return [replace(told[0], started=day(number)), *told[1:]]
+    assert isinstance(records[0], RunStarted)
+    return [replace(records[0], started=day(number)), *records[1:]]
 
 
 def stepping(count: int, at: int, by: float = 1.1, implementation: str = "torch") -> list[list[Record]]:
-    """Runs of which one implementation is slower from one run on, which is the first with other sources."""
+    """Return runs in which an implementation is slower from run `at` on, the first one with changed sources."""
 
     def factor(number: int) -> Callable[[Cell], float]:
         return lambda cell: by if number >= at and cell.contender.implementation == implementation else 1.0
@@ -58,5 +58,5 @@ def stepping(count: int, at: int, by: float = 1.1, implementation: str = "torch"
 
 
 def write(results: Path, runs: Sequence[Sequence[Record]]) -> list[Path]:
-    """The folders of runs in a results folder."""
-    return [write_journal(results / "runs" / one[0].run, one) for one in runs]  # type: ignore[union-attr]
+    """Write runs into a results folder, and return their folders."""
+    return [write_journal(results / "runs" / records[0].run, records) for records in runs]  # type: ignore[union-attr]

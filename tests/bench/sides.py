@@ -13,14 +13,14 @@ from tests.bench.made import NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells,
 
 LABELS = {BASE: "9bd0a46 (origin/main)", HEAD: "this tree"}
 JITTER = (1.0, 1.002, 0.998, 1.001, 0.999)
-"""Of a ratio, by pass, repeated."""
+"""The deviations of a ratio by pass, repeated."""
 
 
 def side(name: str, *implementations: str, **others: Any) -> Side:
-    known = implementations or ("numpy", "torch")
+    names = implementations or ("numpy", "torch")
     return Side(
         **{"name": name, "label": LABELS[name], "interpreter": "/bin/python", "source": "/tree", **others},
-        implementations=known,
+        implementations=names,
     )
 
 
@@ -37,39 +37,38 @@ def compared(
     passes: int | None = None,
     **plan: Any,
 ) -> list[Record]:
-    """The journal of NumPy and PyTorch on both sides; head takes `factor(cell, pass)` times as long as base.
+    """Return the journal of NumPy and PyTorch on both sides; head takes `factor(cell, pass)` times as long as base.
 
     `outcomes` are by side and implementation. The last `confirmed` passes were made to confirm.
     """
-    asked = plan_of_cells((NUMPY, TORCH), shapes, **plan)
-    told = doubled(asked, tuple(sides), [cell for cell in asked.cells if gone(cell)])
-    least = told.passes
+    single = plan_of_cells((NUMPY, TORCH), shapes, **plan)
+    both = doubled(single, tuple(sides), [cell for cell in single.cells if gone(cell)])
+    planned = both.passes
 
     def seconds(cell: Cell, pass_number: int) -> float:
-        once = settled(cell, pass_number)
-        mine = cell.contender.variant == HEAD
-        return once * (factor(cell, pass_number) * JITTER[(pass_number - 1) % len(JITTER)] if mine else 1.0)
+        base_seconds = settled(cell, pass_number)
+        is_head = cell.contender.variant == HEAD
+        return base_seconds * (factor(cell, pass_number) * JITTER[(pass_number - 1) % len(JITTER)] if is_head else 1.0)
 
-    found = {
+    outcome_by_cell = {
         cell: outcome
-        for cell in told.cells
+        for cell in both.cells
         for (name, implementation), outcome in (outcomes or {}).items()
         if (cell.contender.variant, cell.contender.implementation) == (name, implementation)
     }
-    story = Story(told, seconds, found, passes=passes or least + confirmed)
+    story = Story(both, seconds, outcome_by_cell, passes=passes or planned + confirmed)
     first, *rest = story.records()
-    keys = [cell.key for cell in told.cells]
-    afresh = [
-        PassChosen(pass_number, keys, told.rounds, True) for pass_number in range(least + 1, least + confirmed + 1)
-    ]
-    return [first, *afresh, *rest]
+    keys = [cell.key for cell in both.cells]
+    confirming = range(planned + 1, planned + confirmed + 1)
+    chosen = [PassChosen(pass_number, keys, both.rounds, True) for pass_number in confirming]
+    return [first, *chosen, *rest]
 
 
 def slower(implementation: str, by: float) -> Callable[[Cell, int], float]:
-    """Head's, in every pass."""
+    """Return the factor of head where an implementation is slower in every pass."""
     return lambda cell, pass_number: 1 + by * (cell.contender.implementation == implementation)
 
 
 def at_first(implementation: str, by: float) -> Callable[[Cell, int], float]:
-    """Only in the passes that were planned."""
+    """Return the factor of head where an implementation is slower in the planned passes only."""
     return lambda cell, pass_number: 1 + by * (cell.contender.implementation == implementation and pass_number <= FIRST)

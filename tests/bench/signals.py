@@ -1,4 +1,4 @@
-"""Signals as a terminal's programs have them, wherever the tests run."""
+"""Restore the signals' defaults, however the tests are run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ ENDING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def heard() -> None:
-    """Let these signals end this process: tests that run under nohup, or in the background of a shell, ignore some."""
+    """Let these signals end this process: under nohup, or in a shell's background, some are ignored."""
     for number in ENDING:
         signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Base against head as people run it: revisions of a repository, and environments, in real processes."""
+"""Tests of base against head in real processes: revisions of a repository, and environments."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ STEP = """
         while perf_counter() < end:
             pass
 """
-"""Of a net that takes twice as long: far more than two processes of the same code differ by where others work."""
+"""The step of a net that takes twice as long: far more than processes of the same code differ on a busy machine."""
 CRASHING = "\n    def step(self):\n        raise ValueError('not yet')\n"
-NEEDING = '"""NumPy, if something else is there as well."""\nimport backend_of_ours\nfrom .numpy_ import Net\n'
+NEEDS_MODULE = '"""NumPy, if another module is installed."""\nimport backend_of_ours\nfrom .numpy_ import Net\n'
 ENV = {name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
 
 
 class Repository:
-    """This tree with NumPy alone, in a repository of its own."""
+    """This tree with NumPy as its only implementation, in a repository of its own."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         for folder in ("bench", "implementations"):
             shutil.copytree(ROOT / folder, path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for other in (path / "implementations").iterdir():
-            if other.name not in ("__init__.py", "interface.py", "numpy_.py"):
-                other.unlink()
+        for file in (path / "implementations").iterdir():
+            if file.name not in ("__init__.py", "interface.py", "numpy_.py"):
+                file.unlink()
         shutil.copy(ROOT / "pyproject.toml", path)
         (path / ".gitignore").write_text("results/\n__pycache__/\n")
         (path / "tiny.toml").write_text(TINY)
@@ -64,11 +64,11 @@ class Repository:
         self.git("tag", "--force", tag)
 
     def net(self, step: str) -> None:
-        """Head's NumPy, with another step."""
+        """Give head's NumPy another step."""
         path = self.path / "implementations" / "numpy_.py"
         self.git("checkout", "--quiet", "good", "--", str(path))
-        slower = f"\nfrom time import perf_counter\n\nNumpy = Net\n\n\nclass Net(Numpy):{step}"
-        path.write_text(path.read_text() + (slower if step else ""))
+        replacement = f"\nfrom time import perf_counter\n\nNumpy = Net\n\n\nclass Net(Numpy):{step}"
+        path.write_text(path.read_text() + (replacement if step else ""))
 
     def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", *options)
@@ -80,8 +80,8 @@ class Repository:
         command = [sys.executable, *arguments]
         return subprocess.run(command, cwd=self.path, env=ENV | variables, capture_output=True, text=True)
 
-    def told(self) -> dict:
-        """The newest comparison."""
+    def comparison(self) -> dict:
+        """Return the newest comparison."""
         return json.loads(max(self.path.glob("results/runs/*/comparison.json")).read_text())
 
 
@@ -92,7 +92,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def repository(made):
-    """As it was committed, and without a worktree left behind."""
+    """Yield the repository, check that no worktree is left, and restore it."""
     yield made
     assert len(made.git("worktree", "list").splitlines()) == 1
     made.git("reset", "--quiet", "--hard", "good")
@@ -104,28 +104,29 @@ def test_a_tree_like_its_base_passes(repository):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 of 1 cell slower" in done.stdout
     assert ", against " in done.stdout
-    told = repository.told()
-    assert (told["base"].endswith("(good)"), told["head"]) == (True, "this tree")
-    assert [cell["base_passes"] for cell in told["cells"]] == [cell["head_passes"] for cell in told["cells"]] == [5]
+    comparison = repository.comparison()
+    assert (comparison["base"].endswith("(good)"), comparison["head"]) == (True, "this tree")
+    [cell] = comparison["cells"]
+    assert (cell["base_passes"], cell["head_passes"]) == (5, 5)
     assert "What changed" in (repository.path / "results" / "report.md").read_text()
 
 
-def test_a_slower_step_is_a_regression_that_names_its_cell(repository):
+def test_a_slower_step_is_a_regression_of_its_cell(repository):
     repository.net(STEP)
     page = repository.path / "page.md"
-    written = ("--markdown", str(page), "--json", str(repository.path / "ab.json"))
-    done = repository.ab("--base", "good", "--min-effect", "5%", *written)
+    outputs = ("--markdown", str(page), "--json", str(repository.path / "ab.json"))
+    done = repository.ab("--base", "good", "--min-effect", "5%", *outputs)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 of 1 cell slower, worst +" in done.stdout
     assert page.read_text().startswith("### ❌ 1 of 1 cell slower")
-    told = json.loads((repository.path / "ab.json").read_text())
-    assert told["failing"] == ["step[numpy-cpu-float32-N4-D5-H3-T1]"]
-    assert told["cells"][0]["reason"].startswith("again slower, +")
-    assert told["confirming_passes"] == 5
-    assert told["cells"][0]["ratio_low"] > 1.05
+    comparison = json.loads((repository.path / "ab.json").read_text())
+    assert comparison["failing"] == ["step[numpy-cpu-float32-N4-D5-H3-T1]"]
+    assert comparison["cells"][0]["reason"].startswith("again slower, +")
+    assert comparison["confirming_passes"] == 5
+    assert comparison["cells"][0]["ratio_low"] > 1.05
 
 
-def test_what_head_lost_is_missing_and_fails_the_tests_of_those_cells(repository):
+def test_cells_that_head_lacks_are_missing_and_fail(repository):
     implementations = repository.path / "implementations"
     (implementations / "old_.py").write_text("from .numpy_ import Net\n")
     (repository.path / "tiny.toml").write_text(TINY.replace("[4]", "[4, 8]"))
@@ -134,7 +135,7 @@ def test_what_head_lost_is_missing_and_fails_the_tests_of_those_cells(repository
     (repository.path / "tiny.toml").write_text(TINY)
     done = repository.pytest("--against", "more", "--fail-on", "missing")
     assert done.returncode == 1, done.stdout + done.stderr
-    verdicts = {cell["cell"]: (cell["verdict"], cell["reason"]) for cell in repository.told()["cells"]}
+    verdicts = {cell["cell"]: (cell["verdict"], cell["reason"]) for cell in repository.comparison()["cells"]}
     assert verdicts.pop("step[numpy-cpu-float32-N4-D5-H3-T1]")[0] not in ("missing", "wrong")
     assert verdicts == {
         "step[new-cpu-float32-N4-D5-H3-T1]": ("missing", "only in head"),
@@ -155,35 +156,35 @@ def test_a_base_that_crashes_leaves_nothing_to_compare(repository):
     done = repository.pytest("--against", "broken")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "No cell has a time on both sides: nothing could be compared." in done.stdout
-    [cell] = repository.told()["cells"]
+    [cell] = repository.comparison()["cells"]
     assert cell["verdict"] == "fixed"
     assert cell["reason"].startswith("in base crashed: ValueError: not yet (")
-    assert repository.told()["exit_code"] == 3
+    assert repository.comparison()["exit_code"] == 3
 
 
 def environment(path: Path, *modules: str) -> Path:
-    """One with NumPy, and modules of these names."""
+    """Make an environment with NumPy and modules of these names."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(path)], check=True)
     [packages] = path.glob("lib/python*/site-packages")
-    for found in Path(numpy.__file__).parent.parent.glob("numpy*"):
-        (packages / found.name).symlink_to(found)
+    for package in Path(numpy.__file__).parent.parent.glob("numpy*"):
+        (packages / package.name).symlink_to(package)
     for module in modules:
         (packages / f"{module}.py").write_text("")
     return path
 
 
-def test_an_environment_without_a_backend_has_no_time_of_it(repository, tmp_path):
-    (repository.path / "implementations" / "needing_.py").write_text(NEEDING)
-    having, without = environment(tmp_path / "having", "backend_of_ours"), environment(tmp_path / "without")
-    done = repository.ab("--base", str(having), "--head", str(without), "--implementations", "needing")
+def test_a_backend_missing_from_an_environment_is_missing(repository, tmp_path):
+    (repository.path / "implementations" / "needing_.py").write_text(NEEDS_MODULE)
+    base, head = environment(tmp_path / "base", "backend_of_ours"), environment(tmp_path / "head")
+    done = repository.ab("--base", str(base), "--head", str(head), "--implementations", "needing")
     assert done.returncode == 1, done.stdout + done.stderr
-    [cell] = repository.told()["cells"]
+    [cell] = repository.comparison()["cells"]
     assert (cell["verdict"], cell["base_status"], cell["base_passes"]) == ("missing", "ok", 5)
     assert cell["reason"] == "in head unavailable: needing needs the module 'backend_of_ours', which is not installed"
 
 
 @pytest.mark.parametrize(
-    ("asked", "said", "front"),
+    ("base", "message", "front"),
     [
         ("nowhere", "'nowhere' is neither a Python environment nor a git revision of this repository", "ab"),
         ("empty", "(empty) has no implementations/", "pytest"),
@@ -191,21 +192,21 @@ def test_an_environment_without_a_backend_has_no_time_of_it(repository, tmp_path
         ("./nowhere/bin/python", "./nowhere/bin/python is no Python interpreter or environment", "ab"),
     ],
 )
-def test_a_base_that_is_none_is_a_usage_error(repository, asked, said, front):
-    if asked == "empty":
+def test_an_invalid_base_is_a_usage_error(repository, base, message, front):
+    if base == "empty":
         tree = repository.git("hash-object", "-t", "tree", "-w", "/dev/null").strip()
         repository.git("tag", "--force", "empty", repository.git("commit-tree", tree, "-m", "empty").strip())
-    before = len(list(repository.path.glob("results/runs/*")))
-    done = repository.pytest("--against", asked) if front == "pytest" else repository.ab("--base", asked)
+    runs_before = len(list(repository.path.glob("results/runs/*")))
+    done = repository.pytest("--against", base) if front == "pytest" else repository.ab("--base", base)
     assert done.returncode == (pytest.ExitCode.USAGE_ERROR if front == "pytest" else 2)
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
     assert line.startswith("ERROR: --against: " if front == "pytest" else "python -m bench ab: --base: ")
-    assert said in line
-    assert len(list(repository.path.glob("results/runs/*"))) == before
+    assert message in line
+    assert len(list(repository.path.glob("results/runs/*"))) == runs_before
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--against", "good", "--fail-on", "sadness"], "--fail-on: 'sadness' is nothing to fail on; list some of"),
         (["--against", "good", "--benchmark-disable"], "--against: nothing is compared while benchmarks are disabled"),
@@ -213,14 +214,14 @@ def test_a_base_that_is_none_is_a_usage_error(repository, asked, said, front):
         (["--against", "good", "--implementations", "nope"], "--implementations: neither side has 'nope'"),
     ],
 )
-def test_a_mistake_in_an_option_is_a_usage_error_and_leaves_nothing_behind(repository, options, said):
+def test_an_invalid_option_is_a_usage_error_and_leaves_nothing(repository, options, message):
     done = repository.pytest(*options)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     [line] = [line for line in (done.stdout + done.stderr).splitlines() if line]
-    assert line.startswith(f"ERROR: {said}")
+    assert line.startswith(f"ERROR: {message}")
 
 
-def test_a_comparison_in_a_commit_hook_leaves_what_is_committed_as_it_was_staged(repository):
+def test_a_comparison_in_a_commit_hook_does_not_change_the_commit(repository):
     hook = repository.path / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)
     options = "--benchmark-only --grid tiny.toml --against good --fail-on wrong"
@@ -242,15 +243,15 @@ def test_a_comparison_in_a_commit_hook_leaves_what_is_committed_as_it_was_staged
     assert repository.git("diff", "--name-only").splitlines() == ["implementations/interface.py", "staged.txt"]
 
 
-def test_a_run_names_the_revision_of_its_own_repository_where_the_environment_names_another(repository, tmp_path):
-    other = tmp_path / "other"
-    repository.git("init", "--quiet", str(other))
-    repository.git("-C", str(other), "commit", "--quiet", "--allow-empty", "--message", "of another")
-    written = tmp_path / "benchmark.json"
-    asked = ("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", f"--benchmark-json={written}")
-    done = repository.python(*asked, GIT_DIR=str(other / ".git"), GIT_WORK_TREE=str(other))
+def test_a_run_names_its_own_revision_despite_git_variables(repository, tmp_path):
+    another = tmp_path / "another"
+    repository.git("init", "--quiet", str(another))
+    repository.git("-C", str(another), "commit", "--quiet", "--allow-empty", "--message", "of another")
+    json_file = tmp_path / "benchmark.json"
+    command = ("-m", "pytest", "bench", "--benchmark-only", "--grid", "tiny.toml", f"--benchmark-json={json_file}")
+    done = repository.python(*command, GIT_DIR=str(another / ".git"), GIT_WORK_TREE=str(another))
     assert done.returncode == 0, done.stdout + done.stderr
     head = repository.git("rev-parse", "HEAD").strip()
-    assert json.loads(written.read_text())["commit_info"]["id"] == head
+    assert json.loads(json_file.read_text())["commit_info"]["id"] == head
     newest = max(repository.path.glob("results/runs/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
     assert json.loads(newest.read_text())["machine"]["source"] == "good"

@@ -1,4 +1,4 @@
-"""What pytest is handed."""
+"""Tests of the hooks that pytest calls."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 from bench import conftest
 
 
-def test_what_no_one_has_foreseen_in_the_options_is_one_line(monkeypatch):
+def test_an_unexpected_error_in_the_options_is_one_line(monkeypatch):
     monkeypatch.setattr(conftest.plugins, "refuse", lambda *_: None)
     monkeypatch.setattr(conftest.git, "forget_repository", lambda: None)
     monkeypatch.setattr(conftest, "plan_from", lambda config: 1 / 0)

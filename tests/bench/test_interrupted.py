@@ -1,4 +1,4 @@
-"""Real runs that signals end, that go on after a change, and that are not alone."""
+"""Tests of real runs that are wait_for_end by signals, resumed after a change, or run beside others."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Net(Numpy):
 """
 WRONG = OWN.replace("super().forward()", "super().forward(); self.y_pred = self.y_pred + 1")
 PATIENCE = 60.0
-"""Seconds that guard against hanging."""
+"""A limit in seconds against hanging."""
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def cwd(tmp_path, monkeypatch):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -62,13 +62,13 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def started(place, *options, **variables):
+def start(cwd, *options, **variables):
     command = (*RUN, *(options or ("--grid", "small.toml", "--implementations", "numpy,own:Net")))
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=place, env=os.environ | variables, preexec_fn=signals.heard, **pipes)
+    return subprocess.Popen(command, cwd=cwd, env=os.environ | variables, preexec_fn=signals.heard, **pipes)
 
 
-def ended(process):
+def wait_for_end(process):
     try:
         output, _ = process.communicate(timeout=PATIENCE)
     finally:
@@ -80,111 +80,111 @@ def wait_for(condition, process):
     end = time.monotonic() + PATIENCE
     while not condition() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
-    assert condition(), ended(process)
+    assert condition(), wait_for_end(process)
 
 
-def run_of(place):
-    [folder] = (place / "results" / "runs").iterdir()
+def run_of(cwd):
+    [folder] = (cwd / "results" / "runs").iterdir()
     return folder
 
 
-def blocks_of(place):
-    return records_of(run_of(place), Block)
+def blocks_of(cwd):
+    return records_of(run_of(cwd), Block)
 
 
-def is_measuring(place):
-    return any(b'"Block"' in file.read_bytes() for file in place.glob("results/runs/*/journal.jsonl"))
+def is_measuring(cwd):
+    return any(b'"Block"' in file.read_bytes() for file in cwd.glob("results/runs/*/journal.jsonl"))
 
 
-def cut_off(place):
-    """A run that a signal has ended in its middle."""
-    (place / "slow").touch()
-    process = started(place)
-    wait_for(lambda: is_measuring(place), process)
+def interrupted_run(cwd):
+    """Start a run, end it midway by a signal, and return its folder."""
+    (cwd / "slow").touch()
+    process = start(cwd)
+    wait_for(lambda: is_measuring(cwd), process)
     process.send_signal(signal.SIGTERM)
-    output = ended(process)
-    (place / "slow").unlink()
+    output = wait_for_end(process)
+    (cwd / "slow").unlink()
     assert process.returncode == 2, output
-    assert 0 < len(blocks_of(place)) < 16
-    return run_of(place)
+    assert 0 < len(blocks_of(cwd)) < 16
+    return run_of(cwd)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-def test_a_signal_ends_a_run_with_its_files_and_how_to_go_on(place, number):
-    (place / "slow").touch()
-    process = started(place)
-    wait_for(lambda: is_measuring(place), process)
+def test_a_signal_ends_a_run_that_can_be_resumed(cwd, number):
+    (cwd / "slow").touch()
+    process = start(cwd)
+    wait_for(lambda: is_measuring(cwd), process)
     process.send_signal(number)
-    output = ended(process)
+    output = wait_for_end(process)
     assert process.returncode == 2, output
     assert "Traceback" not in output
-    assert f"go on with it by --resume {run_of(place).name}" in output
-    assert {"timings.csv", "report.md", "samples.csv.gz"} <= {file.name for file in run_of(place).iterdir()}
-    [end] = records_of(run_of(place), RunEnded)
-    assert not end.complete
-    (place / "slow").unlink()
-    again = started(place, "--resume", run_of(place).name)
-    output = ended(again)
+    assert f"go on with it by --resume {run_of(cwd).name}" in output
+    assert {"timings.csv", "report.md", "samples.csv.gz"} <= {file.name for file in run_of(cwd).iterdir()}
+    [run_ended] = records_of(run_of(cwd), RunEnded)
+    assert not run_ended.complete
+    (cwd / "slow").unlink()
+    again = start(cwd, "--resume", run_of(cwd).name)
+    output = wait_for_end(again)
     assert again.returncode == 0, output
-    assert len(set(places(blocks_of(place)))) == len(blocks_of(place)) == 16
+    assert len(set(places(blocks_of(cwd)))) == len(blocks_of(cwd)) == 16
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.02])
-def test_thirty_signals_in_a_row_end_a_run_without_a_traceback_and_lose_nothing(place, seconds):
-    (place / "slow").touch()
-    process = started(place)
-    wait_for(lambda: is_measuring(place), process)
-    before = len(blocks_of(place))
-    for turn in range(30):
+def test_thirty_signals_end_a_run_without_traceback_or_loss(cwd, seconds):
+    (cwd / "slow").touch()
+    process = start(cwd)
+    wait_for(lambda: is_measuring(cwd), process)
+    block_count = len(blocks_of(cwd))
+    for number in range(30):
         if process.poll() is None:
-            process.send_signal((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[turn % 3])
+            process.send_signal((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[number % 3])
         time.sleep(seconds)
-    output = ended(process)
+    output = wait_for_end(process)
     assert process.returncode == 2, output
     assert "Traceback" not in output
     assert "Exception ignored" not in output
-    assert len(blocks_of(place)) >= before
-    assert len(records_of(run_of(place), RunEnded)) == 1
+    assert len(blocks_of(cwd)) >= block_count
+    assert len(records_of(run_of(cwd), RunEnded)) == 1
 
 
-def test_under_nohup_a_run_goes_on_when_its_terminal_is_closed(place):
+def test_a_run_under_nohup_survives_sighup(cwd):
     command = ("nohup", *RUN, "--grid", "small.toml", "--implementations", "numpy,own:Net")
-    (place / "slow").touch()
+    (cwd / "slow").touch()
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, cwd=place, **pipes)
-    wait_for(lambda: is_measuring(place), process)
+    process = subprocess.Popen(command, cwd=cwd, **pipes)
+    wait_for(lambda: is_measuring(cwd), process)
     process.send_signal(signal.SIGHUP)
-    (place / "slow").unlink()
-    output = ended(process)
+    (cwd / "slow").unlink()
+    output = wait_for_end(process)
     assert process.returncode == 0, output
-    assert len(blocks_of(place)) == 16
+    assert len(blocks_of(cwd)) == 16
 
 
-def test_verifying_that_is_interrupted_leaves_no_temporary_folder(place):
-    (place / "slow").touch()
-    process = started(place, "--grid", "small.toml", "--implementations", "own:Net", "--benchmark-disable")
-    wait_for((place / "begun").exists, process)
+def test_interrupted_verification_leaves_no_temporary_folder(cwd):
+    (cwd / "slow").touch()
+    process = start(cwd, "--grid", "small.toml", "--implementations", "own:Net", "--benchmark-disable")
+    wait_for((cwd / "begun").exists, process)
     process.send_signal(signal.SIGTERM)
-    output = ended(process)
+    output = wait_for_end(process)
     assert process.returncode == 2, output
     assert "Traceback" not in output
-    assert list((place / "temporary").iterdir()) == []
-    assert not (place / "results").exists()
+    assert list((cwd / "temporary").iterdir()) == []
+    assert not (cwd / "results").exists()
 
 
-def test_a_run_whose_source_changed_is_refused_and_verified_again_when_it_goes_on_anyway(place):
-    folder = cut_off(place)
-    before = (folder / journal.FILE).read_bytes()
-    (place / "own.py").write_text(WRONG)
-    refused = started(place, "--resume", folder.name)
-    output = ended(refused)
+def test_resume_after_a_source_change_is_refused_or_verifies_again(cwd):
+    folder = interrupted_run(cwd)
+    journal_before = (folder / journal.FILE).read_bytes()
+    (cwd / "own.py").write_text(WRONG)
+    refused = start(cwd, "--resume", folder.name)
+    output = wait_for_end(refused)
     assert refused.returncode == 4, output
     assert "the source of own:Net" in output
     assert "--resume-anyway" in output
-    assert (folder / journal.FILE).read_bytes() == before
+    assert (folder / journal.FILE).read_bytes() == journal_before
 
-    anyway = started(place, "--resume", folder.name, "--resume-anyway")
-    output = ended(anyway)
+    anyway = start(cwd, "--resume", folder.name, "--resume-anyway")
+    output = wait_for_end(anyway)
     assert anyway.returncode == 1, output
     assert records_of(folder, RunResumed)[-1].changed == ["the source of own:Net"]
     table = (folder / "timings.csv").read_text()
@@ -196,55 +196,55 @@ def test_a_run_whose_source_changed_is_refused_and_verified_again_when_it_goes_o
     assert "resumed after a change of the source of own:Net" in (folder / "report.md").read_text()
 
 
-def test_a_run_that_is_measured_is_not_resumed_and_a_second_one_fails_or_waits(place):
-    own_lock = {lock.VARIABLE: str(place / "lock")}
-    (place / "slow").touch()
-    first = started(place, **own_lock)
-    wait_for(lambda: is_measuring(place), first)
-    os.kill(first.pid, signal.SIGSTOP)  # lest it ends while the others are tried
+def test_a_second_run_is_refused_or_waits(cwd):
+    own_lock = {lock.VARIABLE: str(cwd / "lock")}
+    (cwd / "slow").touch()
+    first = start(cwd, **own_lock)
+    wait_for(lambda: is_measuring(cwd), first)
+    os.kill(first.pid, signal.SIGSTOP)  # so that it does not end while the others are tried
     try:
-        resumed = started(place, "--resume", run_of(place).name, **own_lock)
-        output = ended(resumed)
+        resumed = start(cwd, "--resume", run_of(cwd).name, **own_lock)
+        output = wait_for_end(resumed)
         assert resumed.returncode == 4, output
         assert f"is being measured by another process (process {first.pid}" in output
         quick = ("--grid", "small.toml", "--implementations", "numpy", "--results", "others", "--when-busy")
-        refused = started(place, *quick, "fail", **own_lock)
-        output = ended(refused)
+        refused = start(cwd, *quick, "fail", **own_lock)
+        output = wait_for_end(refused)
         assert refused.returncode == 4, output
         assert "another run measures on this machine" in output
-        assert not list(place.glob("others/runs/*"))
-        interrupted = started(place, *quick, "wait", **own_lock)
+        assert not list(cwd.glob("others/runs/*"))
+        interrupted = start(cwd, *quick, "wait", **own_lock)
         line = next(line for line in interrupted.stdout if "waiting until it has ended" in line)
         assert str(first.pid) in line
         interrupted.send_signal(signal.SIGINT)
-        output = ended(interrupted)
+        output = wait_for_end(interrupted)
         assert interrupted.returncode == 2, output
         assert "Traceback" not in output
-        ignored = started(place, *quick, "ignore", **own_lock)
-        output = ended(ignored)
+        ignored = start(cwd, *quick, "ignore", **own_lock)
+        output = wait_for_end(ignored)
         assert ignored.returncode == 0, output
-        waiting = started(place, *quick, "wait", **own_lock)
+        waiting = start(cwd, *quick, "wait", **own_lock)
         next(line for line in waiting.stdout if "waiting until it has ended" in line)
     finally:
         os.kill(first.pid, signal.SIGCONT)
-        (place / "slow").unlink()
-    output = ended(first)
+        (cwd / "slow").unlink()
+    output = wait_for_end(first)
     assert first.returncode == 0, output
-    output = ended(waiting)
+    output = wait_for_end(waiting)
     assert waiting.returncode == 0, output
 
 
-def test_a_complete_run_that_lacks_its_files_gets_them_by_a_resume(place):
-    whole = started(place, "--grid", "small.toml", "--implementations", "numpy")
-    output = ended(whole)
-    assert whole.returncode == 0, output
-    folder = run_of(place)
-    before, table = (folder / journal.FILE).read_bytes(), (folder / "timings.csv").read_text()
+def test_resume_restores_missing_files_of_a_complete_run(cwd):
+    complete = start(cwd, "--grid", "small.toml", "--implementations", "numpy")
+    output = wait_for_end(complete)
+    assert complete.returncode == 0, output
+    folder = run_of(cwd)
+    journal_before, table = (folder / journal.FILE).read_bytes(), (folder / "timings.csv").read_text()
     (folder / "timings.csv").unlink()
     (folder / "report.md").unlink()
-    resumed = started(place, "--resume", folder.name)
-    output = ended(resumed)
+    resumed = start(cwd, "--resume", folder.name)
+    output = wait_for_end(resumed)
     assert resumed.returncode == 0, output
-    assert (folder / journal.FILE).read_bytes() == before
+    assert (folder / journal.FILE).read_bytes() == journal_before
     assert (folder / "timings.csv").read_text() == table
     assert (folder / "report.md").exists()

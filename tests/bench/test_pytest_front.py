@@ -1,4 +1,4 @@
-"""`pytest bench/` as people run it: real processes, on a grid as small as can be."""
+"""Tests of `pytest bench/` in real processes, on a minimal grid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from implementations.numpy_ import Net as Numpy
 
 
 class Net(Numpy):
-    """Of one's own."""
+    """A user's own class."""
 
 
 class Wrong(Numpy):
@@ -74,7 +74,7 @@ SHAPE = "cpu-float32-N4-D5-H3-O2"
 
 @pytest.fixture
 def folder(pytester, monkeypatch):
-    """Where pytest is run: a tiny grid, some classes and a plugin that watches what is imported."""
+    """Return a pytester whose folder has a tiny grid, users' classes and a plugin that records imports."""
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # these tests may themselves be run by pytest-xdist
     pytester.makefile(".toml", tiny=TINY)
     pytester.makepyfile(own=OWN, watch=WATCH)
@@ -82,7 +82,7 @@ def folder(pytester, monkeypatch):
 
 
 def run(folder, *arguments, tests=(str(ROOT / "bench"),), implementations="numpy,own:Net"):
-    """pytest on the benchmarks with the tiny grid."""
+    """Run pytest on the benchmarks with the tiny grid."""
     options = ("--grid", "tiny.toml", "--implementations", implementations, "--seed", "1")
     return folder.run(*PYTEST, "-p", "watch", *tests, *options, *arguments)
 
@@ -92,14 +92,14 @@ def timings_of(folder):
 
 
 def measured_cells(folder):
-    """(phase, implementation) of the newest run's rows, all of which have a time."""
+    """Return (phase, implementation) of the newest run's rows, all of which have a time."""
     timings = pd.read_csv(folder.path / "results" / "timings.csv")
     assert set(timings["status"]) == {"ok"}
     assert (timings["seconds"] > 0).all()
     return set(zip(timings["phase"], timings["implementation"], strict=True))
 
 
-def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
+def test_pytest_its_json_and_the_results_agree(folder):
     result = run(folder, "-v", "--benchmark-json", "out.json", "--benchmark-autosave")
     assert result.ret == 0
     result.assert_outcomes(passed=10)
@@ -111,31 +111,31 @@ def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
     result.stdout.fnmatch_lines("report *results/runs/*-tiny/report.md")
     result.stdout.no_fnmatch_line("*Warning*")
 
-    [made] = (folder.path / "results" / "runs").iterdir()
-    names = {path.name for path in made.iterdir()}
+    [run_folder] = (folder.path / "results" / "runs").iterdir()
+    names = {path.name for path in run_folder.iterdir()}
     assert names == {"journal.jsonl", "run.json", "timings.csv", "samples.csv.gz", "report.md", "logs"}
     for name in ("timings.csv", "report.md"):
-        assert (folder.path / "results" / name).read_bytes() == (made / name).read_bytes()
-    starts = records_of(made, WorkerStarted)
+        assert (folder.path / "results" / name).read_bytes() == (run_folder / name).read_bytes()
+    starts = records_of(run_folder, WorkerStarted)
     assert [start.number for start in starts] == [1, 2, 3, 4]
     assert [start.pass_number for start in starts] == [1, 1, 2, 2]
-    blocks = records_of(made, Block)
+    blocks = records_of(run_folder, Block)
     assert len(blocks) == len(set(places(blocks))) == 20
 
-    found = json.loads((folder.path / "out.json").read_text())["benchmarks"]
-    assert len(found) == 10
+    benchmarks = json.loads((folder.path / "out.json").read_text())["benchmarks"]
+    assert len(benchmarks) == 10
     timings = timings_of(folder).set_index(["phase", "implementation"])
     assert set(timings["status"]) == {"ok"}
-    for one in found:
-        key = one["name"].removeprefix("test_")
-        held = [second for block in blocks if block.cell == key for second in block.seconds]
-        assert one["stats"]["data"] == held, "bit for bit"
-        assert one["params"]["N"] == 4
-        row = timings.loc[key.partition("[")[0], one["params"]["implementation"]]
-        assert one["extra_info"]["run"] == made.name
-        assert one["extra_info"]["seconds"] == pytest.approx(row["seconds"])
-        assert row["samples"] == len(held) == 4
-    samples = csvfiles.read(made / "samples.csv.gz")
+    for benchmark in benchmarks:
+        key = benchmark["name"].removeprefix("test_")
+        seconds = [second for block in blocks if block.cell == key for second in block.seconds]
+        assert benchmark["stats"]["data"] == seconds, "bit for bit"
+        assert benchmark["params"]["N"] == 4
+        row = timings.loc[key.partition("[")[0], benchmark["params"]["implementation"]]
+        assert benchmark["extra_info"]["run"] == run_folder.name
+        assert benchmark["extra_info"]["seconds"] == pytest.approx(row["seconds"])
+        assert row["samples"] == len(seconds) == 4
+    samples = csvfiles.read(run_folder / "samples.csv.gz")
     assert [*map(float, samples["seconds"])] == [second for block in blocks for second in block.seconds]
 
     node = f"{TESTS}::test_step[own:Net-{SHAPE}]"
@@ -165,7 +165,7 @@ def test_a_run_is_the_same_in_pytest_its_json_and_the_results(folder):
     ],
     ids=["-k", "-m", "node"],
 )
-def test_only_what_is_selected_is_measured(folder, arguments, tests, cells):
+def test_only_selected_cells_are_measured(folder, arguments, tests, cells):
     result = run(folder, *arguments, tests=tests or (str(ROOT / "bench"),))
     result.assert_outcomes(passed=len(cells), deselected=0 if tests else 10 - len(cells))
     assert measured_cells(folder) == cells
@@ -178,56 +178,58 @@ def test_collecting_measures_nothing_and_imports_no_backend(folder):
     ids = [line for line in result.outlines if "::test_" in line]
     assert len(ids) == len(set(ids)) > 100
     for name in ("numpy", "torch", "jax", "cupy"):
-        assert any(f"[{name}-" in one for one in ids)
-    assert not any("[numpy-cuda" in one for one in ids)
+        assert any(f"[{name}-" in test_id for test_id in ids)
+    assert not any("[numpy-cuda" in test_id for test_id in ids)
     assert (folder.path / "imported.txt").read_text() == ""
     assert not (folder.path / "results").exists()
 
 
-def test_a_device_that_makes_no_sense_is_a_row_only_where_the_implementation_is_asked_for_by_name(folder):
+def test_an_unsupported_device_is_a_row_only_if_requested_by_name(folder):
     collect = ("--collect-only", "-q", "--devices", "cpu,cuda", "--phases", "step")
-    everyone = folder.run(*PYTEST, str(ROOT / "bench"), "--grid", "smoke", *collect)
-    assert "test_step[torch-cuda-float32" in everyone.stdout.str()
-    assert "test_step[numpy-cpu-float32" in everyone.stdout.str()
-    assert "numpy-cuda" not in everyone.stdout.str()
+    collected = folder.run(*PYTEST, str(ROOT / "bench"), "--grid", "smoke", *collect)
+    assert "test_step[torch-cuda-float32" in collected.stdout.str()
+    assert "test_step[numpy-cpu-float32" in collected.stdout.str()
+    assert "numpy-cuda" not in collected.stdout.str()
     result = run(folder, "--devices", "cpu,cuda", "--phases", "step", "-rs", implementations="numpy")
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines("SKIPPED*unsupported: numpy runs on cpu only, not on cuda")
     timings = timings_of(folder)
     assert timings["status"].tolist() == ["ok", "unsupported"]
-    assert timings["reason"].tolist()[1] == "numpy runs on cpu only, not on cuda"  # the first may be unsteady
+    assert (
+        timings["reason"].tolist()[1] == "numpy runs on cpu only, not on cuda"
+    )  # the reason of the first may be that it is unsteady
 
 
-def test_as_many_passes_as_it_takes_are_five_where_there_is_nothing_to_tell_apart(folder):
-    asked = ("--phases", "step", "--passes", "auto", "--time-budget", "1m", "--min-effect", "3%")
-    result = run(folder, *asked, implementations="numpy")
+def test_auto_passes_are_five_for_a_single_contender(folder):
+    options = ("--phases", "step", "--passes", "auto", "--time-budget", "1m", "--min-effect", "3%")
+    result = run(folder, *options, implementations="numpy")
     assert result.ret == 0
     result.stdout.fnmatch_lines("relubench: grid tiny, *, 5 passes or more within 60 s, seed 1")
     result.stdout.fnmatch_lines("5 passes, then all cells are decided or precise enough (*")
-    [made] = (folder.path / "results" / "runs").iterdir()
-    assert {block.pass_number for block in records_of(made, Block)} == {1, 2, 3, 4, 5}
-    assert [record.pass_number for record in records_of(made, PassChosen)] == [1, 2, 3, 4, 5]
-    assert records_of(made, RunEnded)[0].reason
-    assert "wholly beyond (or within) 3 %" in (made / "report.md").read_text()
+    [run_folder] = (folder.path / "results" / "runs").iterdir()
+    assert {block.pass_number for block in records_of(run_folder, Block)} == {1, 2, 3, 4, 5}
+    assert [record.pass_number for record in records_of(run_folder, PassChosen)] == [1, 2, 3, 4, 5]
+    assert records_of(run_folder, RunEnded)[0].reason
+    assert "wholly beyond (or within) 3 %" in (run_folder / "report.md").read_text()
 
 
-def test_ceilings_are_measured_by_backends_that_were_not_asked_for_as_well(folder):
+def test_ceilings_are_measured_by_all_backends(folder):
     result = run(folder, "-k", "step", "--passes", "1", "--ceilings", "yes", implementations="own:Net")
     assert result.ret == 0
-    [made] = (folder.path / "results" / "runs").iterdir()
-    found = {record.contender: record for record in records_of(made, Ceiling)}
-    assert found.keys() >= {f"{name}-cpu-float32" for name in ("jax", "numpy", "torch")}
-    assert found["numpy-cpu-float32"].products
-    assert all(bool(record.products) != bool(record.reason) for record in found.values())
+    [run_folder] = (folder.path / "results" / "runs").iterdir()
+    ceilings = {record.contender: record for record in records_of(run_folder, Ceiling)}
+    assert ceilings.keys() >= {f"{name}-cpu-float32" for name in ("jax", "numpy", "torch")}
+    assert ceilings["numpy-cpu-float32"].products
+    assert all(bool(record.products) != bool(record.reason) for record in ceilings.values())
     [fraction] = timings_of(folder)["ceiling_fraction"]
     assert 0 < fraction < 1.05
     assert list(timings_of(folder)["bound"]) == ["overhead"]
 
 
-def test_failures_of_some_leave_the_others_their_times(folder):
-    everyone = "numpy,cupy,own:Wrong,own:Crashing,own:Hanging,own:Failing"
+def test_failures_do_not_affect_other_contenders(folder):
+    implementations = "numpy,cupy,own:Wrong,own:Crashing,own:Hanging,own:Failing"
     arguments = ("--phases", "forward,step", "--devices", "auto", "--cell-timeout", "3", "--passes", "1")
-    result = run(folder, *arguments, "-rs", "--benchmark-json", "out.json", implementations=everyone)
+    result = run(folder, *arguments, "-rs", "--benchmark-json", "out.json", implementations=implementations)
     assert result.ret == 1
     result.assert_outcomes(passed=2, skipped=2, failed=8)
     result.stdout.fnmatch_lines("SKIPPED*unavailable: CuPy is not installed*")
@@ -237,8 +239,8 @@ def test_failures_of_some_leave_the_others_their_times(folder):
     result.stdout.fnmatch_lines("crashed: ValueError: no update today (*own.py:*")
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*not used at all*")
-    found = json.loads((folder.path / "out.json").read_text())["benchmarks"]
-    assert {one["params"]["implementation"] for one in found} == {"numpy"}
+    benchmarks = json.loads((folder.path / "out.json").read_text())["benchmarks"]
+    assert {benchmark["params"]["implementation"] for benchmark in benchmarks} == {"numpy"}
     timings = timings_of(folder)
     statuses = timings.groupby("implementation", observed=True)["status"].agg(set).to_dict()
     assert statuses == {
@@ -262,7 +264,7 @@ def test_failures_of_some_leave_the_others_their_times(folder):
     assert len(logs) == 6
 
 
-def test_with_benchmarks_disabled_all_is_verified_and_nothing_written(folder):
+def test_disabled_benchmarks_are_verified_and_write_nothing(folder):
     result = run(folder, "--benchmark-disable", "--phases", "forward,step", implementations="numpy,own:Wrong")
     result.assert_outcomes(passed=2, failed=2)
     result.stdout.fnmatch_lines("wrong: gradient of w1: error *, tolerance *")
@@ -283,30 +285,29 @@ def test_a_killed_run_is_resumed_and_completed(folder):
     finally:
         killed.kill()
         killed.wait()
-    [made] = (folder.path / "results" / "runs").iterdir()
-    before = made.joinpath(journal.FILE).read_text()
-    assert '"RunEnded"' not in before
-    kept = before[: before.rindex("\n") + 1]
-    done = len(blocks_so_far(folder))
-    assert 6 <= done < 20
+    [run_folder] = (folder.path / "results" / "runs").iterdir()
+    text = run_folder.joinpath(journal.FILE).read_text()
+    assert '"RunEnded"' not in text
+    complete_lines = text[: text.rindex("\n") + 1]
+    assert 6 <= len(blocks_so_far(folder)) < 20
 
-    resumed = folder.run(*PYTEST, str(ROOT / "bench"), "--resume", made.name)
+    resumed = folder.run(*PYTEST, str(ROOT / "bench"), "--resume", run_folder.name)
     resumed.assert_outcomes(passed=10)
-    assert made.joinpath(journal.FILE).read_text().startswith(kept)
-    blocks = records_of(made, Block)
+    assert run_folder.joinpath(journal.FILE).read_text().startswith(complete_lines)
+    blocks = records_of(run_folder, Block)
     assert len(blocks) == len(set(places(blocks))) == 20
-    assert [len(records_of(made, kind)) for kind in (RunStarted, RunResumed, RunEnded)] == [1, 1, 1]
+    assert [len(records_of(run_folder, kind)) for kind in (RunStarted, RunResumed, RunEnded)] == [1, 1, 1]
     assert set(timings_of(folder)["passes"]) == {2}
     assert len(measured_cells(folder)) == 10
     assert len(list((folder.path / "results" / "runs").iterdir())) == 1
 
-    complete = folder.run(*PYTEST, str(ROOT / "bench"), "--resume", made.name)
+    complete = folder.run(*PYTEST, str(ROOT / "bench"), "--resume", run_folder.name)
     assert complete.ret == 4
     assert "is complete; there is nothing to go on with" in complete.stderr.str()
 
 
 def blocks_so_far(folder):
-    """Those in the journal of the only run, once there is one."""
+    """Return the blocks in the journal of the only run; none before it exists."""
     for path in (folder.path / "results" / "runs").glob(f"*/{journal.FILE}"):
         if "\n" in path.read_text():
             return records_of(path.parent, Block)
@@ -319,28 +320,28 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("quiet", "shows"), [((), True), (("-q",), False)], ids=["normal", "quiet"])
-def test_progress_is_shown_on_a_terminal_unless_it_shall_be_quiet(folder, quiet, shows):
+@pytest.mark.parametrize(("quiet", "is_shown"), [((), True), (("-q",), False)], ids=["normal", "quiet"])
+def test_progress_is_shown_on_a_terminal_unless_quiet(folder, quiet, is_shown):
     options = ("--grid", "tiny.toml", "--implementations", "numpy", "--phases", "step", "--passes", "1", *quiet)
     text = on_a_terminal((*PYTEST, str(ROOT / "bench"), *options), folder.path)
     assert "1 passed" in text
-    assert ("pass 1/1" in text) is shows
+    assert ("pass 1/1" in text) is is_shown
 
 
 def on_a_terminal(command, cwd):
-    """What a command writes to a terminal of its own."""
-    ours, theirs = pty.openpty()
+    """Return what a command writes to a terminal of its own."""
+    controller, terminal = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen(command, cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs, env=environment):
-        os.close(theirs)
+    with subprocess.Popen(command, cwd=cwd, stdin=terminal, stdout=terminal, stderr=terminal, env=environment):
+        os.close(terminal)
         written = b""
         while True:
             try:
-                chunk = os.read(ours, 1 << 16)
+                chunk = os.read(controller, 1 << 16)
             except OSError:  # the terminal's other end is closed
                 break
             if not chunk:
                 break
             written += chunk
-    os.close(ours)
+    os.close(controller)
     return written.decode()

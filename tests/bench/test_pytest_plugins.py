@@ -1,4 +1,4 @@
-"""`pytest bench/` with options of other plugins: each works, or one line says what to use instead."""
+"""Tests of `pytest bench/` with other plugins' options: each works, or a line says what to use instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_cmdline_main(config):
     if config.option.numprocesses:
         config.option.dist = "load"
 """
-"""As far as it is seen by other plugins."""
+"""The part of pytest-xdist that other plugins see."""
 LIMIT_OF_A_TEST = """
 import pytest
 
@@ -41,10 +41,10 @@ def pytest_runtest_protocol(item):
         item.session.shouldfail = "a timer was set"
     return (yield)
 """
-"""As pytest-timeout asks for its timer."""
+"""The call of pytest-timeout that sets its timer."""
 
 
-def is_refused(folder, result, line):
+def assert_refused(folder, result, line):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {line}"])
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
@@ -59,15 +59,15 @@ def test_distributing_benchmarks_over_processes_is_refused(folder, monkeypatch, 
     result = run(
         folder, "-p", "no:xdist", "-p", "distributing", *STEP, *(("--numprocesses", "2") if given == "option" else ())
     )
-    is_refused(folder, result, "-n, --dist: * add -n 0")
+    assert_refused(folder, result, "-n, --dist: * add -n 0")
 
 
 def test_pytest_xdist_itself_is_refused(folder):
     pytest.importorskip("xdist")
-    is_refused(folder, run(folder, *STEP, "-n", "2"), "-n, --dist: * add -n 0")
+    assert_refused(folder, run(folder, *STEP, "-n", "2"), "-n, --dist: * add -n 0")
 
 
-def test_distributing_over_no_processes_or_a_collection_is_fine(folder):
+def test_distributing_is_accepted_for_no_processes_or_collection(folder):
     folder.makepyfile(distributing=OPTION_OF_XDIST)
     run(
         folder, "-p", "no:xdist", "-p", "distributing", *STEP, "--numprocesses", "0", implementations="numpy"
@@ -88,28 +88,28 @@ def test_distributing_over_no_processes_or_a_collection_is_fine(folder):
     assert collected.ret == 0
 
 
-def test_a_profile_of_replayed_samples_is_refused(folder):
-    is_refused(folder, run(folder, *STEP, "--benchmark-cprofile", "tottime"), "--benchmark-cprofile: *leave it out")
+def test_profiling_is_refused(folder):
+    assert_refused(folder, run(folder, *STEP, "--benchmark-cprofile", "tottime"), "--benchmark-cprofile: *leave it out")
 
 
-def test_without_pytest_benchmark_one_line_says_what_is_missing(folder):
+def test_missing_pytest_benchmark_is_one_line(folder):
     folder.makefile(".ini", empty="[pytest]")
     result = folder.run(
         *(sys.executable, "-m", "pytest", "-p", "no:benchmark", "--import-mode=importlib"),
         *("--rootdir", str(ROOT), "-c", "empty.ini", str(ROOT / "bench")),
     )
-    is_refused(folder, result, "pytest-benchmark: the benchmarks need this plugin, *")
+    assert_refused(folder, result, "pytest-benchmark: the benchmarks need this plugin, *")
 
 
-def test_benchmarks_that_are_disabled_and_enabled_again_are_measured(folder):
+def test_reenabled_benchmarks_are_measured(folder):
     result = run(folder, *STEP, "--benchmark-disable", "--benchmark-enable", "--benchmark-json", "out.json")
     result.assert_outcomes(passed=2)
-    found = json.loads((folder.path / "out.json").read_text())["benchmarks"]
-    assert all(min(one["stats"]["data"]) > 0 for one in found)
+    benchmarks = json.loads((folder.path / "out.json").read_text())["benchmarks"]
+    assert all(min(benchmark["stats"]["data"]) > 0 for benchmark in benchmarks)
     assert set(timings_of(folder)["status"]) == {"ok"}
 
 
-def test_a_regression_by_pytest_benchmark_s_own_measure_leaves_the_table_in_sight(folder):
+def test_the_table_is_shown_despite_a_pytest_benchmark_regression(folder):
     run(folder, *STEP, "--benchmark-save", "first", implementations="numpy")
     [saved] = (folder.path / ".benchmarks").rglob("*_first.json")
     faster = json.loads(saved.read_text())
@@ -124,7 +124,7 @@ def test_a_regression_by_pytest_benchmark_s_own_measure_leaves_the_table_in_sigh
     assert "Performance has regressed" in result.stdout.str() + result.stderr.str()
 
 
-def test_another_plugin_that_fails_at_the_end_costs_no_results(folder):
+def test_a_plugin_failing_at_the_end_costs_no_results(folder):
     folder.makepyfile(failing="def pytest_sessionfinish():\n    raise RuntimeError('no end')\n")
     result = run(folder, "-p", "failing", *STEP, implementations="numpy")
     assert "no end" in result.stdout.str() + result.stderr.str()
@@ -132,7 +132,7 @@ def test_another_plugin_that_fails_at_the_end_costs_no_results(folder):
     assert (folder.path / "results" / "report.md").exists()
 
 
-def test_a_limit_for_a_test_is_not_applied_to_what_is_measured_in_the_first_one(folder):
+def test_a_tests_time_limit_is_not_applied_to_benchmarks(folder):
     folder.makepyfile(limiting=LIMIT_OF_A_TEST)
     result = run(folder, "-p", "limiting", *STEP, "-q")
     result.assert_outcomes(passed=2)
@@ -141,14 +141,14 @@ def test_a_limit_for_a_test_is_not_applied_to_what_is_measured_in_the_first_one(
     )
 
 
-def test_pytest_timeout_itself_sets_no_limit(folder):
+def test_pytest_timeout_itself_sets_no_timer(folder):
     pytest.importorskip("pytest_timeout")
     result = run(folder, *STEP, "--timeout", "0.01")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines("timeout   pytest-timeout's limit of 0.01 s *")
 
 
-def test_an_ascii_terminal_is_written_to_in_other_characters(folder, monkeypatch):
+def test_an_ascii_terminal_gets_ascii_characters(folder, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     result = run(folder, *STEP, implementations="numpy")
     assert result.ret == 0
@@ -156,7 +156,7 @@ def test_an_ascii_terminal_is_written_to_in_other_characters(folder, monkeypatch
     result.stdout.fnmatch_lines("numpy * us +/- *")
 
 
-def test_results_that_cannot_be_written_are_one_line_before_anything_is_measured(folder):
+def test_an_unwritable_results_folder_is_refused_in_one_line(folder):
     (folder.path / "file").write_text("")
     result = run(folder, *STEP, "--results", "file/below")
-    is_refused(folder, result, "--results: cannot write to file/below: Not a directory; *")
+    assert_refused(folder, result, "--results: cannot write to file/below: Not a directory; *")

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: every kind of fault at every moment, in real runs, and what must hold after each."""
+"""`python -m tests.faults`: cause every kind of fault at every moment of real runs, and check each run afterwards."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from pathlib import Path
 from . import summary, times
 from .jobs import jobs_of, run
 from .kinds import KINDS
-from .summary import Seen
+from .summary import Tally
 
 PARTS = ("packs", "interruptions", "refusals", "kills", "times")
 SHOWN_CHARACTERS = 600
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 where everything holds, else 1."""
-    asked = _asked(arguments)
-    seen, started = Seen(), time.monotonic()
+    """Return 0 where all checks pass, else 1."""
+    options = _parsed(arguments)
+    tally, started = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="relubench-faults-") as folder:
-        jobs = jobs_of(asked, Path(folder))
-        with ProcessPoolExecutor(asked.jobs, max_tasks_per_child=1) as pool:
-            running = {pool.submit(run, job, Path(folder) / str(number)): job for number, job in enumerate(jobs)}
-            for number, future in enumerate(as_completed(running), 1):
-                one = _shortened(future.result())
-                seen.add(one)
-                for problem in one.problems:
+        jobs = jobs_of(options, Path(folder))
+        with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:
+            job_by_future = {pool.submit(run, job, Path(folder) / str(number)): job for number, job in enumerate(jobs)}
+            for number, future in enumerate(as_completed(job_by_future), 1):
+                job_tally = _shortened(future.result())
+                tally.add(job_tally)
+                for problem in job_tally.problems:
                     print(problem, flush=True)
                 minutes = (time.monotonic() - started) / 60
-                print(f"{number} of {len(jobs)} after {minutes:.1f} min: {running[future].name}", flush=True)
-        if "times" in asked.parts:  # alone, or the other jobs would be what is measured
-            seen.add(_shortened(times.seen_in(Path(folder) / "times")))
-    print("\n".join(summary.lines(seen)))
-    found = summary.complaints(seen, asked.kills if "kills" in asked.parts else 0, whole=_is_whole(asked))
-    print("\n".join(found) if found else "everything holds")
-    return 1 if found else 0
+                print(f"{number} of {len(jobs)} after {minutes:.1f} min: {job_by_future[future].name}", flush=True)
+        if "times" in options.parts:  # alone, since other jobs would disturb the times
+            tally.add(_shortened(times.tally_of(Path(folder) / "times")))
+    print("\n".join(summary.lines(tally)))
+    required_kills = options.kills if "kills" in options.parts else 0
+    complaints = summary.complaints(tally, required_kills, all_kinds=_has_all_kinds(options))
+    print("\n".join(complaints) if complaints else "everything holds")
+    return 1 if complaints else 0
 
 
-def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     jobs = (os.cpu_count() or 1) + 1
     parser.add_argument(
@@ -54,23 +55,23 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of these moments (1)")
     parser.add_argument("--kinds", default="", help="only these kinds of hostile contenders, by comma")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"only these parts, of {', '.join(PARTS)}")
-    asked = parser.parse_args(arguments)
-    asked.parts = [part for part in asked.parts.split(",") if part]
-    asked.kinds = [kind for kind in asked.kinds.split(",") if kind]
-    for option, names, known in (("--parts", asked.parts, PARTS), ("--kinds", asked.kinds, [*KINDS])):
+    options = parser.parse_args(arguments)
+    options.parts = [part for part in options.parts.split(",") if part]
+    options.kinds = [kind for kind in options.kinds.split(",") if kind]
+    for option, names, known in (("--parts", options.parts, PARTS), ("--kinds", options.kinds, [*KINDS])):
         if unknown := [name for name in names if name not in known]:
             parser.error(f"{option}: {unknown[0]!r} is none of {', '.join(known)}")
-    return asked
+    return options
 
 
-def _is_whole(asked: argparse.Namespace) -> bool:
-    return not asked.kinds and "packs" in asked.parts
+def _has_all_kinds(options: argparse.Namespace) -> bool:
+    return not options.kinds and "packs" in options.parts
 
 
-def _shortened(seen: Seen) -> Seen:
-    """With what was seen cut to its end, where a run says what went wrong."""
-    short = [replace(one, what=one.what[-SHOWN_CHARACTERS:].strip()) for one in seen.problems]
-    return replace(seen, problems=short)
+def _shortened(tally: Tally) -> Tally:
+    """Cut the details of problems to their end, where a run says what went wrong."""
+    problems = [replace(problem, details=problem.details[-SHOWN_CHARACTERS:].strip()) for problem in tally.problems]
+    return replace(tally, problems=problems)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A pytest plugin that lets a fault happen while a run's own process writes its files."""
+"""A pytest plugin that causes a fault while a run's own process writes its files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def pytest_configure() -> None:
     os.environ[parent.RUN] = str(os.getpid())
     from bench.report import files
 
-    write = files.timings_csv
+    timings_csv = files.timings_csv
 
     def with_fault(*arguments: Any) -> str:
         fired = Path(os.environ[FIRED]) / f"{name}_report"
         if not fired.exists():
             fired.touch()
             (parent.KINDS | parent.ON_OWN_DISK)[name].do()
-        return write(*arguments)
+        return timings_csv(*arguments)
 
     files.timings_csv = with_fault

@@ -1,6 +1,6 @@
-"""A network that is NumPy's but for one fault, at one moment of its worker's life.
+"""NumPy's network with one fault at one moment of its worker's life.
 
-It is imported in workers, by the modules that `runs.py` writes.
+The modules that `runs.py` writes import it in workers.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from implementations.numpy_ import Net as Numpy
 from . import kinds
 
 MOMENTS = ("import", "construction", "first call", "verification", "mid-block", "report", "shutdown")
-"""`report` is when a worker reports what a cell took, after its blocks."""
+"""At `report` a worker reports the memory that a cell took, after its blocks."""
 FIRED = "RELUBENCH_FAULTS_FIRED"
-"""Names the folder that has a file for each fault that has happened."""
+"""The variable that names the folder with a file for each fault that has happened."""
 BLOCK = 2
-"""The one, of a process's, in whose middle a fault happens."""
+"""The number of the block in a process in whose middle a fault happens."""
 
 
 def hostile(do: Callable[[], Any], moment: str, name: str, once: bool = False) -> type[Numpy]:
-    """A class of networks; `once` for a fault that happens in no later process again."""
+    """Return a class of networks with a fault. With `once`, it happens only in the first process that gets there."""
     fired = Path(os.environ[FIRED]) / name
     blocks = 0
 

@@ -1,4 +1,4 @@
-"""File systems of a few megabytes, where this system and user may mount them."""
+"""Mount file systems of a few megabytes, where this system and user may."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def small(folder: Path, size: str = "4m", read_only: bool = False) -> Iterator[bool]:
-    """Within, whether a folder is a file system of its own."""
+    """Mount a small file system on a folder; yield whether that succeeded."""
     folder.mkdir(parents=True, exist_ok=True)
     options = f"size={size}{',ro' if read_only else ''}"
     mounted = sys.platform == "linux" and _succeeds("mount", "-t", "tmpfs", "-o", options, "none", str(folder))

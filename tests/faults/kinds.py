@@ -1,6 +1,6 @@
-"""What hostile contenders do: one function a kind, called at the moment that `contender.py` chooses.
+"""The faults of hostile contenders: a function for each kind, called at the moment that `contender.py` chooses.
 
-It is imported in workers, so it imports the standard library and NumPy alone.
+Workers import this module, so it imports only the standard library and NumPy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RAISED_AT_IMPORT = ("crashed", "unavailable")
 """Some exceptions mean that a framework is missing, when they come from an import."""
 ANY = ("ok", "wrong", "out_of_memory", "timeout", "crashed")
 SECONDS = 600.0
-"""That something goes on which has to be ended from outside."""
+"""The duration of what has to be ended from outside."""
 LONGEST_PIPE = 64 << 20
 LOG_BYTES = 24 << 20
 GREEDY_BYTES = 3 << 30
@@ -41,8 +41,8 @@ GREEDY_BYTES = 3 << 30
 
 @dataclass(frozen=True)
 class Kind:
-    """A fault: what is done, the statuses that the cell may end with that it is done in, and whether what is done
-    goes on to affect the contender's other cells."""
+    """A fault: the function that causes it, the statuses allowed for the cell in which it happens, and whether it
+    affects the contender's later cells as well."""
 
     do: Callable[[], Any]
     statuses: tuple[str, ...]
@@ -50,11 +50,11 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {}
-"""By name."""
+"""The kinds by name."""
 
 
 def results_as(result: Any) -> Any:
-    """What a contender's getters return for a result; faults replace it."""
+    """Return what a contender's getters return for a result; faults replace this function."""
     return result
 
 
@@ -117,8 +117,8 @@ def allocates_more_than_there_is() -> None:
 
 
 @kind(RAISED_AT_IMPORT)
-def recurses_for_ever() -> None:
-    recurses_for_ever()
+def recurses_without_end() -> None:
+    recurses_without_end()
 
 
 @kind(CRASHED)
@@ -137,18 +137,18 @@ def raises_escape_sequences() -> NoReturn:
 
 
 @kind(CRASHED)
-def raises_what_cannot_be_shown() -> NoReturn:
-    class Unshown(Exception):
+def raises_an_unprintable_exception() -> NoReturn:
+    class Unprintable(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
         __repr__ = __str__
 
-    raise Unshown
+    raise Unprintable
 
 
 @kind(CRASHED)
-def raises_of_a_class_without_a_name() -> NoReturn:
+def raises_an_exception_without_a_class_name() -> NoReturn:
     class Nameless(type):
         def __getattribute__(cls, name: str) -> Any:
             if name in ("__name__", "__qualname__", "__mro__"):
@@ -257,7 +257,7 @@ def stops_itself() -> None:
 
 
 @kind(TIMEOUT)
-def waits_for_itself() -> None:
+def deadlocks() -> None:
     lock = threading.Lock()
     lock.acquire()
     lock.acquire(timeout=SECONDS)
@@ -269,7 +269,7 @@ def becomes_another_program() -> None:
 
 
 @kind(TIMEOUT)
-def takes_the_requests() -> None:
+def reads_its_requests() -> None:
     os.read(_pipe("requests"), 1 << 16)
 
 
@@ -302,7 +302,7 @@ def writes_an_empty_line() -> None:
 
 
 @kind(CRASHED)
-def answers_nothing_that_was_asked() -> None:
+def answers_an_unknown_request() -> None:
     _reply(b'{"id":999999,"ok":{}}\n')
 
 
@@ -349,8 +349,8 @@ def patches_json() -> None:
 
 @kind(CRASHED)
 def patches_json_to_nan() -> None:
-    true = json.dumps
-    json.dumps = lambda value, **_: true({name: _spoilt(one) for name, one in value.items()})  # type: ignore[assignment]
+    dumps = json.dumps
+    json.dumps = lambda value, **_: dumps({name: _with_nan(part) for name, part in value.items()})  # type: ignore[assignment]
 
 
 @kind(CRASHED)
@@ -365,7 +365,7 @@ def forks_and_both_answer() -> None:
     os.fork()
 
 
-# What is left behind
+# Processes and output left behind
 
 
 @kind(OK)
@@ -423,7 +423,7 @@ def floods_its_log() -> None:
     os.write(1, b"nothing much\n" * (LOG_BYTES // 13))
 
 
-# The process's surroundings
+# The process's environment
 
 
 @kind(OK)
@@ -446,7 +446,7 @@ def replaces_stdout() -> None:
 @kind(OK)
 def closes_its_output() -> None:
     for descriptor in (1, 2):
-        with suppress(OSError):  # it has happened before
+        with suppress(OSError):  # already closed
             os.close(descriptor)
 
 
@@ -473,7 +473,7 @@ def makes_warnings_errors() -> None:
 
 
 @kind(OK)
-def prefers_itself() -> None:
+def changes_its_priority() -> None:
     os.setpriority(os.PRIO_PROCESS, 0, 5)
     os.sched_setaffinity(0, os.sched_getaffinity(0))
 
@@ -512,9 +512,9 @@ def forgets_its_modules() -> None:
 
 @kind(OUT_OF_MEMORY)
 def takes_all_memory() -> None:
-    held = []
-    while len(held) << 26 < GREEDY_BYTES:
-        held.append(np.ones(1 << 26, "u1"))
+    arrays = []
+    while len(arrays) << 26 < GREEDY_BYTES:
+        arrays.append(np.ones(1 << 26, "u1"))
     time.sleep(SECONDS)
 
 
@@ -552,12 +552,12 @@ def gives_none() -> None:
 
 
 @kind(WRONG, lasts=True)
-def gives_twice_as_much() -> None:
+def gives_doubled_values() -> None:
     _results_from_now_on(lambda array: 2 * array)
 
 
 @kind(WRONG, lasts=True)
-def gives_what_cannot_be_read() -> None:
+def gives_an_unreadable_array() -> None:
     class Unreadable:
         def __array__(self, *_: Any, **__: Any) -> NoReturn:
             raise ValueError("not an array after all")
@@ -566,7 +566,7 @@ def gives_what_cannot_be_read() -> None:
 
 
 def waits_for_a_file() -> None:
-    """Of no kind: for a moment that goes on until a test has seen enough."""
+    """Wait until a test creates the file `go`. This is no fault, and not in KINDS."""
     fired = Path(os.environ["RELUBENCH_FAULTS_FIRED"])
     end = time.monotonic() + SECONDS
     while not (fired / "go").exists() and time.monotonic() < end:
@@ -578,13 +578,13 @@ def _results_from_now_on(change: Callable[[Any], Any]) -> None:
     results_as = change
 
 
-def _spoilt(value: Any) -> Any:
-    """The same answer with NaN for every number but its id."""
+def _with_nan(value: Any) -> Any:
+    """Return a value of an answer with NaN for every float in it."""
     match value:
         case dict():
-            return {name: _spoilt(one) for name, one in value.items()}
+            return {name: _with_nan(part) for name, part in value.items()}
         case list():
-            return [_spoilt(one) for one in value]
+            return [_with_nan(part) for part in value]
         case float():
             return float("nan")
         case _:

@@ -1,5 +1,5 @@
-"""What happens to a run's own process, and to the folder that it writes to: done by a contender at a moment of its
-life, or, while the report is written, in the process itself (`at_report.py`)."""
+"""Faults of a run's own process and of the folder that it writes to. A contender causes them at a moment of its life,
+or the process itself does while it writes the report (`at_report.py`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY = 30
 
 @dataclass(frozen=True)
 class ParentKind:
-    """What is done to the run's process, and how it is undone before the run is resumed."""
+    """A fault of the run's process, and how it is undone before the run is resumed."""
 
     do: Callable[[], object]
     undo: Callable[[Path], object] = field(default=lambda folder: None)
@@ -26,13 +26,13 @@ class ParentKind:
 def _send(*numbers: int) -> Callable[[], None]:
     def send() -> None:
         for number in numbers:
-            os.kill(_run(), number)
+            os.kill(_run_pid(), number)
 
     return send
 
 
-def _run() -> int:
-    """At a report it is this process, else the one that started this one."""
+def _run_pid() -> int:
+    """Return the run's process id: at the report, of this process; else, of this process's parent."""
     return int(os.environ.get(RUN) or os.getppid())
 
 
@@ -41,11 +41,11 @@ def _results() -> Path:
 
 
 def _limit_files() -> None:
-    resource.prlimit(_run(), resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    resource.prlimit(_run_pid(), resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 
 def _fill_disk() -> None:
-    """Only in a file system of its own, which `filesystems.py` has mounted."""
+    """Fill the disk of the results: only in a file system that `filesystems.py` has mounted."""
     with (_results() / "filler").open("wb", buffering=0) as filler:
         part = bytes(1 << 12)
         try:
@@ -81,4 +81,4 @@ KINDS = {
 ON_OWN_DISK = {
     "has_a_full_disk": ParentKind(_fill_disk, lambda folder: (folder / "results" / "filler").unlink(missing_ok=True))
 }
-"""Those that need a small file system for the results."""
+"""The kinds that need a small file system for the results."""

@@ -1,4 +1,4 @@
-"""Runs of the benchmarks as people start them, each in a folder of its own, and what is left after them."""
+"""Runs of the benchmarks as users start them, each in a folder of its own, and the processes that they leave."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .contender import FIRED
 
 ROOT = Path(__file__).parent.parent.parent
 MARK = "RELUBENCH_FAULTS_MARK"
-"""The variable by which the processes of a run are known."""
+"""The variable that marks the processes of a run."""
 GONE_SECONDS = 10.0
-"""For which processes that are being ended when a run ends are waited for."""
+"""Seconds to wait for processes that are still being ended when a run ends."""
 PASSES, ROUNDS, PHASES = 2, 2, ("forward", "step")
 GRID = """\
 N = [4]
@@ -48,17 +48,17 @@ ceilings = false
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: its exit code, None where it had to be killed because it hung, and what it said."""
+    """How a run ended: its exit code, None where it hung and was killed, and its output."""
 
     code: int | None
     output: str
-    left: list[str] = field(default_factory=list)
-    """Processes that it left behind, which were killed then."""
+    left_behind: list[str] = field(default_factory=list)
+    """The processes that it left, which were killed then."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder with a grid, modules of contenders, a folder for temporary files and one for results."""
+class Workspace:
+    """A folder with a grid, contenders' modules, and folders for temporary files and results."""
 
     folder: Path
     grid: str = GRID
@@ -81,7 +81,7 @@ class Place:
         return self.folder / "fired"
 
     def add(self, name: str, call: str) -> str:
-        """A contender's module, whose class is what a call of `hostile` returns; its implementation's name."""
+        """Write a contender's module, whose class a call of `hostile` returns; return the implementation's name."""
         text = f"from tests.faults import kinds, parent\nfrom tests.faults.contender import hostile\n\nNet = {call}\n"
         (self.folder / f"{name}.py").write_text(text)
         return f"{name}:Net"
@@ -94,29 +94,29 @@ class Place:
         return [sys.executable, *front, *only, "-q", *grid, *chosen, *options]
 
     def environment(self, **more: str) -> dict[str, str]:
-        own = {
+        variables = {
             "TMPDIR": str(self.temporary),
             "RELUBENCH_LOCK": str(self.folder / "lock"),
             FIRED: str(self.fired),
             "COLUMNS": "200",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        outer = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "RELUBENCH_"))}
-        return outer | own | more
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "RELUBENCH_"))}
+        return inherited | variables | more
 
     def run(
         self, implementations: Sequence[str] = (), *options: str, deadline: float = 120.0, **variables: str
     ) -> Ended:
-        """A run to its end, or to the deadline in seconds."""
+        """Run to the end, or to the deadline in seconds."""
         with Started(self, self.command(implementations, *options), variables) as started:
             return started.end(deadline)
 
     def newest(self) -> Path | None:
-        """The folder of the last run."""
+        """Return the folder of the last run."""
         return max((self.results / "runs").glob("*"), default=None, key=lambda path: path.name)
 
     def rows(self) -> list[dict[str, str]]:
-        """Of the newest run's table; none where there is no table."""
+        """Return the rows of the newest run's table; none where there is no table."""
         newest = self.newest()
         file = newest / "timings.csv" if newest else None
         if file is None or not file.exists():
@@ -126,26 +126,26 @@ class Place:
             return list(csv.DictReader(text))
 
     def journal(self) -> bytes:
-        """The whole lines of the newest run's journal."""
+        """Return the complete lines of the newest run's journal."""
         newest = self.newest()
         file = newest / "journal.jsonl" if newest else None
         text = file.read_bytes() if file is not None and file.exists() else b""
         return text[: text.rfind(b"\n") + 1]
 
     def blocks(self) -> list[dict[str, Any]]:
-        """Of the newest run's journal."""
+        """Return the blocks of the newest run's journal."""
         records = [json.loads(line) for line in self.journal().splitlines()]
         return [record for record in records if record["record"] == "Block"]
 
     def temporary_files(self) -> list[str]:
-        """What a run should have removed."""
-        own = [path for path in self.temporary.rglob("*") if not path.is_dir() or not any(path.iterdir())]
+        """Return the files that a run should have removed."""
+        temporary = [path for path in self.temporary.rglob("*") if not path.is_dir() or not any(path.iterdir())]
         half_written = [
             path
             for path in self.results.rglob("*")
             if path.name.startswith(".") or path.name.endswith(("-wal", "-shm", "-journal", ".tmp"))
         ]
-        return sorted(str(path.relative_to(self.folder)) for path in (*own, *half_written))
+        return sorted(str(path.relative_to(self.folder)) for path in (*temporary, *half_written))
 
     def has_fired(self, name: str) -> bool:
         return (self.fired / name).exists()
@@ -155,17 +155,17 @@ class Place:
 
 
 class Started:
-    """A run that goes on. What it leaves behind becomes this process's child on Linux."""
+    """A run in progress. On Linux, processes that it leaves become children of this one."""
 
-    def __init__(self, place: Place, command: Sequence[str], variables: dict[str, str] | None = None) -> None:
+    def __init__(self, workspace: Workspace, command: Sequence[str], variables: dict[str, str] | None = None) -> None:
         self._mark = secrets.token_hex(8)
         self._adopting = _adopting_orphans()
         self._adopting.__enter__()
-        self._before = {child.pid for child in psutil.Process().children(recursive=True)}
+        self._earlier_children = {child.pid for child in psutil.Process().children(recursive=True)}
         self.process = subprocess.Popen(
             command,
-            cwd=place.folder,
-            env=place.environment(**(variables or {}), **{MARK: self._mark}),
+            cwd=workspace.folder,
+            env=workspace.environment(**(variables or {}), **{MARK: self._mark}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -185,28 +185,28 @@ class Started:
         self._adopting.__exit__(None, None, None)
 
     def end(self, deadline: float) -> Ended:
-        """Wait until it ends, for so many seconds at most, and look at what is left of it."""
+        """Wait for the run to end, for at most so many seconds, and kill the processes that it leaves."""
         code: int | None = None
         with suppress(subprocess.TimeoutExpired):
             code = self.process.wait(deadline)
         if code is None:
             self.process.kill()
             self.process.wait()
-        left = self._wait_until_gone()
-        names = [_shown(one) for one in left]
-        for one in left:
+        processes = self._wait_until_gone()
+        descriptions = [_shown(process) for process in processes]
+        for process in processes:
             with suppress(psutil.Error):
-                one.kill()
+                process.kill()
         self._wait_until_gone()
         self._reader.join(GONE_SECONDS)
-        return Ended(code, self._output.decode("utf-8", "replace"), names)
+        return Ended(code, self.output(), descriptions)
 
-    def said(self) -> str:
-        """So far."""
+    def output(self) -> str:
+        """Return the output so far."""
         return self._output.decode("utf-8", "replace")
 
-    def wait_until_said(self, words: str, seconds: float) -> bool:
-        return _becomes_true(lambda: words in self.said(), seconds)
+    def wait_for_output(self, words: str, seconds: float) -> bool:
+        return _becomes_true(lambda: words in self.output(), seconds)
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -215,19 +215,21 @@ class Started:
                 self._output += chunk
 
     def _wait_until_gone(self) -> list[psutil.Process]:
-        """The processes of the run that are there still after a while."""
+        """Return the processes of the run that are still alive after GONE_SECONDS."""
         end = time.monotonic() + GONE_SECONDS
         while (alive := self._alive()) and time.monotonic() < end:
             time.sleep(0.05)
         return alive
 
     def _alive(self) -> list[psutil.Process]:
-        """Those that have this run's mark, and what has become this process's without any."""
-        new = [one for one in psutil.Process().children(recursive=True) if one.pid not in self._before]
-        marked = [one for one in psutil.process_iter() if one.pid != os.getpid() and _mark_of(one) == self._mark]
-        found = {one.pid: one for one in (*marked, *(one for one in new if not _mark_of(one)))}
-        found.pop(self.process.pid, None)
-        return [one for one in found.values() if not _is_gone(one)]
+        """Return the processes with this run's mark, and new children of this process without any mark."""
+        new = [child for child in psutil.Process().children(recursive=True) if child.pid not in self._earlier_children]
+        others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+        marked = [process for process in others if _mark_of(process) == self._mark]
+        unmarked = [child for child in new if not _mark_of(child)]
+        by_pid = {process.pid: process for process in (*marked, *unmarked)}
+        by_pid.pop(self.process.pid, None)
+        return [process for process in by_pid.values() if not _is_gone(process)]
 
 
 def _mark_of(process: psutil.Process) -> str:
@@ -238,9 +240,9 @@ def _mark_of(process: psutil.Process) -> str:
 
 def _becomes_true(holds: Callable[[], bool], seconds: float) -> bool:
     end = time.monotonic() + seconds
-    while not (true := holds()) and time.monotonic() < end:
+    while not (is_true := holds()) and time.monotonic() < end:
         time.sleep(0.05)
-    return true
+    return is_true
 
 
 @contextmanager
@@ -258,7 +260,7 @@ def _adopting_orphans() -> Iterator[None]:
 
 
 def _is_gone(process: psutil.Process) -> bool:
-    """A zombie of this process's has its status taken then."""
+    """Return whether a process has ended; reap a zombie child of this process."""
     with suppress(psutil.Error):
         if process.status() != psutil.STATUS_ZOMBIE:
             return False

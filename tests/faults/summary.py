@@ -1,4 +1,4 @@
-"""The counts that the suite ends with, all of what its checks have seen."""
+"""The counts that the suite prints at its end."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ LEAST_KINDS = 40
 
 
 @dataclass
-class Seen:
-    """What was tried and did happen, and what did not hold."""
+class Tally:
+    """The faults and kills that happened, and the problems found."""
 
     cases: list[Case] = field(default_factory=list)
     kills: int = 0
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, other: Seen) -> None:
-        self.cases += other.cases
-        self.kills += other.kills
-        self.problems += other.problems
-        self.notes += other.notes
+    def add(self, tally: Tally) -> None:
+        self.cases += tally.cases
+        self.kills += tally.kills
+        self.problems += tally.problems
+        self.notes += tally.notes
 
 
-def whole_kinds(cases: Sequence[Case]) -> int:
-    """How many kinds were tried at every moment."""
-    moments: dict[str, set[str]] = {}
+def complete_kinds(cases: Sequence[Case]) -> int:
+    """Return the number of kinds that were tried at every moment."""
+    moments_by_kind: dict[str, set[str]] = {}
     for case in cases:
-        moments.setdefault(case.kind, set()).add(case.moment)
-    return sum(seen == set(MOMENTS) for seen in moments.values())
+        moments_by_kind.setdefault(case.kind, set()).add(case.moment)
+    return sum(moments == set(MOMENTS) for moments in moments_by_kind.values())
 
 
-def lines(seen: Seen) -> list[str]:
-    """The counts in words, below each what was seen."""
-    counts = Counter(problem.count for problem in seen.problems)
-    kinds = whole_kinds(seen.cases)
+def lines(tally: Tally) -> list[str]:
+    """Return lines with each problem, and with the counts below them."""
+    counts = Counter(problem.count for problem in tally.problems)
+    kinds = complete_kinds(tally.cases)
     table = [
-        f"fault kinds tried: {kinds} kinds × {len(MOMENTS)} moments, {len(seen.cases)} cases that happened",
-        f"kills of a run at random moments, each resumed: {seen.kills}",
+        f"fault kinds tried: {kinds} kinds × {len(MOMENTS)} moments, {len(tally.cases)} cases that happened",
+        f"kills of a run at random moments, each resumed: {tally.kills}",
         *(f"{count}: {counts[count]}" for count in COUNTED),
-        *seen.notes,
+        *tally.notes,
     ]
-    return [*map(str, seen.problems), "", *table]
+    return [*map(str, tally.problems), "", *table]
 
 
-def complaints(seen: Seen, kills: int, whole: bool) -> list[str]:
-    """Why the suite fails; empty where it passes. Kinds are counted where the `whole` suite was asked for."""
-    found = [f"{len(seen.problems)} checks failed"] if seen.problems else []
-    if whole and whole_kinds(seen.cases) < LEAST_KINDS:
-        found.append(f"fewer than {LEAST_KINDS} kinds were tried at every moment")
-    if seen.kills < kills:
-        found.append(f"{seen.kills} of {kills} kills came before the end of their run")
-    return found
+def complaints(tally: Tally, kills: int, all_kinds: bool) -> list[str]:
+    """Return why the suite fails, empty where it passes. Kinds are counted only where `all_kinds` were requested."""
+    complaints = [f"{len(tally.problems)} checks failed"] if tally.problems else []
+    if all_kinds and complete_kinds(tally.cases) < LEAST_KINDS:
+        complaints.append(f"fewer than {LEAST_KINDS} kinds were tried at every moment")
+    if tally.kills < kills:
+        complaints.append(f"{tally.kills} of {kills} kills came before the end of their run")
+    return complaints

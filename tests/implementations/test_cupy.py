@@ -1,4 +1,4 @@
-"""CuPy's net on a stand-in for CuPy that computes with NumPy and refuses to mix host and device arrays."""
+"""Tests of CuPy's net on a fake CuPy that computes with NumPy and refuses to mix host and device arrays."""
 
 import importlib
 import sys
@@ -17,10 +17,10 @@ SHAPE = (6, 9, 8, 4)
 
 
 class DeviceArray(NDArrayOperatorsMixin):
-    """As strict as CuPy's array: only its own kind and scalars take part, and no implicit way to the host."""
+    """An array as strict as CuPy's: it mixes only with its own kind and scalars, and never converts implicitly."""
 
-    def __init__(self, held):
-        self.held = np.asarray(held)
+    def __init__(self, data):
+        self.data = np.asarray(data)
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")
@@ -30,35 +30,35 @@ class DeviceArray(NDArrayOperatorsMixin):
         if out is None:
             return DeviceArray(ufunc(*map(unwrap, inputs), **options))
         (target,) = out
-        ufunc(*map(unwrap, inputs), out=target.held, **options)
+        ufunc(*map(unwrap, inputs), out=target.data, **options)
         return target
 
     def __getitem__(self, key):
-        return DeviceArray(self.held[unwrap(key)])
+        return DeviceArray(self.data[unwrap(key)])
 
     def __setitem__(self, key, value):
-        self.held[unwrap(key)] = unwrap(value)
+        self.data[unwrap(key)] = unwrap(value)
 
     @property
     def T(self):  # noqa: N802
-        return DeviceArray(self.held.T)
+        return DeviceArray(self.data.T)
 
     def sum(self):
-        return DeviceArray(self.held.sum())
+        return DeviceArray(self.data.sum())
 
 
 def unwrap(value):
     if isinstance(value, np.ndarray):
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
-    return value.held if isinstance(value, DeviceArray) else value
+    return value.data if isinstance(value, DeviceArray) else value
 
 
 class CUDARuntimeError(RuntimeError):
     pass
 
 
-def stand_in(count=2):
-    """A module `cupy` with `count` devices; `calls` records what was asked of them."""
+def fake_cupy(count=2):
+    """Return a fake module `cupy` with `count` devices, whose calls are recorded in `calls`."""
     calls = []
 
     class Device:
@@ -79,9 +79,9 @@ def stand_in(count=2):
     fake = ModuleType("cupy")
     fake.calls = calls
     fake.asarray = lambda array: DeviceArray(np.array(array))
-    fake.asnumpy = lambda array: array.held.copy()
+    fake.asnumpy = lambda array: array.data.copy()
     fake.maximum, fake.square = np.maximum, np.square
-    fake.stack = lambda arrays: DeviceArray(np.stack([array.held for array in arrays]))
+    fake.stack = lambda arrays: DeviceArray(np.stack([array.data for array in arrays]))
     fake.get_default_memory_pool = lambda: SimpleNamespace(total_bytes=lambda: 4096)
     fake.cuda = SimpleNamespace(
         Device=Device,
@@ -96,8 +96,8 @@ def stand_in(count=2):
 
 @pytest.fixture
 def install(monkeypatch):
-    """Puts a module in CuPy's place and gives the net's class made from it; afterwards all is as it was."""
-    before = sys.modules.pop(MODULE, None)
+    """Return a function that installs a module as `cupy` and imports the net's class; restore both afterwards."""
+    original = sys.modules.pop(MODULE, None)
     attribute = vars(implementations).pop("cupy_", None)
 
     def make(fake):
@@ -108,8 +108,8 @@ def install(monkeypatch):
     yield make
     sys.modules.pop(MODULE, None)
     vars(implementations).pop("cupy_", None)
-    if before is not None:
-        sys.modules[MODULE] = before
+    if original is not None:
+        sys.modules[MODULE] = original
     if attribute is not None:
         implementations.cupy_ = attribute
 
@@ -121,20 +121,20 @@ def dtype(request):
 
 @pytest.fixture
 def problem():
-    found = Problem.random(*SHAPE, seed=1)
-    assert np.abs(found.x @ found.w1).min() > 1e-3
-    return found
+    problem = Problem.random(*SHAPE, seed=1)
+    assert np.abs(problem.x @ problem.w1).min() > 1e-3
+    return problem
 
 
-def expected_course(problem, steps):
-    """Everything a net shows, in float64, after `steps` steps and one more forward and backward."""
+def expected_results(problem, steps):
+    """Return all results of a net, in float64, after `steps` steps and one more forward and backward."""
     x, y, w1, w2 = problem.x, problem.y, problem.w1, problem.w2
     losses = []
     for step in range(steps + 1):
-        on = (x @ w1 > 0).astype(float)
-        y_pred = (x @ w1 * on) @ w2
-        grad_w1 = np.einsum("ni,nh,nh->ih", x, on, 2 * (y_pred - y) @ w2.T)
-        grad_w2 = np.einsum("nh,no->ho", x @ w1 * on, 2 * (y_pred - y))
+        mask = (x @ w1 > 0).astype(float)
+        y_pred = (x @ w1 * mask) @ w2
+        grad_w1 = np.einsum("ni,nh,nh->ih", x, mask, 2 * (y_pred - y) @ w2.T)
+        grad_w2 = np.einsum("nh,no->ho", x @ w1 * mask, 2 * (y_pred - y))
         if step < steps:
             losses.append(((y_pred - y) ** 2).sum())
             w1, w2 = w1 - problem.learning_rate * grad_w1, w2 - problem.learning_rate * grad_w2
@@ -149,23 +149,23 @@ def assert_close(actual, expected, dtype):
 
 
 def test_phases_compute_prediction_gradients_and_update(install, dtype, problem):
-    net = install(stand_in())(problem, dtype=dtype)
-    expected = expected_course(problem, 0)
+    net = install(fake_cupy())(problem, dtype=dtype)
+    expected = expected_results(problem, 0)
     net.forward()
     assert_close(net.prediction(), expected.y_pred, dtype)
     net.backward()
     for actual, gradient in zip(net.gradients(), expected.gradients, strict=True):
         assert_close(actual, gradient, dtype)
-    assert_close(net.to_host([net.loss()]), expected_course(problem, 1).losses, dtype)
+    assert_close(net.to_host([net.loss()]), expected_results(problem, 1).losses, dtype)
     net.update()
-    after = expected_course(problem, 1)
+    after = expected_results(problem, 1)
     for actual, weights in zip(net.weights(), (after.w1, after.w2), strict=True):
         assert_close(actual, weights, dtype)
 
 
-def test_step_and_train_take_the_same_course(install, dtype, problem):
-    Net = install(stand_in())
-    expected = expected_course(problem, 5)
+def test_step_and_train_agree(install, dtype, problem):
+    Net = install(fake_cupy())
+    expected = expected_results(problem, 5)
     stepped, trained = Net(problem, dtype=dtype), Net(problem, dtype=dtype)
     for _ in range(5):
         stepped.step()
@@ -176,26 +176,26 @@ def test_step_and_train_take_the_same_course(install, dtype, problem):
             assert_close(actual, after, dtype)
 
 
-def test_it_passes_the_harness_verification(install, dtype, problem):
-    Net = install(stand_in())
+def test_verification_passes(install, dtype, problem):
+    Net = install(fake_cupy())
     checks = verify(lambda: Net(problem, "cuda", dtype))
     assert [str(check) for check in checks if not check.passed] == []
 
 
-def test_what_getters_gave_and_the_problem_do_not_change_with_later_phases(install, dtype, problem):
-    net = install(stand_in())(problem, dtype=dtype)
+def test_later_phases_change_no_returned_arrays_and_no_problem(install, dtype, problem):
+    net = install(fake_cupy())(problem, dtype=dtype)
     net.forward()
     net.backward()
     arrays = [*net.weights(), *net.gradients(), net.prediction(), *problem.arrays(dtype), problem.w1, problem.w2]
-    kept = [array.copy() for array in arrays]
+    copies = [array.copy() for array in arrays]
     net.update()
     net.train(3)
-    for array, copy in zip(arrays, kept, strict=True):
+    for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_it_lists_every_device_and_names_them(install):
-    Net = install(stand_in(2))
+def test_devices_are_listed_and_named(install):
+    Net = install(fake_cupy(2))
     assert issubclass(Net, TwoLayerNet)
     assert Net.backend == "cupy"
     assert Net.devices() == ["cuda", "cuda:0", "cuda:1"]
@@ -204,8 +204,8 @@ def test_it_lists_every_device_and_names_them(install):
 
 
 @pytest.mark.parametrize(("device", "index"), [("cuda", 0), ("cuda:0", 0), ("cuda:1", 1)])
-def test_it_uses_and_waits_for_the_device_asked_for(install, problem, device, index):
-    fake = stand_in()
+def test_the_requested_device_is_used_and_synchronized(install, problem, device, index):
+    fake = fake_cupy()
     net = install(fake)(problem, device)
     assert fake.calls == [("use", index)]
     net.forward()
@@ -216,35 +216,35 @@ def test_it_uses_and_waits_for_the_device_asked_for(install, problem, device, in
     assert fake.calls == [("use", index), ("synchronize", index)]
 
 
-def test_peak_device_bytes_are_those_of_the_memory_pool(install, problem):
-    assert install(stand_in())(problem).peak_device_bytes() == 4096
+def test_peak_device_bytes_come_from_the_memory_pool(install, problem):
+    assert install(fake_cupy())(problem).peak_device_bytes() == 4096
 
 
-def test_without_a_device_it_is_unavailable(install):
+def test_unavailable_without_a_device(install):
     with pytest.raises(Unavailable, match="finds no CUDA device"):
-        install(stand_in(0)).devices()
+        install(fake_cupy(0)).devices()
 
 
-def test_an_error_of_the_cuda_runtime_makes_it_unavailable_and_is_passed_on(install):
+def test_unavailable_with_the_message_of_the_cuda_runtime(install):
     error = CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
     with pytest.raises(Unavailable, match="finds no CUDA device: cudaErrorInsufficientDriver"):
-        install(stand_in(error)).devices()
+        install(fake_cupy(error)).devices()
 
 
-def test_without_cupy_it_is_unavailable_with_an_install_hint(install):
+def test_unavailable_without_cupy_with_an_install_hint(install):
     with pytest.raises(Unavailable, match=r"CuPy is not installed: .*cuda1[23]"):
         install(None)
 
 
-def test_the_stand_in_is_as_strict_as_cupy():
-    on_device = stand_in().asarray(np.ones(3))
+def test_the_fake_is_as_strict_as_cupy():
+    on_device = fake_cupy().asarray(np.ones(3))
     with pytest.raises(TypeError, match="Unsupported type"):
         on_device + np.ones(3)
     with pytest.raises(TypeError, match="Implicit conversion"):
         np.asarray(on_device)
 
 
-def test_the_tests_above_left_no_stand_in_behind():
+def test_the_fake_was_removed_again():
     for module in (sys.modules.get(MODULE), getattr(implementations, "cupy_", None)):
         assert module is None or not hasattr(module.cupy, "calls")
     assert not hasattr(sys.modules.get("cupy"), "calls")

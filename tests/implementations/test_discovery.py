@@ -1,4 +1,4 @@
-"""Finding implementations by name, without importing them until they are asked for."""
+"""Tests of finding implementations by name, without importing them before they are requested."""
 
 import json
 import subprocess
@@ -46,15 +46,15 @@ print(json.dumps([kinds, frameworks, [name for name in sys.modules if name.start
 
 
 def run(code):
-    """What a fresh interpreter prints, from JSON."""
+    """Return the JSON that a fresh interpreter prints."""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 @pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    """Writes modules of someone else's into a folder on the path; forgets them afterwards."""
+def write_module(tmp_path, monkeypatch):
+    """Return a function that writes users' modules into a folder on the path; unload them afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
 
@@ -65,21 +65,21 @@ def third_party(tmp_path, monkeypatch):
 
     yield write
     for name in set(sys.modules) - before:
-        if name.startswith("theirs"):
+        if name.startswith("users_"):
             del sys.modules[name]
 
 
-def test_names_are_the_files_of_the_folder():
+def test_names_are_those_of_the_files():
     stems = {path.stem for path in (ROOT / "implementations").glob("*.py")} - {"__init__", "interface"}
-    found = names()
-    assert found == sorted(found)
-    assert {name if name in stems else f"{name}_" for name in found} == stems
-    assert len(found) == len(stems)
-    assert {"numpy", "torch", "torch_autograd", "jax", "jax_grad", "cupy"} <= set(found)
+    known = names()
+    assert known == sorted(known)
+    assert {name if name in stems else f"{name}_" for name in known} == stems
+    assert len(known) == len(stems)
+    assert {"numpy", "torch", "torch_autograd", "jax", "jax_grad", "cupy"} <= set(known)
 
 
 @pytest.mark.parametrize("name", names())
-def test_load_gives_a_net_or_says_what_is_missing(name):
+def test_load_returns_a_net_or_says_what_is_missing(name):
     try:
         net_class = load(name)
     except Unavailable as reason:
@@ -92,12 +92,12 @@ def test_load_accepts_a_module_and_class():
     assert load("implementations.numpy_:Net") is load("numpy")
 
 
-def test_load_gives_a_class_of_someone_elses(third_party):
-    third_party("theirs.py", "from implementations.numpy_ import Net\nclass Mine(Net):\n    backend = 'mine'\n")
-    assert load("theirs:Mine").backend == "mine"
+def test_load_returns_a_users_class(write_module):
+    write_module("users_net.py", "from implementations.numpy_ import Net\nclass Mine(Net):\n    backend = 'mine'\n")
+    assert load("users_net:Mine").backend == "mine"
 
 
-def test_a_missing_framework_makes_an_implementation_unavailable_with_an_install_hint():
+def test_a_missing_framework_is_unavailable_with_an_install_hint():
     outcomes = run(BLOCKED)
     assert set(outcomes) == set(names())
     for name, outcome in outcomes.items():
@@ -109,20 +109,20 @@ def test_a_missing_framework_makes_an_implementation_unavailable_with_an_install
             assert name.split("_")[0] in outcome.lower()
 
 
-def test_a_framework_missing_from_someone_elses_module_is_named(third_party):
-    third_party("theirs_missing.py", "import no_such_framework\nclass Net: ...\n")
-    with pytest.raises(Unavailable, match="theirs_missing:Net needs the module 'no_such_framework'"):
-        load("theirs_missing:Net")
+def test_a_framework_missing_for_a_users_module_is_named(write_module):
+    write_module("users_missing.py", "import no_such_framework\nclass Net: ...\n")
+    with pytest.raises(Unavailable, match="users_missing:Net needs the module 'no_such_framework'"):
+        load("users_missing:Net")
 
 
-def test_an_unknown_name_is_a_lookup_error_that_lists_the_names():
+def test_an_unknown_name_is_refused_with_the_known_ones():
     for look_up in (load, device_kinds):
         with pytest.raises(LookupError, match=r"no implementation 'tensorflow'.*cupy.*numpy.*package\.module:Class"):
             look_up("tensorflow")
 
 
 @pytest.mark.parametrize("name", ["interface", "__init__", "numpy_", "numpy:", "", "implementations.numpy_"])
-def test_what_is_not_quite_a_name_is_a_lookup_error(name):
+def test_an_almost_correct_name_is_refused(name):
     for look_up in (load, device_kinds):
         with pytest.raises(LookupError, match="no implementation"):
             look_up(name)
@@ -137,7 +137,7 @@ def test_what_is_not_quite_a_name_is_a_lookup_error(name):
         ("implementations.numpy_:NoSuchNet", "implementations.numpy_ has no class 'NoSuchNet'"),
     ],
 )
-def test_a_missing_module_or_class_is_a_lookup_error_that_names_it(name, complaint):
+def test_a_missing_module_or_class_is_named(name, complaint):
     for look_up in (load, device_kinds):
         with pytest.raises(LookupError) as caught:
             look_up(name)
@@ -145,7 +145,7 @@ def test_a_missing_module_or_class_is_a_lookup_error_that_names_it(name, complai
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("my/file.py:MyNet", "write my.file:MyNet"),
         ("./my/file.py:MyNet", "write my.file:MyNet"),
@@ -157,16 +157,16 @@ def test_a_missing_module_or_class_is_a_lookup_error_that_names_it(name, complai
         ("../b/file.py:MyNet", "write file:MyNet and put its folder on the path, PYTHONPATH=../b"),
     ],
 )
-def test_a_path_gets_the_module_that_is_meant(name, wanted):
+def test_a_path_is_refused_with_the_module_to_write(name, expected):
     for look_up in (load, device_kinds):
         with pytest.raises(LookupError) as caught:
             look_up(name)
         assert str(caught.value).startswith(f"there is no implementation {name!r}: ")
-        assert str(caught.value).endswith(wanted)
+        assert str(caught.value).endswith(expected)
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("mine", r"cupy, .*, torch_module; did you mean mine:Fast or mine:Slow\?$"),
         ("mine:", r"; did you mean mine:Fast or mine:Slow\?$"),
@@ -175,10 +175,10 @@ def test_a_path_gets_the_module_that_is_meant(name, wanted):
         ("broken", "or package.module:Class$"),
     ],
 )
-def test_a_module_without_its_class_gets_the_classes_that_it_has(tmp_path, name, wanted):
+def test_a_module_without_a_class_is_refused_with_its_classes(tmp_path, name, expected):
     (tmp_path / "mine.py").write_text("class Fast: ...\nclass Slow: ...\nclass _Base: ...\n", encoding="utf-8")
     (tmp_path / "broken.py").write_text("class\n", encoding="utf-8")
-    with pytest.raises(LookupError, match=f"^there is no implementation '{name}'; there are .*{wanted}"):
+    with pytest.raises(LookupError, match=f"^there is no implementation '{name}'; there are .*{expected}"):
         device_kinds(name, [str(tmp_path)])
 
 
@@ -187,7 +187,7 @@ def test_a_module_without_its_class_gets_the_classes_that_it_has(tmp_path, name,
     [b"\xef\xbb\xbfclass Mine: ...\n", b"# coding: latin-1\nname = '\xe9'\nclass Mine: ...\n"],
     ids=["mark", "coding"],
 )
-def test_a_source_is_read_in_its_own_coding(tmp_path, source):
+def test_a_source_is_read_in_its_declared_encoding(tmp_path, source):
     (tmp_path / "coded.py").write_bytes(source)
     assert device_kinds("coded:Mine", [str(tmp_path)]) == ("cpu",)
 
@@ -203,31 +203,31 @@ def test_device_kinds_of_the_implementations():
         assert {"cpu", "cuda"} <= set(device_kinds(name))
 
 
-def test_names_and_device_kinds_import_no_framework_and_no_implementation():
+def test_names_and_device_kinds_import_nothing():
     kinds, frameworks, imported = run(LAZY)
     assert set(kinds) == set(names())
     assert frameworks == []
     assert imported == ["implementations.interface"]
 
 
-def test_device_kinds_of_someone_elses_module_are_read_without_running_it(third_party):
+def test_device_kinds_are_read_without_running_the_module(write_module):
     source = "DEVICE_KINDS = ('cpu', 'npu')\nraise RuntimeError('the module ran')\nclass Mine: ...\n"
-    third_party("theirs_package/__init__.py", "raise RuntimeError('the package ran')\n")
-    third_party("theirs_package/nets.py", source)
-    assert device_kinds("theirs_package.nets:Mine") == ("cpu", "npu")
-    assert not [name for name in sys.modules if name.startswith("theirs_package")]
+    write_module("users_package/__init__.py", "raise RuntimeError('the package ran')\n")
+    write_module("users_package/nets.py", source)
+    assert device_kinds("users_package.nets:Mine") == ("cpu", "npu")
+    assert not [name for name in sys.modules if name.startswith("users_package")]
 
 
-def test_device_kinds_looks_in_further_folders(tmp_path):
-    (tmp_path / "elsewhere_nets.py").write_text("DEVICE_KINDS = ('tpu',)\nclass Mine: ...\n", encoding="utf-8")
-    with pytest.raises(LookupError, match="no module 'elsewhere_nets'"):
-        device_kinds("elsewhere_nets:Mine")
-    assert device_kinds("elsewhere_nets:Mine", [str(tmp_path)]) == ("tpu",)
+def test_device_kinds_searches_further_folders(tmp_path):
+    (tmp_path / "further_nets.py").write_text("DEVICE_KINDS = ('tpu',)\nclass Mine: ...\n", encoding="utf-8")
+    with pytest.raises(LookupError, match="no module 'further_nets'"):
+        device_kinds("further_nets:Mine")
+    assert device_kinds("further_nets:Mine", [str(tmp_path)]) == ("tpu",)
 
 
-def test_a_module_that_declares_no_kinds_runs_on_the_cpu(third_party):
-    third_party("theirs_plain.py", "class Mine: ...\n")
-    assert device_kinds("theirs_plain:Mine") == ("cpu",)
+def test_a_module_without_kinds_runs_on_the_cpu(write_module):
+    write_module("users_plain.py", "class Mine: ...\n")
+    assert device_kinds("users_plain:Mine") == ("cpu",)
 
 
 @pytest.mark.parametrize(
@@ -241,14 +241,14 @@ def test_a_module_that_declares_no_kinds_runs_on_the_cpu(third_party):
         "try:\n    from fast import Mine\nexcept ImportError:\n    from slow import Mine",
     ],
 )
-def test_device_kinds_takes_a_class_however_its_module_binds_it(third_party, source):
-    third_party("theirs_bound.py", f"{source}\n")
-    assert device_kinds("theirs_bound:Mine") == ("cpu",)
+def test_device_kinds_accepts_every_binding_of_a_class(write_module, source):
+    write_module("users_bound.py", f"{source}\n")
+    assert device_kinds("users_bound:Mine") == ("cpu",)
 
 
-@pytest.mark.parametrize("name", ["math:sin", "theirs_folder:Mine"])
-def test_device_kinds_needs_a_python_source_file(third_party, name):
-    third_party("theirs_folder/inner.py", "class Mine: ...\n")
+@pytest.mark.parametrize("name", ["math:sin", "users_folder:Mine"])
+def test_device_kinds_needs_python_source(write_module, name):
+    write_module("users_folder/inner.py", "class Mine: ...\n")
     with pytest.raises(LookupError):
         device_kinds(name)
 

@@ -1,4 +1,4 @@
-"""The learning rate that scales with the shape: the tutorial's at its shape, and stable in every preset."""
+"""Tests of the learning rate: the tutorial's at its shape, and stable in every preset."""
 
 from itertools import pairwise
 
@@ -12,18 +12,18 @@ from implementations.interface import learning_rate
 from implementations.numpy_ import Net
 
 BUDGET = 8e9
-"""Floating-point operations to spend on one shape; the largest get the fewest steps all the same."""
+"""Floating-point operations to spend on one shape; the largest shapes get the fewest steps."""
 PRESET_SHAPES = list(dict.fromkeys(shape for name in grid.names() for shape in grid.read(name).shapes()))
 ODD_SHAPES = [Shape(1, 1, 1, 1), Shape(64, 1, 100), Shape(1, 1000, 1), Shape(256, 10, 10)]
 
 
-def test_the_tutorials_rate_at_the_tutorials_shape():
+def test_the_tutorials_shape_has_the_tutorials_rate():
     assert learning_rate(64, 1000, 100, 10) == 1e-6
     assert Problem.random(64, 1000, 100, 10).learning_rate == 1e-6
 
 
 @pytest.mark.parametrize("axis", range(4))
-def test_the_rate_falls_as_any_size_grows(axis):
+def test_the_rate_falls_with_every_size(axis):
     rates = []
     for factor in (1, 2, 8, 64):
         sizes = [16, 250, 25, 10]
@@ -38,7 +38,7 @@ def test_a_problem_has_the_rate_of_its_shape():
 
 
 @pytest.mark.parametrize("shape", PRESET_SHAPES, ids=str)
-def test_the_loss_stays_finite_and_falls_at_every_preset_shape(shape):
+def test_the_loss_falls_at_every_preset_shape(shape):
     steps = int(np.clip(BUDGET // flops(shape, "step"), 3, 40))
     problem = Problem.random(shape.N, shape.D_in, shape.H, shape.D_out)
     losses = Net(problem, dtype="float32").train(steps)

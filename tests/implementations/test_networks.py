@@ -1,4 +1,4 @@
-"""Every implementation against mathematics written anew here, and against the tutorial's own run."""
+"""Tests of every implementation against its definition in float64 and against the tutorial's own run."""
 
 from contextlib import suppress
 from functools import partial
@@ -15,11 +15,11 @@ TUTORIAL = (64, 1000, 100, 10)
 TUTORIAL_LOSSES = Path(__file__).parent.parent / "data" / "tutorial_losses.csv"
 SEEDS = 500
 CLEAR = 0.1
-"""How far the small problem's pre-activations are from relu's kink."""
+"""The least distance of the small problem's pre-activations from relu's kink."""
 
 
 def available(name, kind=None):
-    """The class, bound to its first device, or to its first of a kind; skips where there is none."""
+    """Return the class bound to its first device, or to its first of a kind; skip where there is none."""
     try:
         net_class = load(name)
         devices = net_class.devices()
@@ -43,15 +43,15 @@ def dtype(request):
 @pytest.fixture
 def problem():
     """A small problem whose pre-activations keep away from relu's kink."""
-    found = Problem.random(*SHAPE, seed=12)
-    h = found.x @ found.w1
+    problem = Problem.random(*SHAPE, seed=12)
+    h = problem.x @ problem.w1
     assert np.abs(h).min() > CLEAR
     assert (h > 0).any(axis=0).all()
-    return found
+    return problem
 
 
 def by_definition(x, y, w1, w2):
-    """Prediction, loss and gradients in float64, one sample at a time."""
+    """Compute prediction, loss and gradients in float64, one sample at a time."""
     prediction, grad_w1, grad_w2 = np.empty_like(y), np.zeros_like(w1), np.zeros_like(w2)
     for n, sample in enumerate(x):
         h = w1.T @ sample
@@ -65,37 +65,37 @@ def by_definition(x, y, w1, w2):
 
 
 def rounded_inputs(problem, dtype):
-    """The problem as a net in `dtype` sees it, back in float64."""
+    """Return the problem's arrays rounded to `dtype`, in float64."""
     arrays = (problem.x, problem.y, problem.w1, problem.w2)
     return [array.astype(dtype).astype(np.float64) for array in arrays]
 
 
-def course_by_definition(problem, dtype, steps):
-    """The losses before each of `steps` steps, and both weights after them."""
+def losses_and_weights_by_definition(problem, dtype, steps):
+    """Return the losses before each of `steps` steps, and both weights after them."""
     x, y, w1, w2 = rounded_inputs(problem, dtype)
     losses = []
     for _ in range(steps):
-        now = by_definition(x, y, w1, w2)
-        losses.append(now.loss)
-        w1 = w1 - problem.learning_rate * now.gradients[0]
-        w2 = w2 - problem.learning_rate * now.gradients[1]
+        results = by_definition(x, y, w1, w2)
+        losses.append(results.loss)
+        w1 = w1 - problem.learning_rate * results.gradients[0]
+        w2 = w2 - problem.learning_rate * results.gradients[1]
     return np.array(losses), (w1, w2)
 
 
 def assert_close(actual, expected, dtype, roundings=32):
-    """Equal up to some roundings of the largest entry."""
+    """Assert equality up to some roundings of the largest entry."""
     expected = np.asarray(expected)
     tolerance = roundings * np.finfo(dtype).eps * np.abs(expected).max()
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
 
 
 def assert_all_close(actual, expected, dtype, roundings=32):
-    for one, other in zip(actual, expected, strict=True):
-        assert_close(one, other, dtype, roundings)
+    for actual_array, expected_array in zip(actual, expected, strict=True):
+        assert_close(actual_array, expected_array, dtype, roundings)
 
 
 def assert_agrees_with_definition(make, problem, dtype):
-    """Prediction, gradients, one update, and a few steps and losses of `train`."""
+    """Check prediction, gradients, one update, and a few steps and losses of `train`."""
     x, y, w1, w2 = rounded_inputs(problem, dtype)
     expected = by_definition(x, y, w1, w2)
     net = make(problem, dtype=dtype)
@@ -109,7 +109,7 @@ def assert_agrees_with_definition(make, problem, dtype):
     net.synchronize()
     stepped = [w - problem.learning_rate * g for w, g in zip((w1, w2), expected.gradients, strict=True)]
     assert_all_close(net.weights(), stepped, dtype)
-    losses, weights = course_by_definition(problem, dtype, 5)
+    losses, weights = losses_and_weights_by_definition(problem, dtype, 5)
     trained = make(problem, dtype=dtype)
     assert_close(trained.train(5), losses, dtype, 200)
     assert_all_close(trained.weights(), weights, dtype, 200)
@@ -122,7 +122,7 @@ def test_prediction_is_relu_of_x_w1_times_w2(make, dtype, problem):
     assert_close(net.prediction(), by_definition(*rounded_inputs(problem, dtype)).prediction, dtype)
 
 
-def test_gradients_are_those_of_the_squared_error(make, dtype, problem):
+def test_gradients_are_of_the_squared_error(make, dtype, problem):
     net = make(problem, dtype=dtype)
     net.forward()
     net.backward()
@@ -135,15 +135,15 @@ def test_gradients_match_central_differences_of_the_loss(make, problem):
     net.forward()
     net.backward()
     net.synchronize()
-    nudge = 1e-3  # without a kink in reach the loss is quadratic in any one weight, and the difference exact
+    nudge = 1e-3  # this far from a kink the loss is quadratic in each weight, and the difference exact
     assert nudge * np.abs(problem.x).max() < CLEAR
-    for which, gradient in enumerate(net.gradients()):
+    for layer, gradient in enumerate(net.gradients()):
         numeric = np.empty_like(gradient)
         for index in np.ndindex(gradient.shape):
             losses = []
             for sign in (1, -1):
                 weights = [problem.w1.copy(), problem.w2.copy()]
-                weights[which][index] += sign * nudge
+                weights[layer][index] += sign * nudge
                 y_pred = np.maximum(problem.x @ weights[0], 0) @ weights[1]
                 losses.append(np.square(y_pred - problem.y).sum())
             numeric[index] = (losses[0] - losses[1]) / (2 * nudge)
@@ -165,7 +165,7 @@ def test_update_subtracts_rate_times_gradient(make, dtype, problem):
 
 @pytest.mark.parametrize("steps", [1, 4])
 def test_steps_reach_the_weights_of_the_definition(make, dtype, problem, steps):
-    _, expected = course_by_definition(problem, dtype, steps)
+    _, expected = losses_and_weights_by_definition(problem, dtype, steps)
     net = make(problem, dtype=dtype)
     for _ in range(steps):
         net.step()
@@ -174,19 +174,19 @@ def test_steps_reach_the_weights_of_the_definition(make, dtype, problem, steps):
 
 
 def test_step_is_forward_backward_update(make, dtype, problem):
-    whole, parts = make(problem, dtype=dtype), make(problem, dtype=dtype)
+    fused, phased = make(problem, dtype=dtype), make(problem, dtype=dtype)
     for _ in range(3):
-        whole.step()
-        parts.forward()
-        parts.backward()
-        parts.update()
-    whole.synchronize()
-    parts.synchronize()
-    assert_all_close(whole.weights(), parts.weights(), dtype, 100)
+        fused.step()
+        phased.forward()
+        phased.backward()
+        phased.update()
+    fused.synchronize()
+    phased.synchronize()
+    assert_all_close(fused.weights(), phased.weights(), dtype, 100)
 
 
 def test_train_returns_the_loss_before_each_step(make, dtype, problem):
-    expected, _ = course_by_definition(problem, dtype, 6)
+    expected, _ = losses_and_weights_by_definition(problem, dtype, 6)
     losses = make(problem, dtype=dtype).train(6)
     assert isinstance(losses, np.ndarray)
     assert losses.shape == (6,)
@@ -195,7 +195,7 @@ def test_train_returns_the_loss_before_each_step(make, dtype, problem):
     assert losses[-1] < losses[0]
 
 
-def test_train_is_as_many_steps(make, dtype, problem):
+def test_train_agrees_with_steps(make, dtype, problem):
     trained, stepped = make(problem, dtype=dtype), make(problem, dtype=dtype)
     trained.train(6)
     for _ in range(6):
@@ -205,7 +205,7 @@ def test_train_is_as_many_steps(make, dtype, problem):
     assert_all_close(trained.weights(), stepped.weights(), dtype, 200)
 
 
-def test_train_goes_on_from_the_present_weights(make, dtype, problem):
+def test_train_continues_from_the_present_weights(make, dtype, problem):
     at_once, in_parts = make(problem, dtype=dtype), make(problem, dtype=dtype)
     losses = at_once.train(6)
     first = in_parts.train(1)
@@ -213,14 +213,14 @@ def test_train_goes_on_from_the_present_weights(make, dtype, problem):
     assert_close([*first, losses[1], *in_parts.train(4)], losses, dtype, 200)
 
 
-def test_loss_is_that_of_the_last_forward(make, dtype, problem):
+def test_loss_is_of_the_last_forward(make, dtype, problem):
     net = make(problem, dtype=dtype)
     net.forward()
     net.backward()
     assert_close(net.to_host([net.loss()]), [by_definition(*rounded_inputs(problem, dtype)).loss], dtype)
 
 
-def test_a_second_pass_does_not_add_to_the_gradients(make, dtype, problem):
+def test_gradients_do_not_accumulate(make, dtype, problem):
     net = make(problem, dtype=dtype)
     for _ in range(2):
         net.forward()
@@ -229,7 +229,7 @@ def test_a_second_pass_does_not_add_to_the_gradients(make, dtype, problem):
     assert_all_close(net.gradients(), by_definition(*rounded_inputs(problem, dtype)).gradients, dtype)
 
 
-def test_backward_again_needs_a_forward_only_where_the_graph_is_consumed(make, problem):
+def test_a_second_backward_needs_a_forward_if_the_graph_is_consumed(make, problem):
     net = make(problem, dtype="float64")
     net.forward()
     net.backward()
@@ -258,7 +258,7 @@ def test_gradient_at_the_kink_is_a_subgradient(make, dtype, problem):
     assert -1e-4 < share[0, 0] < 1 + 1e-4
 
 
-def test_getters_give_host_arrays_of_the_dtype_and_shape(make, dtype, problem):
+def test_getters_return_host_arrays_of_dtype_and_shape(make, dtype, problem):
     N, D_in, H, D_out = SHAPE
     net = make(problem, dtype=dtype)
     for w, start in zip(net.weights(), (problem.w1, problem.w2), strict=True):
@@ -273,24 +273,24 @@ def test_getters_give_host_arrays_of_the_dtype_and_shape(make, dtype, problem):
         assert array.dtype == dtype
 
 
-def test_what_getters_gave_does_not_change_with_later_phases(make, dtype, problem):
+def test_later_phases_do_not_change_returned_arrays(make, dtype, problem):
     net = make(problem, dtype=dtype)
     net.forward()
     net.backward()
     net.synchronize()
-    given = [*net.weights(), *net.gradients(), net.prediction()]
-    kept = [array.copy() for array in given]
+    arrays = [*net.weights(), *net.gradients(), net.prediction()]
+    copies = [array.copy() for array in arrays]
     net.update()
     net.forward()
     net.backward()
     net.step()
     net.train(3)
     net.synchronize()
-    for array, copy in zip(given, kept, strict=True):
+    for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_writing_to_the_weights_a_getter_gave_does_not_move_the_net(make, dtype, problem):
+def test_writing_to_returned_weights_does_not_change_the_net(make, dtype, problem):
     net = make(problem, dtype=dtype)
     for w in net.weights():
         w[...] = 0
@@ -299,9 +299,9 @@ def test_writing_to_the_weights_a_getter_gave_does_not_move_the_net(make, dtype,
     assert_close(net.prediction(), by_definition(*rounded_inputs(problem, dtype)).prediction, dtype)
 
 
-def test_a_net_leaves_its_problem_as_it_was(make, dtype, problem):
+def test_a_net_does_not_change_its_problem(make, dtype, problem):
     arrays = [problem.x, problem.y, problem.w1, problem.w2, *problem.arrays("float32"), *problem.arrays("float64")]
-    kept = [array.copy() for array in arrays]
+    copies = [array.copy() for array in arrays]
     net = make(problem, dtype=dtype)
     net.forward()
     net.backward()
@@ -309,12 +309,12 @@ def test_a_net_leaves_its_problem_as_it_was(make, dtype, problem):
     net.step()
     net.train(3)
     net.synchronize()
-    for array, copy in zip(arrays, kept, strict=True):
+    for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
 class AlignedProblem(Problem):
-    """One whose arrays lie where a framework may use them in place instead of copying."""
+    """A problem whose arrays are aligned, so that a framework may use them in place instead of copying."""
 
     def arrays(self, dtype):
         if f"aligned {dtype}" not in self._casts:
@@ -323,31 +323,31 @@ class AlignedProblem(Problem):
 
 
 def aligned(array, boundary=4096):
-    room = np.empty(array.nbytes + boundary, np.uint8)
-    start = -room.ctypes.data % boundary
-    placed = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    placed[...] = array
-    return placed
+    buffer = np.empty(array.nbytes + boundary, np.uint8)
+    start = -buffer.ctypes.data % boundary
+    copy = buffer[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
-def test_a_net_leaves_aligned_arrays_as_they_were(make, dtype, problem):
-    given = AlignedProblem(problem.x, problem.y, problem.w1, problem.w2, problem.learning_rate)
-    net = make(given, dtype=dtype)
+def test_a_net_does_not_change_aligned_arrays(make, dtype, problem):
+    aligned_problem = AlignedProblem(problem.x, problem.y, problem.w1, problem.w2, problem.learning_rate)
+    net = make(aligned_problem, dtype=dtype)
     net.forward()
     net.backward()
     net.update()
     net.step()
     net.train(3)
     net.synchronize()
-    for array, original in zip(given.arrays(dtype), problem.arrays(dtype), strict=True):
+    for array, original in zip(aligned_problem.arrays(dtype), problem.arrays(dtype), strict=True):
         np.testing.assert_array_equal(array, original)
 
 
-def test_a_new_net_starts_from_the_problem_whatever_others_did(make, dtype, problem):
-    first, waiting = make(problem, dtype=dtype), make(problem, dtype=dtype)
-    first.train(4)
-    first.synchronize()
-    for net in (waiting, make(problem, dtype=dtype)):
+def test_nets_of_one_problem_are_independent(make, dtype, problem):
+    trained, untouched = make(problem, dtype=dtype), make(problem, dtype=dtype)
+    trained.train(4)
+    trained.synchronize()
+    for net in (untouched, make(problem, dtype=dtype)):
         for w, start in zip(net.weights(), (problem.w1, problem.w2), strict=True):
             np.testing.assert_array_equal(w, start.astype(dtype))
 
@@ -357,7 +357,7 @@ def test_synchronize_before_any_phase_returns(make, dtype, problem):
 
 
 @pytest.mark.parametrize("name", names())
-def test_devices_are_of_the_kinds_the_file_declares(name):
+def test_devices_are_of_the_declared_kinds(name):
     net_class = available(name).func
     devices = net_class.devices()
     assert len(set(devices)) == len(devices) > 0
@@ -379,11 +379,11 @@ def test_agrees_with_the_definition_on_a_gpu(name, dtype, problem):
 
 @pytest.fixture(params=[name for name in names() if "_" not in name])
 def make_backend(request):
-    """A backend's own net, whose products and copies are the machine's ceilings."""
+    """Return a backend's own net, with which the machine's ceilings are measured."""
     return available(request.param)
 
 
-def test_a_product_is_x_times_w1_and_leaves_both(make_backend, dtype, problem):
+def test_product_is_x_times_w1_and_changes_neither(make_backend, dtype, problem):
     net = make_backend(problem, dtype=dtype)
     net.product()
     net.synchronize()
@@ -392,7 +392,7 @@ def test_a_product_is_x_times_w1_and_leaves_both(make_backend, dtype, problem):
     np.testing.assert_array_equal(net.weights()[0], problem.w1.astype(dtype))
 
 
-def test_a_copy_puts_x_over_w1_and_leaves_x_every_time(make_backend, dtype):
+def test_copy_in_place_copies_x_to_w1(make_backend, dtype):
     problem = Problem.random(6, 6, 6, 1, seed=1)
     net = make_backend(problem, dtype=dtype)
     for _ in range(2):
@@ -402,7 +402,7 @@ def test_a_copy_puts_x_over_w1_and_leaves_x_every_time(make_backend, dtype):
         np.testing.assert_array_equal(to_host(net.x), problem.x.astype(dtype))
 
 
-def test_a_sum_puts_x_onto_w1_every_time(make_backend, dtype):
+def test_add_in_place_adds_x_to_w1(make_backend, dtype):
     problem = Problem.random(6, 6, 6, 1, seed=1)
     net = make_backend(problem, dtype=dtype)
     expected = problem.w1.astype(dtype)
@@ -414,28 +414,28 @@ def test_a_sum_puts_x_onto_w1_every_time(make_backend, dtype):
 
 
 @pytest.mark.parametrize("operation", ["copy_in_place", "add_in_place"])
-def test_what_is_done_in_place_stays_in_its_place(make_backend, operation):
+def test_in_place_operations_keep_the_address(make_backend, operation):
     net = make_backend(Problem.random(64, 64, 64, 1, seed=1), dtype="float32")
     getattr(net, operation)()
     net.synchronize()
-    before = address(net.w1)
+    address_before = address(net.w1)
     getattr(net, operation)()
     net.synchronize()
-    assert address(net.w1) == before
+    assert address(net.w1) == address_before
 
 
 def address(array):
-    """Of NumPy's, PyTorch's, JAX's and CuPy's arrays."""
-    ways = (
+    """Return the address of the data of a NumPy, PyTorch, JAX or CuPy array."""
+    getters = (
         lambda: array.ctypes.data,
         lambda: array.data_ptr(),
         lambda: array.unsafe_buffer_pointer(),
         lambda: array.data.ptr,
     )
-    for way in ways:
+    for getter in getters:
         with suppress(AttributeError):
-            return way()
-    raise TypeError(f"{type(array)} does not tell where it is")
+            return getter()
+    raise TypeError(f"{type(array)} does not tell its address")
 
 
 def to_host(array):
@@ -445,7 +445,7 @@ def to_host(array):
     return np.asarray(array)
 
 
-def test_problem_draws_x_y_w1_w2_in_this_order():
+def test_problem_draws_x_y_w1_w2_in_order():
     N, D_in, H, D_out = SHAPE
     generator = np.random.default_rng(9)
     drawn = Problem.random(*SHAPE, seed=9)
@@ -464,8 +464,8 @@ def tutorial_losses():
     return np.loadtxt(TUTORIAL_LOSSES, delimiter=",", skiprows=1)[:, 1]
 
 
-def tutorial_course(seed, steps, rate=1e-6):
-    """The tutorial's losses from one seed, quickly: its h moves by x @ xᵀ @ grad_h, so w1 is not needed."""
+def losses_of_tutorial(seed, steps, rate=1e-6):
+    """Return the tutorial's losses from one seed. Its h changes by x @ xᵀ @ grad_h, so w1 is not needed."""
     problem = Problem.random(*TUTORIAL, seed=seed)
     gram, h, w2 = problem.x @ problem.x.T, problem.x @ problem.w1, problem.w2
     losses = np.empty(steps)
@@ -480,44 +480,44 @@ def tutorial_course(seed, steps, rate=1e-6):
 
 
 @pytest.fixture(scope="module")
-def tutorial_courses(tutorial_losses):
-    return np.array([tutorial_course(seed, len(tutorial_losses)) for seed in range(SEEDS)])
+def seeded_losses(tutorial_losses):
+    return np.array([losses_of_tutorial(seed, len(tutorial_losses)) for seed in range(SEEDS)])
 
 
-def test_the_tutorials_printed_losses_lie_within_the_seeds_envelope(tutorial_courses, tutorial_losses):
-    """All 47 lie between the smallest and the largest loss at their step over seeds 0 to 499.
+def test_printed_losses_lie_within_the_envelope_of_seeds(seeded_losses, tutorial_losses):
+    """All 47 losses lie between the smallest and the largest loss at their step over seeds 0 to 499.
 
-    The tutorial's run had no seed and started high, so fewer seeds do not always reach it: the first
-    40 leave 11 of the 47 outside.
+    The tutorial's run had no seed and started high, so fewer seeds do not always reach it: with the
+    first 40, 11 of the 47 are outside.
     """
     assert tutorial_losses.shape == (47,)
-    smallest, largest = tutorial_courses.min(axis=0), tutorial_courses.max(axis=0)
+    smallest, largest = seeded_losses.min(axis=0), seeded_losses.max(axis=0)
     outside = np.flatnonzero((tutorial_losses <= smallest) | (tutorial_losses >= largest))
     assert outside.size == 0
 
 
-def test_another_learning_rate_leaves_the_tutorials_course(tutorial_losses):
-    """The envelope is narrow enough to tell: at half the rate it holds few of the printed losses."""
-    halved = np.array([tutorial_course(seed, len(tutorial_losses), rate=0.5e-6) for seed in range(50)])
+def test_printed_losses_are_outside_with_half_the_rate(tutorial_losses):
+    """The envelope is narrow: at half the rate it contains few of the printed losses."""
+    halved = np.array([losses_of_tutorial(seed, len(tutorial_losses), rate=0.5e-6) for seed in range(50)])
     inside = (halved.min(axis=0) < tutorial_losses) & (tutorial_losses < halved.max(axis=0))
     assert inside[10:].sum() < 10
 
 
-def test_the_tutorials_loss_rises_first_in_about_a_sixth_of_the_seeds(tutorial_courses, tutorial_losses):
+def test_loss_rises_first_in_about_a_sixth_of_the_seeds(seeded_losses, tutorial_losses):
     assert tutorial_losses[1] > tutorial_losses[0]
-    assert 0.10 < (tutorial_courses[:, 1] > tutorial_courses[:, 0]).mean() < 0.22
+    assert 0.10 < (seeded_losses[:, 1] > seeded_losses[:, 0]).mean() < 0.22
 
 
 @pytest.mark.parametrize("seed", [0, 6])
-def test_every_implementation_takes_the_tutorials_course(make, tutorial_courses, seed):
-    """Seed 6 is one whose loss rises at the first step."""
-    expected = tutorial_courses[seed]
+def test_every_implementation_has_the_tutorials_losses(make, seeded_losses, seed):
+    """With seed 6 the loss rises at the first step."""
+    expected = seeded_losses[seed]
     assert (expected[1] > expected[0]) == (seed == 6)
     losses = make(Problem.random(*TUTORIAL, seed=seed), dtype="float64").train(len(expected))
     np.testing.assert_allclose(losses, expected, rtol=1e-10)
 
 
-def test_float32_follows_float64_along_the_tutorials_course(make):
+def test_float32_losses_follow_float64(make):
     problem = Problem.random(*TUTORIAL, seed=0)
     double = make(problem, dtype="float64").train(500)
     single = make(problem, dtype="float32").train(500).astype(np.float64)

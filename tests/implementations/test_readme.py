@@ -1,4 +1,4 @@
-"""The class in README's "Add a backend", saved into the folder as it stands."""
+"""Tests of the class in README's "Add a backend", saved unchanged into the folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN = re.search(r"^## Add a backend\n\n```python\n(.*?)^```", README, re.M | re.S)
-LOADED = """
+EXAMPLE = re.search(r"^## Add a backend\n\n```python\n(.*?)^```", README, re.M | re.S)
+LOAD_MINE = """
 import json, sys
 sys.path.append(sys.argv[1])
 import implementations
@@ -34,32 +34,32 @@ except LookupError as error:
 
 
 @pytest.fixture
-def mine(tmp_path):
-    """What comes of a file `mine.py` in a copy of the folder."""
+def load_mine(tmp_path):
+    """Return a function that loads a file `mine.py` in a copy of the folder and returns the outcome."""
 
-    def loaded(source):
+    def load(source):
         folder = tmp_path / "implementations"
         shutil.copytree(ROOT / "implementations", folder, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "mine.py").write_text(source, encoding="utf-8")
-        done = subprocess.run([sys.executable, "-c", LOADED, ROOT], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", LOAD_MINE, ROOT], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    return loaded
+    return load
 
 
-def test_the_class_works_as_it_stands(mine):
-    assert SHOWN, "the class comes first in the section"
-    assert mine(SHOWN[1]) == [["cpu"], "", True, []]
+def test_the_class_works_unchanged(load_mine):
+    assert EXAMPLE, "the class comes first in the section"
+    assert load_mine(EXAMPLE[1]) == [["cpu"], "", True, []]
 
 
-def test_a_file_that_calls_its_class_otherwise_is_told_what_to_do(mine):
-    assert SHOWN
-    assert mine(SHOWN[1].replace("class Net(", "class MyNet(")) == (
+def test_a_class_of_another_name_is_refused_with_advice(load_mine):
+    assert EXAMPLE
+    assert load_mine(EXAMPLE[1].replace("class Net(", "class MyNet(")) == (
         "mine: implementations.mine has no class 'Net'; rename the class of its network to Net"
     )
 
 
-def test_a_class_that_only_loading_finds_missing_is_named_as_well(mine):
-    assert SHOWN
-    assert mine(f"{SHOWN[1]}\n\ndel Net\n").startswith("mine: implementations.mine has no class 'Net'; rename")
+def test_a_class_missing_only_after_import_is_named(load_mine):
+    assert EXAMPLE
+    assert load_mine(f"{EXAMPLE[1]}\n\ndel Net\n").startswith("mine: implementations.mine has no class 'Net'; rename")

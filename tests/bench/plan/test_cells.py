@@ -12,7 +12,7 @@ TUTORIAL = Shape(64, 1000, 100, 10)
 JAX = Contender("jax", "cpu", "float32")
 
 
-def test_a_step_of_the_tutorial_is_25_98_million_operations():
+def test_a_tutorial_step_is_25_98_million_operations():
     assert flops(TUTORIAL, "step") == 4 * 64 * 1000 * 100 + 6 * 64 * 100 * 10 == 25_984_000
 
 
@@ -24,19 +24,19 @@ def test_forward_and_backward_make_a_step(N, D_in, H, D_out):
     assert flops(shape, "step") == 4 * N * D_in * H + 6 * N * H * D_out
 
 
-def test_an_update_is_two_operations_for_every_weight():
+def test_an_update_is_two_operations_per_weight():
     assert flops(TUTORIAL, "update") == 2 * (1000 * 100 + 100 * 10)
 
 
-def test_train_is_as_many_steps():
+def test_train_counts_its_steps():
     assert flops(TUTORIAL, "train", 500) == 500 * flops(TUTORIAL, "step")
 
 
-def test_every_phase_has_its_operations():
+def test_every_phase_has_operations():
     assert all(flops(TUTORIAL, phase) > 0 for phase in PHASES)
 
 
-def test_an_unknown_phase_is_refused_with_those_there_are():
+def test_an_unknown_phase_is_refused():
     with pytest.raises(ValueError, match=r"'sideways' is not a phase; phases are forward, backward, update, step, tra"):
         flops(TUTORIAL, "sideways")
 
@@ -56,12 +56,12 @@ def test_id_and_key_of_a_cell():
         (2, 3, "jax-cpu-float32-N64-D1000-H100-O3-T2"),
     ],
 )
-def test_output_size_and_threads_stand_in_an_id_only_when_not_the_usual(threads, D_out, expected):
+def test_an_id_has_output_size_and_threads_unless_default(threads, D_out, expected):
     contender = Contender("jax", "cpu", "float32", threads)
     assert Cell(contender, Shape(64, 1000, 100, D_out), "step").id == expected
 
 
-def test_a_variant_stands_in_every_name_of_its_contender_and_shares_its_turns():
+def test_a_variant_is_in_its_names_and_shares_its_group():
     slowed = Contender("jax", "cpu", "float32", 2, "+3%")
     assert slowed != Contender("jax", "cpu", "float32", 2)
     assert slowed.label == "jax-cpu-float32-T2~+3%"
@@ -70,14 +70,14 @@ def test_a_variant_stands_in_every_name_of_its_contender_and_shares_its_turns():
     assert JAX.label == "jax-cpu-float32"
 
 
-def test_contenders_are_timed_in_turns_where_dtype_and_thread_limit_agree():
+def test_a_group_shares_dtype_and_thread_limit():
     torch = Contender("torch", "cuda", "float32")
     assert JAX.group == torch.group
     assert JAX.group != Contender("jax", "cpu", "float64").group
     assert JAX.group != Contender("jax", "cpu", "float32", 1).group
 
 
-def test_ids_are_unique_in_each_phase_of_the_full_preset_and_keys_everywhere():
+def test_full_preset_has_unique_keys_and_unique_ids_per_phase():
     machine = Machine(cpus=2, accelerators=("cuda:0", "cuda:1"))
     plan = resolve(read("full"), machine, implementations.names(), implementations.device_kinds, 1)
     assert len({cell.key for cell in plan.cells}) == len(plan.cells)

@@ -1,4 +1,4 @@
-"""How large a difference has to be to matter."""
+"""Tests of the minimum effect of each cell."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ KEY = "step[numpy-cpu-float32-N64-D1000-H100]"
         ("step[[]numpy-cpu-*", True),
     ],
 )
-def test_a_pattern_matches_keys_as_shells_match_names(pattern, matches):
+def test_patterns_match_keys_as_in_shells(pattern, matches):
     assert effects.of(KEY, 0.02, [(pattern, 0.5)]) == (0.5 if matches else 0.02)
 
 
-def test_the_last_pattern_that_matches_decides():
+def test_the_last_match_decides():
     patterns = (("*", 0.1), ("step*", 0.2), ("*numpy*", 0.3), ("train*", 0.4))
     assert effects.of(KEY, 0.02, patterns) == 0.3
     assert effects.of(KEY, 0.02, patterns[:2]) == 0.2
@@ -44,11 +44,11 @@ def test_the_last_pattern_that_matches_decides():
 
 @steady
 @given(st.text(), st.lists(st.tuples(st.text(), st.floats(0, 0.99))))
-def test_whatever_the_patterns_it_is_one_of_them_or_the_overall_one(key, patterns):
+def test_the_effect_is_a_patterns_or_the_overall_one(key, patterns):
     assert effects.of(key, 0.02, patterns) in {0.02, *(effect for _, effect in patterns)}
 
 
-def test_a_plan_tells_both_sides_of_a_cell_the_same():
+def test_both_sides_of_a_cell_have_the_same_effect():
     plain = Cell(Contender("a", "cpu", "float32", 1), Shape(4, 5, 3), "step")
     plan = plan_of(min_effect=0.03, min_effects=(("step*H3-T1]", 0.07),))
     side = Side(BASE, "b", "python", ".", ("a",))

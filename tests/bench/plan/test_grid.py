@@ -26,19 +26,19 @@ def complaint(text: str) -> str:
 
 @pytest.mark.parametrize("name", grid.names())
 def test_every_preset_parses(name):
-    asked = grid.read(name)
-    assert asked.name == name
-    assert asked.shapes()
-    assert set(asked.dtype) <= set(DTYPES)
-    assert set(asked.phase) <= set(PHASES)
+    preset = grid.read(name)
+    assert preset.name == name
+    assert preset.shapes()
+    assert set(preset.dtype) <= set(DTYPES)
+    assert set(preset.phase) <= set(PHASES)
 
 
-def test_the_presets_there_are():
+def test_preset_names_are_sorted():
     assert {"smoke", "default", "full", "gpu"} <= set(grid.names())
     assert grid.names() == sorted(grid.names())
 
 
-def test_the_full_preset_has_every_combination_of_5_4_4_sizes_in_two_dtypes():
+def test_the_full_preset_is_a_product_of_sizes_in_two_dtypes():
     full = grid.read("full")
     assert full.combine == "product"
     assert len(full.N) >= 5
@@ -55,14 +55,14 @@ def test_the_tutorial_preset_is_the_tutorial():
     assert tutorial.dtype == ("float64", "float32")
 
 
-def test_product_has_every_combination_in_the_order_of_the_axes():
-    asked = Grid("g", N=(3, 1), D_in=(5, 4), H=(6,), D_out=(2, 1))
-    assert asked.shapes() == [Shape(*sizes) for sizes in product((3, 1), (5, 4), (6,), (2, 1))]
+def test_product_combines_the_axes_in_order():
+    requested = Grid("g", N=(3, 1), D_in=(5, 4), H=(6,), D_out=(2, 1))
+    assert requested.shapes() == [Shape(*sizes) for sizes in product((3, 1), (5, 4), (6,), (2, 1))]
 
 
-def test_in_turn_raises_one_axis_at_a_time_from_the_first_of_each():
-    asked = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6, 7), D_out=(8,), combine="in_turn")
-    assert asked.shapes() == [
+def test_in_turn_varies_one_axis_at_a_time():
+    requested = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6, 7), D_out=(8,), combine="in_turn")
+    assert requested.shapes() == [
         Shape(1, 4, 6, 8),
         Shape(2, 4, 6, 8),
         Shape(3, 4, 6, 8),
@@ -76,15 +76,15 @@ axes = st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True).map(tup
 
 @steady
 @given(axes, axes, axes, axes)
-def test_in_turn_is_a_part_of_the_product_without_repetition(N, D_in, H, D_out):
-    every = Grid("g", N, D_in, H, D_out).shapes()
+def test_in_turn_is_a_subset_of_product(N, D_in, H, D_out):
+    product_shapes = Grid("g", N, D_in, H, D_out).shapes()
     in_turn = Grid("g", N, D_in, H, D_out, combine="in_turn").shapes()
-    assert in_turn[0] == every[0]
+    assert in_turn[0] == product_shapes[0]
     assert len(set(in_turn)) == len(in_turn) == sum(map(len, (N, D_in, H, D_out))) - 3
-    assert set(in_turn) <= set(every)
+    assert set(in_turn) <= set(product_shapes)
 
 
-def test_an_empty_file_is_the_defaults():
+def test_an_empty_text_has_the_defaults():
     assert grid.parse("", "mine", "mine.toml") == Grid("mine")
 
 
@@ -94,15 +94,15 @@ def test_a_single_value_is_a_list_of_one():
     )
 
 
-def test_auto_and_all_are_words_of_their_own():
-    asked = grid.parse('device = ["auto"]\nimplementation = "all"\nthreads = ["all", 1]', "g", "g.toml")
-    assert asked == Grid("g", device="auto", implementation="all", threads=("all", 1))
+def test_auto_and_all_are_special_words():
+    requested = grid.parse('device = ["auto"]\nimplementation = "all"\nthreads = ["all", 1]', "g", "g.toml")
+    assert requested == Grid("g", device="auto", implementation="all", threads=("all", 1))
 
 
-def test_names_of_implementations_and_devices_are_taken_as_they_are():
-    asked = grid.parse('device = ["cuda:1", "cpu"]\nimplementation = ["my.module:Net", "numpy"]', "g", "g.toml")
-    assert asked.device == ("cuda:1", "cpu")
-    assert asked.implementation == ("my.module:Net", "numpy")
+def test_names_of_implementations_and_devices_are_kept():
+    requested = grid.parse('device = ["cuda:1", "cpu"]\nimplementation = ["my.module:Net", "numpy"]', "g", "g.toml")
+    assert requested.device == ("cuda:1", "cpu")
+    assert requested.implementation == ("my.module:Net", "numpy")
 
 
 @pytest.mark.parametrize(
@@ -157,21 +157,21 @@ def test_names_of_implementations_and_devices_are_taken_as_they_are():
         ("samples.x = 1", "mine.toml:1: samples: {'x': 1} is not a whole number of at least 1"),
     ],
 )
-def test_a_mistake_is_one_line_with_the_file_the_line_the_key_and_what_is_accepted(text, expected):
+def test_a_complaint_names_file_line_key_and_accepted_values(text, expected):
     assert complaint(text) == expected
 
 
 @pytest.mark.parametrize("text", ["N = [1,\nH =", "N = 1\nN = 2", "N", "N = 1 2", 'N = "', "= 1", "N = 01"])
-def test_what_is_not_toml_is_one_line_with_the_file_and_the_place(text):
-    told = complaint(text)
-    assert told.startswith("mine.toml: not valid TOML: ")
-    assert re.search(r"\(at (line \d+, column \d+|end of document)\)$", told)
-    assert "\n" not in told
+def test_invalid_toml_is_refused_with_file_and_position(text):
+    message = complaint(text)
+    assert message.startswith("mine.toml: not valid TOML: ")
+    assert re.search(r"\(at (line \d+, column \d+|end of document)\)$", message)
+    assert "\n" not in message
 
 
-def test_a_minimum_effect_by_pattern_keeps_the_file_s_order():
-    asked = grid.parse('N = 4\n[min_effect_of]\n"step*" = "5%"\n"*" = 0.1\n"fwd*" = 0\n', "g", "g.toml")
-    assert asked == Grid("g", N=(4,), min_effect_of=(("step*", 0.05), ("*", 0.1), ("fwd*", 0.0)))
+def test_minimum_effects_keep_the_order_of_the_file():
+    requested = grid.parse('N = 4\n[min_effect_of]\n"step*" = "5%"\n"*" = 0.1\n"fwd*" = 0\n', "g", "g.toml")
+    assert requested == Grid("g", N=(4,), min_effect_of=(("step*", 0.05), ("*", 0.1), ("fwd*", 0.0)))
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -181,14 +181,14 @@ def test_a_missing_file_is_named(tmp_path):
     assert str(caught.value) == f"--grid: cannot read {path}: No such file or directory"
 
 
-def test_a_folder_is_no_grid_file(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     path = tmp_path / "folder.toml"
     path.mkdir()
     with pytest.raises(PlanError, match=f"^--grid: cannot read {re.escape(str(path))}: "):
         grid.read(str(path))
 
 
-def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes(b"# caf\xe9\nN = 1\n")
     with pytest.raises(PlanError) as caught:
@@ -196,14 +196,14 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path):
     assert str(caught.value) == f"{path}:1: not UTF-8 text (invalid continuation byte at byte 5)"
 
 
-def test_an_unknown_preset_is_refused_with_those_there_are():
+def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(PlanError) as caught:
         grid.read("huge")
     presets = ", ".join(grid.names())
     assert str(caught.value) == f"--grid: there is no grid 'huge'; there are {presets}, or a .toml file"
 
 
-def test_a_grid_file_is_named_by_its_stem_and_its_mistakes_by_its_path(tmp_path):
+def test_a_grid_is_named_by_its_stem_and_complaints_by_its_path(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("N = [8]\n", encoding="utf-8")
     assert grid.read(str(path)) == Grid("mine", N=(8,))
@@ -212,9 +212,9 @@ def test_a_grid_file_is_named_by_its_stem_and_its_mistakes_by_its_path(tmp_path)
         grid.read(str(path))
 
 
-@pytest.mark.parametrize(("value", "wanted"), [(True, True), (False, False), ("yes", True), ("no", False)])
-def test_ceilings_are_measured_or_not(value, wanted):
-    assert grid.override(Grid("g"), {"ceilings": value}, str).ceilings is wanted
+@pytest.mark.parametrize(("value", "expected"), [(True, True), (False, False), ("yes", True), ("no", False)])
+def test_ceilings_can_be_switched(value, expected):
+    assert grid.override(Grid("g"), {"ceilings": value}, str).ceilings is expected
 
 
 @pytest.mark.parametrize(
@@ -232,13 +232,13 @@ def test_a_fraction_may_be_a_percentage(key, value, fraction):
     assert getattr(grid.override(Grid("g"), {key: value}, str), key) == pytest.approx(fraction)
 
 
-def test_passes_may_be_as_many_as_it_takes():
+def test_passes_may_be_auto():
     assert grid.parse('passes = "auto"\ntime_budget = "2m"', "g", "g.toml") == Grid("g", passes="auto", time_budget=120)
 
 
-def test_options_replace_what_they_name_and_leave_the_rest():
-    asked = grid.override(Grid("g", H=(7,)), {"N": ["8", "16"], "passes": "3", "threads": ["1", "all"]}, str)
-    assert asked == Grid("g", H=(7,), N=(8, 16), passes=3, threads=(1, "all"))
+def test_options_replace_only_what_they_name():
+    requested = grid.override(Grid("g", H=(7,)), {"N": ["8", "16"], "passes": "3", "threads": ["1", "all"]}, str)
+    assert requested == Grid("g", H=(7,), N=(8, 16), passes=3, threads=(1, "all"))
 
 
 @pytest.mark.parametrize(
@@ -256,14 +256,14 @@ def test_options_replace_what_they_name_and_leave_the_rest():
         ("device", [""], "--device: '' is not a name"),
     ],
 )
-def test_a_mistake_in_an_option_names_the_option_and_what_is_accepted(key, value, expected):
+def test_a_complaint_names_the_option_and_accepted_values(key, value, expected):
     with pytest.raises(PlanError) as caught:
         grid.override(Grid("g"), {key: value}, lambda key: f"--{key}")
     assert str(caught.value) == expected
 
 
-def parsed(text: str) -> Grid | str:
-    """The grid, or the complaint; any other exception is the caller's."""
+def grid_or_complaint(text: str) -> Grid | str:
+    """Return the grid in a text, or the complaint; other exceptions propagate."""
     try:
         return grid.parse(text, "any", "any.toml")
     except PlanError as error:
@@ -273,8 +273,8 @@ def parsed(text: str) -> Grid | str:
 @steady
 @given(st.text(max_size=60))
 def test_any_text_is_a_grid_or_a_plan_error(text):
-    told = parsed(text)
-    assert isinstance(told, Grid) or told.startswith("any.toml:")
+    result = grid_or_complaint(text)
+    assert isinstance(result, Grid) or result.startswith("any.toml:")
 
 
 values = st.recursive(
@@ -292,22 +292,22 @@ keys = st.sampled_from([*KEYS.split(", "), "other", '"N"', "a.b"])
 @steady
 @given(st.lists(st.tuples(keys, values), max_size=4))
 def test_any_toml_is_a_grid_or_one_line_of_complaint(pairs):
-    told = parsed("\n".join(f"{key} = {value}" for key, value in pairs))
-    if isinstance(told, Grid):
-        assert told.shapes()
+    result = grid_or_complaint("\n".join(f"{key} = {value}" for key, value in pairs))
+    if isinstance(result, Grid):
+        assert result.shapes()
     else:
-        assert re.fullmatch(r"any\.toml(:[1-4]: \w+: .+|: not valid TOML: .+)", told)
+        assert re.fullmatch(r"any\.toml(:[1-4]: \w+: .+|: not valid TOML: .+)", result)
 
 
-def test_a_key_with_very_many_dots_is_refused_before_it_is_read():
+def test_a_key_with_too_many_dots_is_refused_before_parsing():
     with pytest.raises(PlanError, match=r"^g\.toml:2: more than 1000 dots in a line"):
         grid.parse("N = 1\n" + ".".join("a" * 100_000) + " = 1", "g", "g.toml")
 
 
-def test_the_number_of_shapes_is_that_of_the_shapes_that_are_made():
+def test_number_of_shapes_agrees_with_shapes():
     for combine in grid.COMBINATIONS:
-        asked = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6,), D_out=(7, 8), combine=combine)
-        assert asked.number_of_shapes() == len(asked.shapes())
+        requested = Grid("g", N=(1, 2, 3), D_in=(4, 5), H=(6,), D_out=(7, 8), combine=combine)
+        assert requested.number_of_shapes() == len(requested.shapes())
 
 
 SCALARS = st.sampled_from(
@@ -321,7 +321,7 @@ NESTED = st.recursive(
     ),
     max_leaves=5,
 )
-HERE = Machine(2, ("cuda",))
+MACHINE = Machine(2, ("cuda",))
 
 
 @steady
@@ -329,8 +329,8 @@ HERE = Machine(2, ("cuda",))
 def test_any_text_is_a_plan_or_one_line_of_complaint(text):
     complaint = ""
     try:
-        asked = grid.override(grid.parse(text, "any", "any.toml"), {"max_cells": 1000}, str)
-        plan = resolve(asked, HERE, ["numpy", "torch"], lambda name: ("cpu", "cuda"), 1)
+        requested = grid.override(grid.parse(text, "any", "any.toml"), {"max_cells": 1000}, str)
+        plan = resolve(requested, MACHINE, ["numpy", "torch"], lambda name: ("cpu", "cuda"), 1)
         assert 1 <= len(plan.cells) <= 1000
     except PlanError as error:
         complaint = str(error)

@@ -1,4 +1,4 @@
-"""What was probably meant."""
+"""Tests of hints at known names."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from bench.plan.nearest import hint
 
 
 @pytest.mark.parametrize(("name", "meant"), [("numpi", "numpy"), ("TORCH", "torch"), ("pytorch", "torch")])
-def test_a_name_like_a_known_one_is_taken_for_it(name, meant):
+def test_a_similar_name_is_hinted_at(name, meant):
     assert hint(name, ["numpy", "torch", "jax"]) == f"; did you mean {meant!r}?"
 
 
 @pytest.mark.parametrize("name", ["", "abacus", "x" * 100_000])
-def test_a_name_like_none_has_no_hint(name):
+def test_an_unlike_name_has_no_hint(name):
     assert hint(name, ["numpy", "torch", "jax"]) == ""

@@ -13,12 +13,12 @@ from tests.bench.made import steady
 positive = st.floats(1e-12, 1e12)
 
 
-def test_the_examples_are_true():
+def test_docstring_examples_hold():
     assert doctest.testmod(units).failed == 0
 
 
 def digits(text: str) -> str:
-    """The significant digits of a number."""
+    """Return the significant digits of a number."""
     return text.replace(".", "").lstrip("0")
 
 
@@ -51,7 +51,7 @@ def test_duration(seconds, expected):
 
 @steady
 @given(st.floats(1e-9, 999.0))
-def test_a_duration_is_three_significant_digits_and_a_unit_never_an_exponent(seconds):
+def test_a_duration_has_three_digits_and_a_unit_and_no_exponent(seconds):
     number, unit = units.duration(seconds).split(" ")
     scale = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
     assert re.fullmatch(r"\d+(\.\d+)?", number)
@@ -83,7 +83,7 @@ def test_significant(value, expected):
 
 @steady
 @given(positive)
-def test_three_significant_digits_and_never_an_exponent(value):
+def test_significant_has_three_digits_and_no_exponent(value):
     text = units.significant(value)
     assert re.fullmatch(r"\d+(\.\d+)?", text)
     assert float(text) == pytest.approx(value, rel=0.00501)
@@ -172,7 +172,7 @@ def test_mebibytes(count, expected):
         ((math.nan, math.nan, math.nan), "—"),
     ],
 )
-def test_a_ratio_is_shown_as_a_change_in_percent(ratio, expected):
+def test_change_with_interval(ratio, expected):
     assert units.change_with_interval(*ratio) == expected
     assert units.change(ratio[0]) == expected.partition(" [")[0]
 

@@ -1,4 +1,4 @@
-"""Single values: what is accepted, and one short line for what is not."""
+"""Tests of checks of single values: what is accepted, and a short line for what is not."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_the_bounds_themselves_are_accepted():
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1s", "", "٣s", "1e9", math.nan, math.inf, -1.0, True, "0s"])
-def test_what_is_no_time_is_refused(value):
+def test_an_invalid_time_is_refused(value):
     with pytest.raises(ValueError, match="is not a time like"):
         values.seconds(value)
 
@@ -77,19 +77,19 @@ def test_a_fraction_is_a_number_or_a_percentage(value, expected):
     assert values.fraction(value) == pytest.approx(expected)
 
 
-def test_a_long_list_with_a_value_that_stands_there_twice_names_it():
+def test_a_duplicate_in_a_long_list_is_named():
     with pytest.raises(ValueError, match="77 stands there twice"):
         values.many(values.whole(1, 10**9))([*range(1, 200_000), 77])
 
 
-def test_a_value_that_is_deeply_nested_is_shown_shortly():
+def test_a_deeply_nested_value_is_shown_briefly():
     deep = {"a": 1}
     for _ in range(900):
         deep = {"a": deep}
     assert len(values.shown(deep)) < 200
 
 
-def test_a_name_has_no_more_characters_than_a_file_s():
+def test_a_name_has_at_most_255_characters():
     assert values.name("a" * 255) == "a" * 255
     with pytest.raises(ValueError, match="has 256 characters; a name has at most 255"):
         values.name("a" * 256)

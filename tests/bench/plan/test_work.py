@@ -20,11 +20,11 @@ shapes = st.builds(Shape, *[st.integers(1, 5000)] * 4)
         ("step", X + Y + W1 + W2 + W1 + W2),
     ],
 )
-def test_every_array_that_a_phase_needs_is_counted_once(phase, elements):
+def test_every_array_is_counted_once(phase, elements):
     assert unavoidable_bytes(TUTORIAL, phase, 4) == 4 * elements
 
 
-def test_train_is_as_many_steps():
+def test_train_moves_the_bytes_of_its_steps():
     assert unavoidable_bytes(TUTORIAL, "train", 8, 500) == 500 * unavoidable_bytes(TUTORIAL, "step", 8)
 
 
@@ -37,10 +37,10 @@ def test_float64_moves_twice_as_much_as_float32(shape, phase):
 @steady
 @given(shapes)
 def test_a_fused_step_moves_no_more_than_its_phases(shape):
-    apart = sum(unavoidable_bytes(shape, phase, 4) for phase in ("forward", "backward", "update"))
-    assert unavoidable_bytes(shape, "step", 4) <= apart
+    separate = sum(unavoidable_bytes(shape, phase, 4) for phase in ("forward", "backward", "update"))
+    assert unavoidable_bytes(shape, "step", 4) <= separate
 
 
-def test_an_unknown_phase_is_refused_with_those_there_are():
+def test_an_unknown_phase_is_refused():
     with pytest.raises(ValueError, match=r"'sideways' is not a phase; phases are forward, backward, update, step, tra"):
         unavoidable_bytes(TUTORIAL, "sideways", 4)
