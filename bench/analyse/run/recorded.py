@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self, TypeVar
 
@@ -124,8 +124,8 @@ class CellRecords:
 class RunRecords:
     """A run's records, in the order they were made, and its plan."""
 
-    records: Sequence[Record]
-    plan: Plan
+    records: Sequence[Record] = field(repr=False)
+    plan: Plan = field(repr=False)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Self:
