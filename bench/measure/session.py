@@ -13,7 +13,7 @@ from typing import Any
 from bench.plan import reading
 from bench.plan.cells import Contender
 from bench.plan.grid import PlanError
-from bench.plan.plain import from_plain, to_plain
+from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
 from . import calibrations, interrupts, journal, lock, machine, sources
@@ -168,7 +168,7 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
         for member in (file, folder / "logs", *folder.glob("logs/*")):
             reading.refuse_outside(member, folder)
         is_measured = lock.is_taken(file)
-        records = journal.read(folder)
+        records, plan = journal.load(folder)
     except OSError as error:
         raise PlanError(f"--resume: {folder} is not a run's folder: it has no {journal.FILE}") from error
     except ValueError as error:
@@ -178,8 +178,6 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     written = all((folder / name).exists() for name in WRITTEN)
     if _is_complete(records) and written:
         raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
-    assert isinstance(records[0], RunStarted)
-    plan = from_plain(records[0].plan)
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
     if anyway or _is_complete(records):
