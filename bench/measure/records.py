@@ -185,6 +185,24 @@ class Ceiling:
     """Bytes per second of adding x onto w1, two read and one written, by the bytes of both."""
     reason: str = ""
     wall_seconds: Amount = 0.0
+    probe: bool = False
+    """Whether it is only for drift, with a few of the rates."""
+
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What a contender's calls take without any work, or why that is not known."""
+
+    number: Number
+    pass_number: Number
+    contender: str
+    seconds: dict[str, Positive] = field(default_factory=dict)
+    """Seconds of an iteration on arrays of one element, by phase."""
+    reason: str = ""
+    wall_seconds: Amount = 0.0
 
     def __post_init__(self) -> None:
         _put_on_one_line(self, "reason")
@@ -238,6 +256,7 @@ Record = (
     | Block
     | Left
     | Ceiling
+    | Calls
     | Failed
     | RunEnded
     | Unread

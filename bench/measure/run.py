@@ -21,7 +21,7 @@ from .adaptive import Schedule, fixed
 from .client import Worker, WorkerFailed
 from .journal import Journal
 from .progress import Progress, Tally
-from .records import Block, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
+from .records import Block, Calls, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
 from .state import State
 from .worker.one_line import all_visible
 
@@ -29,6 +29,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
 """A function that starts a contender's process for a pass."""
+FULL_CEILINGS = 4
+"""One pass in so many measures all ceilings, from the first on."""
 
 
 @dataclass
@@ -154,9 +156,10 @@ class RunInProgress:
         return order
 
     def _ceilings(self, group: list[Cell], pass_number: int) -> None:
-        """Measure what a group's devices can do, by every backend. This is last in its pass: the memory that it takes
-        would be the peak of the cells after it."""
-        places = {cell.contender.place for cell in group if cell.key not in self.state.failed}
+        """Measure what a group's devices can do, by every backend, and what its contenders' calls take. This is last in
+        its pass: the memory that it takes would be the peak of the cells after it."""
+        pending = [cell for cell in group if cell.key not in self.state.failed]
+        places = {cell.contender.place for cell in pending}
         contenders = [
             contender
             for contender in self.plan.ceilings
@@ -165,31 +168,50 @@ class RunInProgress:
             and contender.label not in self.state.without_ceilings
             and (pass_number, contender.label) not in self.state.ceilings
         ]
+        if self.plan.ceilings and _is_full(pass_number):
+            for contender in self._shuffled([*self.live], pass_number, "calls"):
+                self._calls(contender, pass_number, [cell.phase for cell in pending if cell.contender == contender])
         for contender in self._shuffled(contenders, pass_number, "ceilings"):
             self.notify(self.tally.progress(pass_number, "ceiling", contender.device, str(contender)))
-            started, is_own_process = self.now(), contender not in self.live
-            self._ceiling(contender, pass_number)
+            started = self.now()
+            self._ceiling(contender, pass_number, [cell for cell in pending if cell.contender.place == contender.place])
             self.tally.did("ceiling", self.now() - started)
-            if is_own_process and contender in self.live:
-                self._close(contender)
+            if contender in self.live:
+                self._close(contender)  # which gives back the memory that it took
 
-    def _ceiling(self, contender: Contender, pass_number: int) -> None:
+    def _ceiling(self, contender: Contender, pass_number: int, cells: list[Cell]) -> None:
         """Measure ceilings in the contender's process of this pass, or in one of their own."""
-        number, started = 0, self.now()
+        number, started, probe = 0, self.now(), not _is_full(pass_number)
         try:
             if contender not in self.live:
                 self._open(contender, pass_number)
             live = self.live[contender]
             number, started = live.number, self.now()
             with self._awake(live):
-                answer = live.worker.ask("ceiling")
+                answer = live.worker.ask("ceiling", footprints=work.streamed_footprints(cells), probe=probe)
             wall = self.now() - started
             facts = {"number": number, "pass_number": pass_number, "contender": contender.label, "wall_seconds": wall}
-            self.record(_answered(Ceiling, answer, **facts))
+            self.record(_answered(Ceiling, answer, probe=probe, **facts))
         except WorkerFailed as failure:
             self._put_aside(contender, failure)
             reason, wall = f"{failure.status}: {failure.reason}", self.now() - started
             self.record(Ceiling(number, pass_number, contender.label, reason=reason, wall_seconds=wall))
+
+    def _calls(self, contender: Contender, pass_number: int, phases: list[str]) -> None:
+        """Measure what the calls of a contender's process take."""
+        timed = [phase for phase in dict.fromkeys(phases) if phase != "train"]
+        if not timed or (pass_number, contender.label) in self.state.calls:
+            return
+        live, started = self.live[contender], self.now()
+        facts: dict[str, Any] = {"number": live.number, "pass_number": pass_number, "contender": contender.label}
+        try:
+            with self._awake(live):
+                answer = live.worker.ask("calls", phases=timed)
+            self.record(_answered(Calls, answer, wall_seconds=self.now() - started, **facts))
+        except WorkerFailed as failure:
+            self._put_aside(contender, failure)
+            reason = f"{failure.status}: {failure.reason}"
+            self.record(Calls(**facts, reason=reason, wall_seconds=self.now() - started))
 
     def _start(self, contender: Contender, pass_number: int) -> None:
         cells = self._of(contender)
@@ -412,6 +434,11 @@ class BackToBack(RunInProgress):
         for position, cell in enumerate(self._shuffled(cells, pass_number, *scope), 1):
             for round_number in range(1, self.plan.rounds + 1):
                 yield cell, round_number, position
+
+
+def _is_full(pass_number: int) -> bool:
+    """Tell whether a pass measures all ceilings; the others only probe whether the machine kept its pace."""
+    return pass_number % FULL_CEILINGS == 1
 
 
 def _gigabytes(count: int) -> str:

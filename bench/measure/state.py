@@ -9,7 +9,19 @@ from dataclasses import dataclass, field
 
 from bench.plan.cells import without_variant
 
-from .records import Block, Ceiling, Entered, Failed, PassChosen, Prepared, Record, RunEnded, RunResumed, WorkerStarted
+from .records import (
+    Block,
+    Calls,
+    Ceiling,
+    Entered,
+    Failed,
+    PassChosen,
+    Prepared,
+    Record,
+    RunEnded,
+    RunResumed,
+    WorkerStarted,
+)
 from .worker.timing import SAMPLE_SECONDS
 
 TOO_SHORT = 0.5
@@ -36,6 +48,8 @@ class State:
     """The choices of a schedule, by pass."""
     ceilings: set[tuple[int, str]] = field(default_factory=set)
     """The pass and contender label of each measured ceiling."""
+    calls: set[tuple[int, str]] = field(default_factory=set)
+    """The pass and label of each contender whose calls were measured."""
     without_ceilings: set[str] = field(default_factory=set)
     """Labels of contenders that could not measure a ceiling."""
     processes: int = 0
@@ -83,6 +97,8 @@ class State:
                 self.chosen[record.pass_number] = record
             case Ceiling(reason=""):
                 self.ceilings.add((record.pass_number, record.contender))
+            case Calls():
+                self.calls.add((record.pass_number, record.contender))
             case Ceiling():
                 self.without_ceilings.add(record.contender)
             case Failed():

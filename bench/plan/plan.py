@@ -14,6 +14,8 @@ from .grid import AUTO_PASSES, Grid, PlanError
 from .nearest import hint
 from .values import shown
 
+HOST_BACKEND = "numpy"
+"""The backend that every process has."""
 TIME_BUDGET = 300.0
 """Seconds of a run of `auto` passes without a budget of its own."""
 DEVICE = re.compile(r"[a-z]+(:(0|[1-9][0-9]{0,2}))?")
@@ -164,16 +166,25 @@ def resolve(
 def _ceilings(
     contenders: Sequence[Contender], names: Sequence[str], device_kinds: Callable[[str], Sequence[str]]
 ) -> tuple[Contender, ...]:
-    """Return, for each device, dtype and thread limit of the contenders, every backend that knows the device, chosen
-    or not. An implementation that is a variant of another, as `torch_module` is of `torch`, is not a backend's."""
+    """Return the contenders that measure ceilings, on each device, with each dtype and thread limit of those asked for.
+
+    Of their backends these are all that know the device, each by the implementation that is no variant of another, as
+    `torch_module` is of `torch`. Where none knows the host, as with a class of someone's own, NumPy measures it.
+    """
+    roots = [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
     known: dict[str, Sequence[str]] = {}
-    for name in names:
-        if not any(name.startswith(f"{backend}_") for backend in names):
-            with suppress(LookupError, SyntaxError):  # reported where that one is requested
-                known[name] = device_kinds(name)
+    for name in roots:
+        with suppress(LookupError, SyntaxError):  # a message is shown only if it is chosen
+            known[name] = device_kinds(name)
     places = dict.fromkeys((contender.device, contender.dtype, contender.threads) for contender in contenders)
+    asked = {contender.implementation for contender in contenders}
+    chosen = [root for root in known if any(f"{name}_".startswith(f"{root}_") for name in asked)]
+    able = {place: [name for name in chosen if place[0].partition(":")[0] in known[name]] for place in places}
+    fallback = [HOST_BACKEND] if HOST_BACKEND in known else []
     return tuple(
-        Contender(name, *place) for place in places for name in known if place[0].partition(":")[0] in known[name]
+        Contender(name, *place)
+        for place, backends in able.items()
+        for name in backends or (fallback if place[0] == "cpu" else [])
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from .cells import PHASES, Shape
+from collections.abc import Iterable
+
+from .cells import PHASES, Cell, Shape
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 """The bytes of an array's element, by dtype."""
+SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 4**9, 4**14
+"""The bytes within which bandwidths are measured: 256 KiB and 256 MiB."""
 
 
 def unavoidable_bytes(shape: Shape, phase: str, itemsize: int, steps: int = 1) -> int:
@@ -39,6 +43,14 @@ def footprint_bytes(shape: Shape, phase: str, itemsize: int) -> int:
     _, _, w1, w2, _ = _elements(shape)
     rewritten = {"update": w1 + w2, "step": w1 + w2, "train": w1 + w2}
     return unavoidable_bytes(shape, phase, itemsize) - itemsize * rewritten.get(phase, 0)
+
+
+def streamed_footprints(cells: Iterable[Cell]) -> list[int]:
+    """Return the footprints at which a bandwidth is measured for some cells: for each of them the nearest power of 4
+    that is not above its own, from SMALLEST_FOOTPRINT to LARGEST_FOOTPRINT; ascending."""
+    own = [footprint_bytes(cell.shape, cell.phase, ITEM_BYTES[cell.contender.dtype]) for cell in cells]
+    powers = [4 ** ((footprint.bit_length() - 1) // 2) for footprint in own]
+    return sorted({min(max(power, SMALLEST_FOOTPRINT), LARGEST_FOOTPRINT) for power in powers})
 
 
 def needed_bytes(shape: Shape, itemsize: int, is_verified: bool) -> int:

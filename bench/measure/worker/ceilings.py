@@ -7,7 +7,7 @@ beyond the last-level one (a cache-aware roofline: Ilic, Pratas & Sousa 2014).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,48 +27,63 @@ DEVICE_PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (
 """N, D_in and H of each product x·w1, from the least work to the most."""
 SMALLEST_FOOTPRINT = 2**18
 BEYOND_CACHES = 2 * 64 * 2**20
-"""The largest footprint on a host, of both arrays, is at least this."""
-DEVICE_FOOTPRINTS = tuple(2**power for power in (20, 22, 24, 26, 29))
+"""The largest footprint, of both arrays, is at least this: from there on, bandwidths no longer fall."""
+MOST_BYTES = 512 * 2**20
+"""The largest footprint is at most this, however large the cache."""
 SHARE_OF_MEMORY = 1 / 8
 """Both arrays take at most this share of the available memory."""
+PROBED = 1
+"""The index of the product by which a probe tells whether the device kept its pace."""
 MOVED = {"copy_in_place": 1.0, "add_in_place": 1.5}
 """The footprints that each moves: one array is read and the other written, or read and written."""
 
 NetClass = Callable[[Problem, str, str], Any]
 
 
-def measure(net_class: NetClass, device: str, dtype: str, clocks: Clocks) -> dict[str, dict[str, float]]:
+def measure(
+    net_class: NetClass, device: str, dtype: str, clocks: Clocks, footprints: Sequence[int] = (), probe: bool = False
+) -> dict[str, dict[str, float]]:
     """Return `products`: operations per second by `NxD_inxH`, and `copies` and `sums`: bytes per second by footprint
-    in bytes. Each is the best of a few samples."""
+    in bytes. Each is the best of a few samples.
+
+    `footprints` are those of what will be timed, in bytes; one beyond any cache is added. A `probe` is for drift: one
+    product, and one copy of the largest of `footprints`.
+    """
     on_host = device == "cpu"
-    available = memory.available_bytes()
-    footprints = host_footprints(memory.last_level_cache_bytes(), available) if on_host else DEVICE_FOOTPRINTS
+    sizes_of_products = HOST_PRODUCTS if on_host else DEVICE_PRODUCTS
+    beyond = beyond_caches(memory.last_level_cache_bytes(), memory.available_bytes()) if on_host else MOST_BYTES
+    streamed = sorted({min(footprint, beyond) for footprint in (*footprints, *(() if probe else (beyond,)))})
 
     def rate(problem: Problem, verb: str, amount: float) -> float:
         return _best(Timer(lambda: net_class(problem, device, dtype), verb, 1, clocks), amount)
 
     products: dict[str, float] = {}
-    for sizes in HOST_PRODUCTS if on_host else DEVICE_PRODUCTS:
+    for sizes in sizes_of_products[PROBED : PROBED + 1] if probe else sizes_of_products:
         flops = 2.0 * math.prod(sizes)
         if products and (LEAST_SAMPLES + 2) * flops / max(products.values()) > PRODUCT_SECONDS:
             break
         products["x".join(map(str, sizes))] = rate(tiled(*sizes, dtype), "product", flops)
-    streamed: dict[str, dict[str, float]] = {verb: {} for verb in MOVED}
-    for most_bytes in footprints:
+    rates: dict[str, dict[str, float]] = {verb: {} for verb in MOVED}
+    for most_bytes in streamed[-1:] if probe else streamed:
         problem = square(most_bytes, dtype)
         footprint = problem.x.nbytes + problem.w1.nbytes
-        for verb, moved in MOVED.items():
-            streamed[verb][str(footprint)] = rate(problem, verb, moved * footprint)
-    return {"products": products, "copies": streamed["copy_in_place"], "sums": streamed["add_in_place"]}
+        for verb in [*MOVED][:1] if probe else MOVED:
+            rates[verb][str(footprint)] = rate(problem, verb, MOVED[verb] * footprint)
+    return {"products": products, "copies": rates["copy_in_place"], "sums": rates["add_in_place"]}
 
 
-def host_footprints(cache: int, available: int) -> list[int]:
-    """Return footprints in bytes of both arrays: eightfold steps up to half of the last-level cache, all of it, and
-    four times it, beyond any cache; none exceeds its share of the available memory."""
+def beyond_caches(cache: int, available: int) -> int:
+    """Return the bytes of both arrays that no cache of `cache` bytes holds, within their share of the memory that is
+    available."""
     largest = max(SMALLEST_FOOTPRINT, int(available * SHARE_OF_MEMORY))
-    rising = [SMALLEST_FOOTPRINT * 8**power for power in range(16)]
-    within = [footprint for footprint in rising if footprint <= cache // 2]
-    return sorted({min(largest, footprint) for footprint in (*within, cache, max(4 * cache, BEYOND_CACHES))})
+    return min(largest, MOST_BYTES, max(4 * cache, BEYOND_CACHES))
+
+
+def calls(net_class: NetClass, device: str, dtype: str, clocks: Clocks, phases: Iterable[str]) -> dict[str, float]:
+    """Return the seconds of each phase's iteration on arrays of one element: what a call takes without any work."""
+    problem = Problem.random(1, 1, 1, 1)
+    timers = {phase: Timer(lambda: net_class(problem, device, dtype), phase, 1, clocks) for phase in phases}
+    return {phase: _seconds(timer) for phase, timer in timers.items()}
 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
@@ -86,8 +101,13 @@ def square(footprint: int, dtype: str) -> Problem:
 
 def _best(timer: Timer, amount: float) -> float:
     """Return `amount` per second, by the quickest sample."""
+    return amount / _seconds(timer)
+
+
+def _seconds(timer: Timer) -> float:
+    """Return the seconds of an iteration, by the quickest sample."""
     timer.first_call()  # it compiles, if the backend does
     timer.rewarm()
     single = min(timer.block(1, LEAST_SAMPLES)[0])
     inner = math.ceil(SAMPLE_SECONDS / max(single, 1e-9))
-    return amount / (single if inner == 1 else min(timer.block(inner, SAMPLES)[0]))
+    return max(1e-9, single if inner == 1 else min(timer.block(inner, SAMPLES)[0]))

@@ -45,7 +45,32 @@ def available_bytes() -> int:
 
 
 def last_level_cache_bytes(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
-    """Return the size of the first processor's largest cache on Linux; elsewhere a generous guess."""
+    """Return the usable processors' share of the first one's largest cache on Linux; elsewhere a generous guess.
+
+    A virtual machine on a large host may report the whole socket's cache, which all of its processors share.
+    """
+    caches = [(_cache_bytes(index / "size"), _processors(index / "shared_cpu_list")) for index in folder.glob("index*")]
+    largest, sharing = max(caches, default=(0, 1))
+    if not largest:
+        return UNKNOWN_CACHE_BYTES
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return largest * min(usable, sharing) // sharing
+
+
+def _cache_bytes(file: Path) -> int:
     units = {"K": 2**10, "M": 2**20, "G": 2**30}
-    sizes = [path.read_text().strip() for path in folder.glob("index*/size")]
-    return max((int(size[:-1]) * units[size[-1]] for size in sizes if size[-1:] in units), default=UNKNOWN_CACHE_BYTES)
+    text = _text(file)
+    return int(text[:-1]) * units[text[-1]] if text[-1:] in units and text[:-1].isdecimal() else 0
+
+
+def _processors(file: Path) -> int:
+    """Return how many processors a list like `0-3,8` names; 1 where there is none."""
+    ranges = re.findall(r"(\d+)(?:-(\d+))?", _text(file))
+    return sum(int(last or first) - int(first) + 1 for first, last in ranges) or 1
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""

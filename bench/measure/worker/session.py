@@ -172,11 +172,18 @@ class Session:
         if trained:
             yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall)
 
-    def ceiling(self) -> dict[str, Any]:
-        """Measure the highest rates of this backend on its device."""
+    def ceiling(self, footprints: list[int], probe: bool = False) -> dict[str, Any]:
+        """Measure the highest rates of this backend on its device, or only a few for a `probe`. `footprints` are the
+        cells', in bytes."""
         self.timer = None
         gc.collect()
-        return ceilings.measure(self.net_class, self.device, self.dtype, self.clocks)
+        return ceilings.measure(self.net_class, self.device, self.dtype, self.clocks, footprints, probe)
+
+    def calls(self, phases: list[str]) -> dict[str, Any]:
+        """Measure what a call of each phase takes without any work."""
+        self.timer = None
+        gc.collect()
+        return {"seconds": ceilings.calls(self.net_class, self.device, self.dtype, self.clocks, phases)}
 
     def probe(self) -> dict[str, Any]:
         """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""

@@ -9,13 +9,13 @@ import pytest
 
 from bench.measure import journal
 from bench.measure.client import WorkerFailed
-from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunStarted, WorkerStarted
+from bench.measure.records import Block, Calls, Ceiling, Entered, Failed, Left, Prepared, RunStarted, WorkerStarted
 from bench.measure.run import BackToBack, RunInProgress
 from bench.plan import work
 from bench.plan.cells import Cell, Contender, Shape, Side, without_variant
 from bench.plan.plain import to_plain
 from bench.plan.sides import BASE, HEAD, doubled
-from tests.bench.fakes import Office, measured, places, plan_of, records_of
+from tests.bench.fakes import MICRO, Office, measured, places, plan_of, records_of
 
 SMALL, LARGE = Shape(4, 5, 3), Shape(8, 5, 3)
 
@@ -455,6 +455,52 @@ def test_ceilings_are_measured_last_in_every_pass(tmp_path):
         verbs = [ask.verb for ask in office.asked if ask.pass_number == pass_number]
         assert verbs[-3:] == ["ceiling"] * 3
         assert "ceiling" not in verbs[:-3]
+        assert verbs.count("calls") == (3 if pass_number == 1 else 0)
+
+
+def test_all_ceilings_are_measured_a_few_times_and_probed_in_other_passes(tmp_path):
+    office = Office()
+    measured(with_ceilings(plan_of(shapes=(SMALL, LARGE), passes=6)), tmp_path, office)
+    assert {record.pass_number: record.probe for record in records_of(tmp_path, Ceiling)} == {
+        1: False,
+        2: True,
+        3: True,
+        4: True,
+        5: False,
+        6: True,
+    }
+    assert {tuple(ask.request["footprints"]) for ask in office.of("ceiling")} == {(2**18,)}
+
+
+def test_each_worker_is_closed_once_its_ceilings_are_measured(tmp_path):
+    office = Office()
+    alive = []
+
+    def fault(ask):
+        if ask.verb == "ceiling":
+            alive.append(sum(worker.state != "closed" for worker in office.opened))
+
+    office.fault = fault
+    measured(with_ceilings(plan_of(passes=1)), tmp_path, office)
+    assert alive == [3, 2, 1]
+
+
+def test_calls_are_measured_of_all_phases_but_trainings(tmp_path):
+    office = Office()
+    measured(with_ceilings(plan_of("ab", phases=["forward", "step", "train"], passes=2), "a"), tmp_path, office)
+    calls = records_of(tmp_path, Calls)
+    assert {(record.pass_number, record.contender) for record in calls} == {(1, f"{x}-cpu-float32") for x in "ab"}
+    assert all(record.seconds == {"forward": MICRO, "step": MICRO} for record in calls)
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_failed_calls_fail_no_cell(tmp_path, alive):
+    office = Office(fault=failing_at("b", "calls", make=lambda ask: WorkerFailed("crashed", "why", alive)))
+    measured(with_ceilings(plan_of(passes=1)), tmp_path, office)
+    assert [record.reason for record in records_of(tmp_path, Calls) if record.reason] == ["crashed: why"]
+    assert len(records_of(tmp_path, Ceiling)) == 3
+    assert records_of(tmp_path, Failed) == []
+    assert all(worker.state == "closed" for worker in office.opened)
 
 
 def test_ceilings_use_the_contenders_processes(tmp_path):

@@ -188,11 +188,18 @@ def ceilings(plan: Plan) -> list[str]:
     return [contender.label for contender in plan.ceilings]
 
 
-def test_all_backends_measure_ceilings_of_devices_they_know():
-    on_host = ["jax-cpu-float32", "numpy-cpu-float32", "torch-cpu-float32"]
-    assert ceilings(plan_for(implementation=("numpy",))) == on_host
-    on_cuda = ["cupy-cuda:1-float64", "jax-cuda:1-float64", "torch-cuda:1-float64"]
-    assert ceilings(plan_for(TWO_CUDA, implementation=("torch",), device=("cuda:1",), dtype=("float64",))) == on_cuda
+def test_only_backends_of_the_run_measure_ceilings():
+    assert ceilings(plan_for(implementation=("numpy",))) == ["numpy-cpu-float32"]
+    assert ceilings(plan_for(implementation=("torch", "numpy"))) == ["numpy-cpu-float32", "torch-cpu-float32"]
+    on_cuda = plan_for(TWO_CUDA, implementation=("torch",), device=("cuda:1",), dtype=("float64",))
+    assert ceilings(on_cuda) == ["torch-cuda:1-float64"]
+
+
+def test_numpy_measures_the_ceilings_of_a_host_where_no_backend_of_the_run_does():
+    plan = resolve(
+        Grid("g", implementation=("my:Net",), baseline="my:Net"), HOST, ["numpy", "torch"], lambda _: ("cpu",), 1
+    )
+    assert ceilings(plan) == ["numpy-cpu-float32"]
 
 
 def test_ceilings_are_measured_with_each_thread_limit():
@@ -212,7 +219,7 @@ def test_variants_and_unreadable_sources_measure_no_ceilings():
 
     names = ["broken", "numba", "torch", "torch_module"]
     plan = resolve(Grid("g", implementation=("torch_module",), baseline="torch"), HOST, names, known, 1)
-    assert ceilings(plan) == ["numba-cpu-float32", "torch-cpu-float32"]
+    assert ceilings(plan) == ["torch-cpu-float32"]
 
 
 def test_ceilings_can_be_left_out():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.measure.worker import ceilings
-from bench.measure.worker.ceilings import BEYOND_CACHES, SMALLEST_FOOTPRINT, host_footprints, square, tiled
+from bench.measure.worker.ceilings import BEYOND_CACHES, SMALLEST_FOOTPRINT, beyond_caches, square, tiled
 from bench.measure.worker.session import Session
 from bench.measure.worker.timing import Clocks
 from implementations import numpy_
@@ -46,9 +46,9 @@ def small_machine(monkeypatch):
     monkeypatch.setattr(ceilings.memory, "last_level_cache_bytes", lambda: 4 * MEBIBYTE)
 
 
-def measured(device="cpu", dtype="float32"):
+def measured(device="cpu", dtype="float32", **others):
     clock = FakeClock()
-    return ceilings.measure(lambda problem, *_: Steady(clock, problem), device, dtype, Clocks(clock, clock))
+    return ceilings.measure(lambda problem, *_: Steady(clock, problem), device, dtype, Clocks(clock, clock), **others)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -61,11 +61,16 @@ def test_rates_leave_out_first_calls(small_machine, dtype):
     assert list(rates["sums"].values()) == pytest.approx([2 * BYTES] * len(rates["sums"]))
 
 
-def test_footprints_are_of_the_streamed_arrays(small_machine):
-    footprints = host_footprints(4 * MEBIBYTE, 64 * MEBIBYTE)
-    sizes = [int(footprint) for footprint in measured()["copies"]]
-    assert sizes == [2 * square(footprint, "float32").x.nbytes for footprint in footprints]
-    assert all(0.99 * footprint < size <= footprint for size, footprint in zip(sizes, footprints, strict=True))
+def test_footprints_are_those_asked_for_and_one_beyond_caches(small_machine):
+    sizes = [int(footprint) for footprint in measured(footprints=[2**18, 2**20, 2**30])["copies"]]
+    assert sizes == [2 * square(footprint, "float32").x.nbytes for footprint in (2**18, 2**20, 8 * MEBIBYTE)]
+
+
+def test_probe_measures_one_product_and_one_copy(small_machine):
+    rates = measured(footprints=[2**18, 2**20], probe=True)
+    assert list(rates["products"]) == ["1024x1024x1024"]
+    assert [int(footprint) for footprint in rates["copies"]] == [2 * square(2**20, "float32").x.nbytes]
+    assert rates["sums"] == {}
 
 
 def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypatch):
@@ -74,26 +79,25 @@ def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypat
 
 
 def test_accelerators_get_larger_products_and_arrays(small_machine, monkeypatch):
-    monkeypatch.setattr(ceilings, "DEVICE_FOOTPRINTS", (2**20, 2**22))
+    monkeypatch.setattr(ceilings, "MOST_BYTES", 2**22)
     monkeypatch.setattr(ceilings, "DEVICE_PRODUCTS", ((64, 64, 64), (128, 128, 128)))
-    rates = measured("cuda:1")
+    rates = measured("cuda:1", footprints=[2**20])
     assert list(rates["products"]) == ["64x64x64", "128x128x128"]
     assert list(rates["copies"]) == [str(2 * square(size, "float32").x.nbytes) for size in (2**20, 2**22)]
 
 
-def test_footprints_rise_beyond_the_last_level_cache():
-    footprints = host_footprints(32 * MEBIBYTE, 2**40)
-    assert footprints == [2**18, 2 * MEBIBYTE, 16 * MEBIBYTE, 32 * MEBIBYTE, 128 * MEBIBYTE]
-    assert host_footprints(480 * MEBIBYTE, 2**40)[-1] == 4 * 480 * MEBIBYTE
-    assert host_footprints(2 * MEBIBYTE, 2**40)[-1] == BEYOND_CACHES
-
-
-@pytest.mark.parametrize("available", [0, MEBIBYTE, 100 * MEBIBYTE, 2**33])
-def test_footprints_keep_to_their_share_of_memory(available):
-    most = max(SMALLEST_FOOTPRINT, available // 8)
-    footprints = host_footprints(64 * MEBIBYTE, available)
-    assert SMALLEST_FOOTPRINT <= min(footprints) <= max(footprints) <= most
-    assert footprints == sorted(set(footprints))
+@pytest.mark.parametrize(
+    ("cache", "available", "footprint"),
+    [
+        (2 * MEBIBYTE, 2**40, BEYOND_CACHES),
+        (64 * MEBIBYTE, 2**40, 256 * MEBIBYTE),
+        (480 * MEBIBYTE, 2**40, 512 * MEBIBYTE),
+        (64 * MEBIBYTE, 2**30, 128 * MEBIBYTE),
+        (64 * MEBIBYTE, 0, SMALLEST_FOOTPRINT),
+    ],
+)
+def test_largest_footprint_is_beyond_caches_within_bounds(cache, available, footprint):
+    assert beyond_caches(cache, available) == footprint
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -111,5 +115,13 @@ def test_session_measures_its_own_backend_and_device(monkeypatch):
     monkeypatch.setattr(ceilings, "measure", lambda *arguments: seen.append(arguments) or {"products": {}})
     session = Session("numpy", "cpu", "float64")
     session.start(session.clocks.wall())
-    assert session.ceiling() == {"products": {}}
-    assert seen == [(numpy_.Net, "cpu", "float64", session.clocks)]
+    assert session.ceiling([2**20], probe=True) == {"products": {}}
+    assert seen == [(numpy_.Net, "cpu", "float64", session.clocks, [2**20], True)]
+
+
+def test_session_measures_what_calls_take_without_work():
+    session = Session("numpy", "cpu", "float32")
+    session.start(session.clocks.wall())
+    seconds = session.calls(["forward", "backward", "update", "step"])["seconds"]
+    assert list(seconds) == ["forward", "backward", "update", "step"]
+    assert all(0 < each < 1e-2 for each in seconds.values())

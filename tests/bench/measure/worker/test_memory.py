@@ -75,5 +75,16 @@ def test_last_level_cache_is_the_largest(tmp_path):
     assert memory.last_level_cache_bytes(tmp_path) == 33 * MEGABYTE
 
 
+@pytest.mark.parametrize(
+    ("sharing", "usable", "share"), [("0-95", 2, 10), ("0-1", 2, 480), ("0,48", 1, 240), ("0", 4, 480)]
+)
+def test_shared_cache_counts_by_the_share_of_the_usable_processors(tmp_path, monkeypatch, sharing, usable, share):
+    monkeypatch.setattr(memory.os, "sched_getaffinity", lambda _: set(range(usable)), raising=False)
+    (tmp_path / "index3").mkdir()
+    (tmp_path / "index3" / "size").write_text("480M\n")
+    (tmp_path / "index3" / "shared_cpu_list").write_text(f"{sharing}\n")
+    assert memory.last_level_cache_bytes(tmp_path) == share * MEGABYTE
+
+
 def test_unknown_cache_is_guessed_generously(tmp_path):
     assert memory.last_level_cache_bytes(tmp_path / "nowhere") == memory.UNKNOWN_CACHE_BYTES
