@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
-from bench.measure.records import Ceiling
+from bench.measure.records import Calls, Ceiling
 from bench.plan.cells import Cell, Contender, Place, flops
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 
@@ -21,6 +21,7 @@ from .recorded import RunRecords
 
 BOUND_FROM = 0.5
 """Of a cell's time, what a limit takes at least where it is what binds."""
+PRODUCTS, BANDWIDTH = "products", "bandwidth"
 RESOLUTION = 0.05
 """What a machine's ceilings may move by from pass to pass where its own resolution is not known."""
 DRIFT_PASSES = 3
@@ -50,6 +51,11 @@ class Limits:
         less memory could have been streamed as fast, were it not for the cost of a call."""
         nearest = max((size for size in self.streams if size <= footprint), default=min(self.streams))
         return max(best.rate for size, best in self.streams.items() if size >= nearest)
+
+    def times(self, products: float, bandwidths: float) -> Limits:
+        """The limits of a device that computes, and moves bytes, so many times as fast."""
+        streams = {size: Best(best.rate * bandwidths, best.by) for size, best in self.streams.items()}
+        return Limits(Best(self.product.rate * products, self.product.by), streams)
 
     def compute_seconds(self, cell: Cell, steps: int) -> float:
         """What the arithmetic of one iteration takes at least."""
@@ -99,42 +105,65 @@ class Moved:
 
 
 def limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
-    """By device, dtype and thread limit, and by pass."""
-    products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
-    streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
+    """The limits by device, dtype and thread limit, and by pass.
+
+    A pass that only probed has those of the passes that measured all, changed by as much as its probes tell.
+    """
+    measured = _measured_limits(run)
+    paces = _paces(run)
+    probed: dict[Place, set[int]] = defaultdict(set)
     for contender, record in _measured(run):
-        where = contender.place, record.pass_number
-        products[where] += [Best(rate, contender.implementation) for rate in record.products.values()]
-        for footprint, rate in (*record.copies.items(), *record.sums.items()):
-            streams[where][int(footprint)].append(Best(rate, contender.implementation))
-    found: dict[Place, dict[int, Limits]] = defaultdict(dict)
-    for place, pass_number in products:
-        by_footprint = {size: _best(all_of) for size, all_of in sorted(streams[place, pass_number].items())}
-        if products[place, pass_number] and by_footprint:
-            found[place][pass_number] = Limits(_best(products[place, pass_number]), by_footprint)
-    return dict(found)
+        if record.probe:
+            probed[contender.place].add(record.pass_number)
+    for place, by_pass in measured.items():
+        products, bandwidths = (paces.get((place, what), {}) for what in (PRODUCTS, BANDWIDTH))
+        usual = _usual(
+            [(by_pass[number], products.get(number, 0.0), bandwidths.get(number, 0.0)) for number in by_pass]
+        )
+        for number in probed[place] - by_pass.keys():
+            by_pass[number] = usual.times(1 + products.get(number, 0.0), 1 + bandwidths.get(number, 0.0))
+    return {place: dict(sorted(by_pass.items())) for place, by_pass in measured.items()}
+
+
+def call_seconds(run: RunRecords) -> dict[Contender, dict[str, float]]:
+    """What a call of each phase takes without any work, by contender: the median of the passes that measured it."""
+    contenders = {cell.contender.label: cell.contender for cell in run.plan.cells}
+    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in run.of_kind(Calls):
+        for phase, each in record.seconds.items():
+            seconds[record.contender][phase].append(each)
+    return {
+        contender: {phase: float(np.median(values)) for phase, values in seconds[label].items()}
+        for label, contender in contenders.items()
+        if label in seconds
+    }
 
 
 def closeness(
-    cell: Cell, seconds: Mapping[int, float], within: Mapping[int, float], found: Mapping[int, Limits], steps: int
+    cell: Cell,
+    seconds: Mapping[int, float],
+    within: Mapping[int, float],
+    found: Mapping[int, Limits],
+    steps: int,
+    call: float = 0.0,
 ) -> Closeness:
     """Of a cell whose typical seconds by pass, and their standard errors, these are: max(operations /
     rate, unavoidable bytes / bandwidth) / seconds, from the passes that have both; a train has `steps`.
 
-    A limit binds where it accounts for at least half of the time; where neither does, overhead is.
+    A limit binds where it accounts for at least half of the time; where neither does, a call without work does if
+    its seconds, `call`, are half of the time; else overhead is.
     """
     passes = [pass_number for pass_number in seconds if pass_number in found]
     if not passes:
         return NOT_BOUND
-    computing = np.array(
-        [found[pass_number].compute_seconds(cell, steps) / seconds[pass_number] for pass_number in passes]
-    )
-    moving = np.array(
-        [found[pass_number].bandwidth_seconds(cell, steps) / seconds[pass_number] for pass_number in passes]
-    )
-    fraction = estimate(np.maximum(computing, moving), [within.get(pass_number, 0.0) for pass_number in passes])
+    computing = np.array([found[number].compute_seconds(cell, steps) / seconds[number] for number in passes])
+    moving = np.array([found[number].bandwidth_seconds(cell, steps) / seconds[number] for number in passes])
+    fraction = estimate(np.maximum(computing, moving), [within.get(number, 0.0) for number in passes])
     binding = "compute" if np.median(computing) >= np.median(moving) else "bandwidth"
-    return Closeness(fraction, binding if fraction.value >= BOUND_FROM else "overhead")
+    if fraction.value >= BOUND_FROM:
+        return Closeness(fraction, binding)
+    is_call = call >= BOUND_FROM * float(np.median([seconds[number] for number in passes]))
+    return Closeness(fraction, "call" if is_call else "overhead")
 
 
 def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) -> Remainder | None:
@@ -153,23 +182,17 @@ def drift(run: RunRecords, resolution: float = RESOLUTION) -> list[Moved]:
     """The passes in which a device's products or bandwidth moved from the middle of all passes by
     more than `resolution`, a fraction, in order of passes.
 
-    How much a pass moved is the median over every backend and size, so that one that was disturbed
-    does not speak for the machine. Raises ValueError for a resolution that is not positive.
+    Raises ValueError for a resolution that is not positive.
     """
     if not resolution > 0:
         raise ValueError(f"resolution: {resolution!r} is not a fraction above 0")
-    series: dict[tuple[Place, str], dict[tuple[str, ...], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for contender, record in _measured(run):
-        for what, kind in (("products", "products"), ("bandwidth", "copies"), ("bandwidth", "sums")):
-            for size, rate in getattr(record, kind).items():
-                series[contender.place, what][contender.label, kind, size][record.pass_number] = rate
-    found = [
+    moved = [
         Moved(pass_number, place, what, change)
-        for (place, what), rates in series.items()
-        for pass_number, change in _changes([*rates.values()]).items()
+        for (place, what), changes in _paces(run).items()
+        for pass_number, change in changes.items()
         if abs(change) > resolution
     ]
-    return sorted(found, key=lambda moved: moved.pass_number)
+    return sorted(moved, key=lambda each: each.pass_number)
 
 
 def unsteadiness(run: RunRecords, resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
@@ -179,6 +202,55 @@ def unsteadiness(run: RunRecords, resolution: float = RESOLUTION) -> dict[Place,
         size = abs(float(np.log1p(moved.change)))
         found[moved.place][moved.pass_number] = max(size, found[moved.place].get(moved.pass_number, 0.0))
     return dict(found)
+
+
+def _measured_limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
+    """The limits of the passes that measured all of them."""
+    products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
+    streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
+    for contender, record in _measured(run):
+        if not record.probe:
+            where = contender.place, record.pass_number
+            products[where] += [Best(rate, contender.implementation) for rate in record.products.values()]
+            for footprint, rate in (*record.copies.items(), *record.sums.items()):
+                streams[where][int(footprint)].append(Best(rate, contender.implementation))
+    by_place: dict[Place, dict[int, Limits]] = defaultdict(dict)
+    for place, pass_number in products:
+        by_footprint = {size: _best(rates) for size, rates in sorted(streams[place, pass_number].items())}
+        if products[place, pass_number] and by_footprint:
+            by_place[place][pass_number] = Limits(_best(products[place, pass_number]), by_footprint)
+    return dict(by_place)
+
+
+def _usual(measured: Sequence[tuple[Limits, float, float]]) -> Limits:
+    """The middle of limits, of which each was measured while products and bandwidths had changed by so much."""
+    steady = [limits.times(1 / (1 + product), 1 / (1 + bandwidth)) for limits, product, bandwidth in measured]
+    streams: dict[int, list[Best]] = defaultdict(list)
+    for limits in steady:
+        for footprint, best in limits.streams.items():
+            streams[footprint].append(best)
+    return Limits(
+        _middle([limits.product for limits in steady]),
+        {size: _middle(rates) for size, rates in sorted(streams.items())},
+    )
+
+
+def _middle(rates: Sequence[Best]) -> Best:
+    return Best(float(np.median([best.rate for best in rates])), rates[0].by)
+
+
+def _paces(run: RunRecords) -> dict[tuple[Place, str], dict[int, float]]:
+    """By how much products and bandwidths moved from the middle of all passes, as a fraction, by place and pass.
+
+    How much a pass moved is the median over every backend and size, so that one that was disturbed
+    does not speak for the machine.
+    """
+    series: dict[tuple[Place, str], dict[tuple[str, ...], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for contender, record in _measured(run):
+        for what, kind in ((PRODUCTS, "products"), (BANDWIDTH, "copies"), (BANDWIDTH, "sums")):
+            for size, rate in getattr(record, kind).items():
+                series[contender.place, what][contender.label, kind, size][record.pass_number] = rate
+    return {key: _changes([*rates.values()]) for key, rates in series.items()}
 
 
 def _measured(run: RunRecords) -> Iterator[tuple[Contender, Ceiling]]:

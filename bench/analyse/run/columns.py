@@ -16,7 +16,7 @@ from .csvfiles import storable
 TEXT, CATEGORY, WHOLE, REAL = "string", "category", "Int64", "float64"
 """The dtypes of columns, as pandas names them."""
 NUMERIC = (WHOLE, REAL)
-BOUNDS = ("compute", "bandwidth", "overhead")
+BOUNDS = ("compute", "bandwidth", "call", "overhead")
 SUSPECT = "suspect"
 VERDICTS = ("faster", "same", "slower", "unclear", SUSPECT)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate
-from bench.plan.cells import Cell
+from bench.plan.cells import Cell, Contender
 from bench.plan.plan import Plan
 
 from . import disturbance
@@ -62,21 +62,28 @@ def cells(
     plan: Plan,
     limits: Mapping[tuple[str, str, str], Mapping[int, Limits]],
     unsteadiness: Mapping[tuple[str, str, str], Mapping[int, float]],
+    call_seconds: Mapping[Contender, Mapping[str, float]],
 ) -> list[MeasuredCell]:
     """Every cell of a run, in the plan's order, before times that cannot be true are set aside.
 
     `unsteadiness` has, in logs, by how much the machine's pace moved in a pass; its times are known no better than
-    that. It and `limits` are by device, dtype and thread limit, and by pass.
+    that. It and `limits` are by device, dtype and thread limit, and by pass. `call_seconds` has, by phase, what a
+    contender's call takes without any work.
     """
     return [
-        _measured(each, plan, limits.get(place, {}), unsteadiness.get(place, {}))
+        _measured(
+            each,
+            plan,
+            limits.get(each.cell.contender.place, {}),
+            unsteadiness.get(each.cell.contender.place, {}),
+            call_seconds.get(each.cell.contender, {}).get(each.cell.phase, 0.0),
+        )
         for each in records
-        for place in [each.cell.contender.place]
     ]
 
 
 def _measured(
-    records: CellRecords, plan: Plan, limits: Mapping[int, Limits], unsteadiness: Mapping[int, float]
+    records: CellRecords, plan: Plan, limits: Mapping[int, Limits], unsteadiness: Mapping[int, float], call: float
 ) -> MeasuredCell:
     cell, thread_limit = records.cell, plan.threads(records.cell.contender)
     if records.status != "ok":
@@ -98,7 +105,7 @@ def _measured(
         _terms(records, threads, thread_limit),
         time,
         errors,
-        closeness(cell, typicals, errors, limits, plan.steps) if limits else NOT_BOUND,
+        closeness(cell, typicals, errors, limits, plan.steps, call) if limits else NOT_BOUND,
         taken,
         plan.min_effect_of(cell),
     )

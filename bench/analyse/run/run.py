@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.plan.cells import Place
+from bench.plan.cells import Contender, Place
 
 from . import ceilings, costs, environments, measured, resolution, standing, suspicion, tables, warmup
 from .ceilings import Limits
@@ -30,6 +30,11 @@ class Run(RunRecords):
         return ceilings.limits(self)
 
     @cached_property
+    def call_seconds(self) -> dict[Contender, dict[str, float]]:
+        """What a call of each phase takes without any work, by contender."""
+        return ceilings.call_seconds(self)
+
+    @cached_property
     def resolution(self) -> float:
         """The fraction by which the machine's ceilings may move from pass to pass."""
         return resolution.of_run(self) or ceilings.RESOLUTION
@@ -38,7 +43,7 @@ class Run(RunRecords):
     def measured(self) -> list[MeasuredCell]:
         """Each cell with the estimate of its time, in the plan's order."""
         unsteadiness = ceilings.unsteadiness(self, self.resolution)
-        cells = measured.cells([*self.cells.values()], self.plan, self.limits, unsteadiness)
+        cells = measured.cells([*self.cells.values()], self.plan, self.limits, unsteadiness, self.call_seconds)
         return suspicion.marked(cells, self.plan)
 
     @property

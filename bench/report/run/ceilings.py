@@ -13,7 +13,7 @@ from bench.analyse.run.ceilings import Best, Limits
 from bench.analyse.run.run import Run
 from bench.measure.records import Ceiling
 from bench.plan import units
-from bench.plan.cells import Place
+from bench.plan.cells import Contender, Place
 from bench.report import page
 
 from .rows import contender_names, shape_name
@@ -32,14 +32,15 @@ def section(run: Run) -> str:
         page.table(pd.DataFrame([_limits(place, by_pass) for place, by_pass in run.limits.items()])),
         _missing(run),
         _closeness(run),
+        _calls(run),
         _remainders(run),
         _drift(run),
         "A ceiling is the best of every backend here, measured in every pass: a large matrix product, and copying or "
         "adding in place; the median of the passes stands here. A cell's limit is the longer of its operations at the "
         "first and its unavoidable bytes at the second (each array that a phase is given read once, each that it "
         "leaves written once), at the bandwidth of the caches that they fit in. What takes at least half of the time "
-        "binds: `compute` or `bandwidth`; else it is `overhead`, of calls, temporaries, small or oblong "
-        "products, or a slower library.",
+        "binds: `compute` or `bandwidth`; else `call`, if the phase on arrays of one element takes at least half of "
+        "the time; else it is `overhead`, of temporaries, small or oblong products, or a slower library.",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -84,7 +85,8 @@ def _closeness(run: Run) -> str:
         if cell.phase != phase or records.status != "ok":
             continue
         limits = run.limits.get(cell.contender.place, {})
-        closeness = ceilings.closeness(cell, records.typicals, records.block_errors, limits, run.plan.steps)
+        call = run.call_seconds.get(cell.contender, {}).get(cell.phase, 0.0)
+        closeness = ceilings.closeness(cell, records.typicals, records.block_errors, limits, run.plan.steps, call)
         line = lines.setdefault(name, {"contender": name})
         line[shape_name(cell.shape)] = units.percent_with_interval(*closeness.fraction.with_bounds) + (
             f" {closeness.bound}" if closeness.bound else ""
@@ -93,6 +95,20 @@ def _closeness(run: Run) -> str:
         return ""
     title = f"### The least a {phase} can take, as a share of what it takes"
     return title + "\n\n" + page.table(pd.DataFrame([*lines.values()]).fillna("—"))
+
+
+def _calls(run: Run) -> str:
+    """Contenders × phases, of calls on arrays of one element."""
+    names: dict[Contender, str] = {}
+    for cell, name in zip(run.plan.cells, contender_names(run.timings), strict=True):
+        names.setdefault(cell.contender, name)
+    lines = [
+        {"contender": names[contender], **{phase: units.duration(seconds) for phase, seconds in by_phase.items()}}
+        for contender, by_phase in run.call_seconds.items()
+    ]
+    if not lines:
+        return ""
+    return "### A call without work\n\n" + page.table(pd.DataFrame(lines).fillna("—"))
 
 
 def _remainders(run: Run) -> str:

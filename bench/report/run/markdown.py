@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.run import Run
-from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
+from bench.measure.records import Block, Calls, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
 from bench.plan import units
 from bench.plan.cells import Contender
 from bench.report import page
@@ -295,7 +295,7 @@ def breakdown(run: Run) -> dict[str, float]:
         "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
         "verifying": sum(p.verify_seconds for p in prepared),
         "checking what was timed": sum(record.check_seconds for record in run.of_kind(Left)),
-        "ceilings": sum(record.wall_seconds for record in run.of_kind(Ceiling)),
+        "ceilings": sum(record.wall_seconds for kind in (Ceiling, Calls) for record in run.of_kind(kind)),
         "failing": sum(record.wall_seconds for record in run.of_kind(Failed)),
     }
     wall = sum(record.wall_seconds for record in run.of_kind(RunEnded))
