@@ -102,19 +102,23 @@ def test_a_folder_without_a_journal_is_left_alone(tmp_path):
     assert contents(tmp_path) == {}
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file_whole(folder, monkeypatch):
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_write_that_fails_half_way_leaves_the_old_file_whole(folder, monkeypatch, is_packed):
     for name in WRITTEN:
         (folder / name).write_bytes(b"old")
-    write_bytes = Path.write_bytes
 
-    def break_off(path: Path, content: bytes) -> int:
-        write_bytes(path, content[: len(content) // 2])
+    def break_off(path: Path, text: str, **others: str) -> None:
+        path.write_bytes(text[: len(text) // 2].encode())
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", break_off)
+    def break_off_packed(table: pd.DataFrame, path: Path) -> None:
+        break_off(path, "packed")
+
+    monkeypatch.setattr(Path, "write_text", break_off)
+    monkeypatch.setattr(files, "_write_packed", break_off_packed if is_packed else lambda table, path: path.touch())
     with pytest.raises(OSError, match="no space left"):
         write_files(folder)
-    assert {contents(folder)[name] for name in WRITTEN} == {b"old"}
+    assert {contents(folder)[name] for name in WRITTEN if is_packed or name != "samples.csv.gz"} == {b"old"}
 
 
 def test_a_copy_that_fails_half_way_leaves_the_old_copy_whole(folder, monkeypatch):

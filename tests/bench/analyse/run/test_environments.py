@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.analyse.run import environments
 from bench.analyse.run.run import Run
 from bench.measure.records import WorkerStarted
@@ -41,7 +43,7 @@ def test_the_sides_of_a_run_are_held_against_each_other():
         if not isinstance(record, WorkerStarted):
             return record
         own = {"OPENBLAS_CORETYPE": "Haswell"} if record.contender.endswith("~head") else {}
-        return WorkerStarted(**{**vars(record), "details": {"environment": own}})
+        return replace(record, details={"environment": own})
 
     assert environments.of_sides(Run.of(compared())) == []
     told = [with_environment(record) for record in compared()]
