@@ -245,7 +245,7 @@ def test_the_table_has_the_fraction_and_the_bound_of_timed_cells():
         close = closeness(cell, seconds, held[cell.key].block_errors, limits(Run.of(records))[HOST], plan.steps)
         assert row["ceiling_fraction"] == close.fraction.value > 0
         assert row["bound"] == close.bound
-    assert set(timings["bound"].cat.categories) == {"compute", "bandwidth", "overhead"}
+    assert set(timings["bound"].cat.categories) == {"compute", "bandwidth", "call", "overhead"}
 
 
 def test_without_ceilings_the_table_has_neither():
