@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.plan.cells import without_variant
 from bench.plan.plan import Plan
 
+from .probing import is_due
 from .state import State
 from .worker.timing import BLOCK_SECONDS, REWARM_SECONDS, SAMPLE_SECONDS
 
@@ -112,6 +113,7 @@ class Tally:
         uncalibrated = {without_variant(cell.key) for cell in pending} - state.calibrated.keys()
         places = {contender.place for contender in contenders}
         measured = state.without_ceilings | {label for number, label in state.ceilings if number == pass_number}
+        ceilings = plan.ceilings if pass_number is None or is_due(plan, pass_number) else ()
         return {
             "first start": len(contenders - known),
             "start": len(contenders & known),
@@ -121,9 +123,7 @@ class Tally:
             "enter": len(pending) - len(uncalibrated),
             "block": sum(rounds_left[cell] for cell in pending if cell.phase != "train"),
             "train": sum(rounds_left[cell] for cell in pending if cell.phase == "train"),
-            "ceiling": sum(
-                contender.place in places and contender.label not in measured for contender in plan.ceilings
-            ),
+            "ceiling": sum(contender.place in places and contender.label not in measured for contender in ceilings),
         }
 
     def _seconds(self, counts: dict[str, int]) -> float:

@@ -20,6 +20,7 @@ from . import checked, memory
 from .adaptive import Schedule, fixed
 from .client import Worker, WorkerFailed
 from .journal import Journal
+from .probing import is_due, is_full
 from .progress import Progress, Tally
 from .records import Block, Calls, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
 from .state import State
@@ -29,8 +30,6 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 Open = Callable[[Contender, int], Worker]
 """A function that starts a contender's process for a pass."""
-FULL_CEILINGS = 4
-"""One pass in so many measures all ceilings, from the first on."""
 
 
 @dataclass
@@ -158,6 +157,8 @@ class RunInProgress:
     def _ceilings(self, group: list[Cell], pass_number: int) -> None:
         """Measure what a group's devices can do, by every backend, and what its contenders' calls take. This is last in
         its pass: the memory that it takes would be the peak of the cells after it."""
+        if not is_due(self.plan, pass_number):
+            return
         pending = [cell for cell in group if cell.key not in self.state.failed]
         places = {cell.contender.place for cell in pending}
         contenders = [
@@ -168,7 +169,7 @@ class RunInProgress:
             and contender.label not in self.state.without_ceilings
             and (pass_number, contender.label) not in self.state.ceilings
         ]
-        if self.plan.ceilings and _is_full(pass_number):
+        if self.plan.ceilings and is_full(pass_number):
             for contender in self._shuffled([*self.live], pass_number, "calls"):
                 self._calls(contender, pass_number, [cell.phase for cell in pending if cell.contender == contender])
         for contender in self._shuffled(contenders, pass_number, "ceilings"):
@@ -181,7 +182,7 @@ class RunInProgress:
 
     def _ceiling(self, contender: Contender, pass_number: int, cells: list[Cell]) -> None:
         """Measure ceilings in the contender's process of this pass, or in one of their own."""
-        number, started, probe = 0, self.now(), not _is_full(pass_number)
+        number, started, probe = 0, self.now(), not is_full(pass_number)
         try:
             if contender not in self.live:
                 self._open(contender, pass_number)
@@ -434,11 +435,6 @@ class BackToBack(RunInProgress):
         for position, cell in enumerate(self._shuffled(cells, pass_number, *scope), 1):
             for round_number in range(1, self.plan.rounds + 1):
                 yield cell, round_number, position
-
-
-def _is_full(pass_number: int) -> bool:
-    """Tell whether a pass measures all ceilings; the others only probe whether the machine kept its pace."""
-    return pass_number % FULL_CEILINGS == 1
 
 
 def _gigabytes(count: int) -> str:

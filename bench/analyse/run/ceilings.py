@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
-from bench.measure.records import Calls, Ceiling
+from bench.measure.records import Calls, Ceiling, WorkerStarted
 from bench.plan.cells import Cell, Contender, Place, flops
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 
@@ -107,20 +107,16 @@ class Moved:
 def limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
     """The limits by device, dtype and thread limit, and by pass.
 
-    A pass that only probed has those of the passes that measured all, changed by as much as its probes tell.
+    A pass that did not measure all of them has those of the passes that did, changed by as much as its probes tell.
     """
-    measured = _measured_limits(run)
-    paces = _paces(run)
-    probed: dict[Place, set[int]] = defaultdict(set)
-    for contender, record in _measured(run):
-        if record.probe:
-            probed[contender.place].add(record.pass_number)
+    measured, paces = _measured_limits(run), _paces(run)
+    passes = {worker.pass_number for worker in run.of_kind(WorkerStarted)}
     for place, by_pass in measured.items():
         products, bandwidths = (paces.get((place, what), {}) for what in (PRODUCTS, BANDWIDTH))
         usual = _usual(
             [(by_pass[number], products.get(number, 0.0), bandwidths.get(number, 0.0)) for number in by_pass]
         )
-        for number in probed[place] - by_pass.keys():
+        for number in passes - by_pass.keys():
             by_pass[number] = usual.times(1 + products.get(number, 0.0), 1 + bandwidths.get(number, 0.0))
     return {place: dict(sorted(by_pass.items())) for place, by_pass in measured.items()}
 

@@ -19,6 +19,8 @@ from .timing import SAMPLE_SECONDS, Clocks, Timer
 
 SAMPLES = 8
 LEAST_SAMPLES = 3
+CALL_SAMPLE_SECONDS = 5e-4
+"""The intended duration of a sample of calls without work."""
 PRODUCT_SECONDS = 0.3
 """A product is left out, with all larger ones, if its calls would take longer than this in all."""
 # Results of less than 32 MiB come from the heap (`limits.SETTINGS`); larger ones would each cost page faults.
@@ -83,7 +85,7 @@ def calls(net_class: NetClass, device: str, dtype: str, clocks: Clocks, phases: 
     """Return the seconds of each phase's iteration on arrays of one element: what a call takes without any work."""
     problem = Problem.random(1, 1, 1, 1)
     timers = {phase: Timer(lambda: net_class(problem, device, dtype), phase, 1, clocks) for phase in phases}
-    return {phase: _seconds(timer) for phase, timer in timers.items()}
+    return {phase: _seconds(timer, CALL_SAMPLE_SECONDS) for phase, timer in timers.items()}
 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
@@ -104,10 +106,10 @@ def _best(timer: Timer, amount: float) -> float:
     return amount / _seconds(timer)
 
 
-def _seconds(timer: Timer) -> float:
+def _seconds(timer: Timer, sample_seconds: float = SAMPLE_SECONDS) -> float:
     """Return the seconds of an iteration, by the quickest sample."""
     timer.first_call()  # it compiles, if the backend does
     timer.rewarm()
     single = min(timer.block(1, LEAST_SAMPLES)[0])
-    inner = math.ceil(SAMPLE_SECONDS / max(single, 1e-9))
+    inner = math.ceil(sample_seconds / max(single, 1e-9))
     return max(1e-9, single if inner == 1 else min(timer.block(inner, SAMPLES)[0]))

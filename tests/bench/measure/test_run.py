@@ -505,8 +505,8 @@ def test_failed_calls_fail_no_cell(tmp_path, alive):
 
 def test_ceilings_use_the_contenders_processes(tmp_path):
     office = Office()
-    measured(with_ceilings(plan_of()), tmp_path, office)
-    assert len(office.opened) == 2 * 3
+    measured(with_ceilings(plan_of(passes=3)), tmp_path, office)
+    assert len(office.opened) == 3 * 3
     numbers = {
         record.contender: record.number for record in records_of(tmp_path, WorkerStarted) if record.pass_number == 2
     }
@@ -515,12 +515,12 @@ def test_ceilings_use_the_contenders_processes(tmp_path):
 
 def test_ceilings_of_other_backends_use_their_own_processes(tmp_path):
     office = Office()
-    measured(with_ceilings(plan_of("ab"), "abx"), tmp_path, office)
+    measured(with_ceilings(plan_of("ab", passes=3), "abx"), tmp_path, office)
     own_workers = [worker for worker in office.opened if worker.contender.implementation == "x"]
-    assert [worker.pass_number for worker in own_workers] == [1, 2]
+    assert [worker.pass_number for worker in own_workers] == [1, 2, 3]
     assert all(worker.state == "closed" for worker in office.opened)
-    assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 2
-    assert len(records_of(tmp_path, Ceiling)) == 2 * 3
+    assert [ask.verb for ask in office.asked if ask.contender.implementation == "x"] == ["start", "ceiling"] * 3
+    assert len(records_of(tmp_path, Ceiling)) == 3 * 3
 
 
 def test_order_of_ceilings_differs_between_passes(tmp_path):
@@ -532,15 +532,15 @@ def test_order_of_ceilings_differs_between_passes(tmp_path):
 
 
 def test_each_group_measures_only_its_own_ceilings(tmp_path):
-    plan = plan_of("ab", phases=["step"])
+    plan = plan_of("ab", phases=["step"], passes=3)
     double, elsewhere = Contender("a", "cpu", "float64"), Contender("a", "cuda", "float32")
     plan = replace(plan, cells=(*plan.cells, Cell(double, SMALL, "step")))
     plan = replace(plan, ceilings=(Contender("a", "cpu", "float32"), double, elsewhere))
     office = Office()
     measured(plan, tmp_path, office)
     labels = Counter(record.contender for record in records_of(tmp_path, Ceiling))
-    assert labels == {"a-cpu-float32": 2, "a-cpu-float64": 2}, "no cell is on that device"
-    assert len(office.opened) == 2 * 3
+    assert labels == {"a-cpu-float32": 3, "a-cpu-float64": 3}, "no cell is on that device"
+    assert len(office.opened) == 3 * 3
 
 
 @pytest.mark.parametrize("verb", ["start", "ceiling"])
@@ -594,7 +594,7 @@ def test_no_ceilings_where_every_cell_failed(tmp_path):
 
 
 def test_resumed_run_measures_ceilings_once_per_pass(tmp_path):
-    plan = with_ceilings(plan_of("ab", phases=["step"]), "abx")
+    plan = with_ceilings(plan_of("ab", phases=["step"], passes=3), "abx")
     uninterrupted = Office()
     measured(plan, tmp_path / "whole", uninterrupted)
     for at in range(len(uninterrupted.asked)):
@@ -603,7 +603,7 @@ def test_resumed_run_measures_ceilings_once_per_pass(tmp_path):
             measured(plan, folder, Office(interrupt_at=at))
         measured(plan, folder, Office(), resumed=True)
         done = Counter((record.pass_number, record.contender) for record in records_of(folder, Ceiling))
-        assert done == {(pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2) for name in "abx"}
+        assert done == {(pass_number, f"{name}-cpu-float32"): 1 for pass_number in (1, 2, 3) for name in "abx"}
         resumed_office = Office()
         measured(plan, folder, resumed_office, resumed=True)
         assert resumed_office.opened == []
@@ -619,5 +619,7 @@ def test_verify_measures_no_ceilings(tmp_path):
 def test_progress_counts_the_ceilings(tmp_path):
     shown = []
     run = measured(with_ceilings(plan_of(shapes=(SMALL, LARGE)), "abx"), tmp_path, Office(), notify=shown.append)
-    assert [progress.shape for progress in shown if progress.phase == "ceiling"] == ["cpu"] * 6
+    assert [progress.shape for progress in shown if progress.phase == "ceiling"] == [
+        "cpu"
+    ] * 3  # two passes do not probe
     assert set(run.tally.left.values()) == {0}
