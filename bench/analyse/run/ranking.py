@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 from bench.analyse.estimates.pooling import pooled
 from bench.analyse.estimates.statistics import MIN_EFFECT, Blocks, Estimate, paired, verdicts
 
 from .comparable import Terms, are_comparable
+
+
+class Precision(Protocol):
+    """What is known to within an interval."""
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of its interval, as a fraction."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,16 @@ def ranks(timed: Sequence[Timed], pairs: Sequence[Pair]) -> dict[str, tuple[int,
 
 
 def undecided(pairs: Sequence[Pair], precision: float) -> set[str]:
-    """The keys of cells in pairs that read `unclear`, but for pairs whose times are both precise enough."""
+    """The keys of cells in pairs that read `unclear` and are not precise enough: neither their ratio nor both times."""
     return {
         cell.key
         for pair in pairs
-        if pair.verdict == "unclear" and max(pair.first.half_width, pair.second.half_width) > precision
+        if pair.verdict == "unclear" and not is_precise(pair.ratio, (pair.first, pair.second), precision)
         for cell in (pair.first, pair.second)
     }
+
+
+def is_precise(ratio: Estimate, times: Iterable[Precision], precision: float) -> bool:
+    """Whether half an interval is at most `precision`, a fraction, of a ratio or of both of its times: then how much
+    faster one is, or how long they take, is an answer, though it may lie at the edge of what matters."""
+    return min(ratio.half_width, max(time.half_width for time in times)) <= precision

@@ -96,13 +96,13 @@ def undecided(
     cells: Sequence[MeasuredCell],
     precision: float,
 ) -> set[str]:
-    """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`, and whose time is
-    not precise enough to leave it at that; with them those they are compared with."""
+    """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`, where neither the
+    ratio nor the times are precise enough to leave it at that; with them those they are compared with."""
     keys = ranking.undecided(judged, precision)
     by_key = {cell.key: cell for cell in cells}
     for key, base in bases.items():
-        cell, speedup = by_key[key], over_baseline[key]
-        if speedup.verdict == "unclear" and max(cell.time.half_width, base.time.half_width) > precision:
+        times, speedup = (by_key[key].time, base.time), over_baseline[key]
+        if speedup.verdict == "unclear" and not ranking.is_precise(speedup.typical, times, precision):
             keys |= {key, base.key}
     return keys
 

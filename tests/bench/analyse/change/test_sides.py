@@ -86,7 +86,8 @@ def test_a_run_that_measured_its_ceilings_has_each_pass_s_least_time():
     ]
     [told] = sides.of_run(Run.of([*Story(plan).records(), *rates])).cells
     work = 4 * 64 * 1000 * 100 + 6 * 64 * 100 * 10
-    assert told.limits == pytest.approx({pass_number: work * pass_number / 1e11 for pass_number in (1, 2, 3)})
+    least = {pass_number: work * pass_number / 1e11 for pass_number in (1, 2, 3)}
+    assert told.limits == pytest.approx(least | dict.fromkeys((4, 5), work * 2 / 1e11)), "the usual where none is known"
     assert told.limit > 0
 
 

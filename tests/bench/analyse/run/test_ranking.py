@@ -165,6 +165,13 @@ def test_a_pair_is_undecided_while_it_is_unclear_and_either_time_is_not_precise(
     assert undecided([told], precision=0.01) == expected
 
 
+@pytest.mark.parametrize(("reach", "is_decided"), [(1.005, True), (1.02, False)])
+def test_ratio_that_is_precise_is_an_answer_however_close_to_the_edge(reach, is_decided):
+    first, second = timed("a", 1.0, half_width=0.2), timed("b", 1.0, half_width=0.3)
+    pair = Pair(first, second, replace(UNKNOWN, value=0.98, low=0.98 / reach, high=0.98 * reach, passes=9), "unclear")
+    assert (undecided([pair], precision=0.01) == set()) is is_decided
+
+
 def test_a_cell_is_undecided_for_any_of_its_pairs():
     a, b, c = timed("a", 1.0), timed("b", 1.0), timed("c", 1.0)
     pairs = [Pair(a, b, UNKNOWN, "faster"), Pair(a, c, UNKNOWN, "faster"), Pair(b, c, UNKNOWN, "unclear")]
