@@ -154,6 +154,8 @@ class Block:
     """The part of the processors' time that the hypervisor gave to other machines."""
     switches: Count | None = None
     """Involuntary context switches of all its threads while sampling."""
+    alignment: Count | None = None
+    """The quarter of a cache line, from 0, in which the net's first weights began; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

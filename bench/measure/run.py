@@ -28,6 +28,8 @@ from .worker.one_line import all_visible
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
+ALIGNMENTS = 4
+"""The quarters of a cache line in which an allocator begins an array."""
 Open = Callable[[Contender, int], Worker]
 """A function that starts a contender's process for a pass."""
 
@@ -316,7 +318,10 @@ class RunInProgress:
         self.notify(self.tally.progress(pass_number, cell.phase, str(cell.shape), str(cell.contender)))
         started = self.now()
         with self._failing([cell], cell.contender, pass_number, started), self._awake(live):
-            answer = live.worker.ask("block")
+            # All contenders' weights begin in the same quarter of a cache line in a round, and in each equally often.
+            cycle, index = divmod(round_number - 1, ALIGNMENTS)
+            order = self._shuffled([*range(ALIGNMENTS)], pass_number, cell.shape, cell.phase, cycle, "alignment")
+            answer = live.worker.ask("block", alignment=order[index])
             inner, samples = self.state.calibrated[without_variant(cell.key)]
             wall = self.now() - started
             self.tally.did("train" if cell.phase == "train" else "block", wall)

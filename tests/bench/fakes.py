@@ -261,7 +261,7 @@ class Scripted:
         self.inner, self.samples = (self.office.inner(self.number), samples) if inner is None else (inner, samples)
         return {"inner": self.inner, "samples": self.samples}
 
-    def _block(self) -> dict[str, Any]:
+    def _block(self, alignment: int) -> dict[str, Any]:
         self.office.blocks_answered += 1
         return {"seconds": [MICRO * self.number] * self.samples, "cpu_per_wall": 1.0, "rewarm_seconds": 0.008}
 

@@ -134,12 +134,12 @@ class Session:
         self.inner, self.samples, self.seconds = inner, samples, None
         return {"inner": inner, "samples": samples}
 
-    def block(self) -> dict[str, Any]:
-        """Re-warm and take a block of samples, with a net that lies elsewhere in memory than the last block's."""
+    def block(self, alignment: int | None = None) -> dict[str, Any]:
+        """Re-warm and take a block of samples, with a net that lies elsewhere in memory than the last block's: at this
+        `alignment` of its first weights, if it can be had in a moment."""
         assert self.timer, "enter comes before block"
         phase, self.timer = self.timer.phase, None
-        self.holes = layout.scatter(self.layouts)
-        self.timer = self._timer(phase)
+        self.timer, aligned = self._laid_out(phase, alignment)
         rewarm_seconds = self.timer.rewarm()
         before = self.monitor.read()
         seconds, cpu_per_wall = self.timer.block(self.inner, self.samples)
@@ -147,7 +147,19 @@ class Session:
         self.seconds = min(seconds)
         if self.timer.trained:
             self.training = training.Training.of(*self.timer.trained)
-        return {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds, **disturbance}
+        times = {"seconds": seconds, "cpu_per_wall": cpu_per_wall, "rewarm_seconds": rewarm_seconds}
+        return {**times, **disturbance, "alignment": aligned}
+
+    def _laid_out(self, phase: str, alignment: int | None) -> tuple[Timer, int | None]:
+        """Return the timer of a net that lies elsewhere in memory, and at which alignment its first weights begin."""
+        end = self.clocks.wall() + layout.ALIGN_SECONDS
+        while True:
+            self.holes = layout.scatter(self.layouts)
+            timer = self._timer(phase)
+            aligned = layout.alignment_of(timer.net)
+            if alignment is None or aligned in (None, alignment) or self.clocks.wall() >= end:
+                return timer, aligned
+            del timer  # or its memory would be in the way of the next
 
     def leave(self) -> dict[str, Any]:
         """Finish the phase; return its peak memory. Raises Failure where a block's work was not done."""

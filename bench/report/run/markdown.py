@@ -15,7 +15,7 @@ from bench.plan.cells import Contender
 from bench.report import page
 from bench.report.change import paired
 
-from . import ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
+from . import alignment, ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
 from .rows import AXES, contender_names, disagree, rank_range, shape_name, shapes
 
 RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
@@ -148,7 +148,7 @@ def _speedups(run: Run, timings: pd.DataFrame) -> str:
 
 def _trust(run: Run) -> str:
     """What the machine resolves, how an adaptive run ended, and which cells did not settle."""
-    lines = [*surroundings.lines(run), *trust.lines(run), *costs.warnings(run)]
+    lines = [*surroundings.lines(run), *trust.lines(run), *costs.warnings(run), *alignment.lines(run)]
     return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in lines)
 
 

@@ -438,6 +438,16 @@ def test_verify_calls_each_cell_once_and_times_none(tmp_path):
     assert set(run.state.failed) == keys
 
 
+def test_all_contenders_visit_each_quarter_of_a_cache_line_equally_often(tmp_path):
+    office = Office()
+    measured(plan_of(passes=2, rounds=8, phases=["step"]), tmp_path, office)
+    alignments = defaultdict(list)
+    for ask in office.of("block"):
+        alignments[ask.pass_number, ask.contender.implementation].append(ask.request["alignment"])
+    assert all(Counter(each) == dict.fromkeys(range(4), 2) for each in alignments.values())
+    assert alignments[1, "a"] == alignments[1, "b"] == alignments[1, "c"] != alignments[2, "a"]
+
+
 def with_ceilings(plan, names="abc"):
     return replace(plan, ceilings=tuple(Contender(name, "cpu", "float32") for name in names))
 

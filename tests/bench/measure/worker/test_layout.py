@@ -72,3 +72,31 @@ def test_layouts_differ_between_blocks_and_depend_on_the_seed(story):
     assert first[0] != first[1] != first[2]
     assert holes(7) == first
     assert holes(8) != first
+
+
+def test_block_s_weights_begin_where_it_is_asked_to_put_them():
+    session = Session("numpy", "cpu", "float32")
+    session.start(session.clocks.wall())
+    session.prepare((64, 1000, 100, 10), ["step"], steps=1, check=False)
+    session.enter("step", samples=1, inner=1, seed=3)
+    asked = [0, 1, 2, 3] * 5
+    found = [session.block(alignment)["alignment"] for alignment in asked]
+    assert {*found} <= {0, 1, 2, 3}
+    assert sum(a == b for a, b in zip(asked, found, strict=True)) > len(asked) / 2, "by chance it would be a quarter"
+
+
+def test_arrays_that_their_backend_aligns_are_taken_as_they_are(story):
+    session = session_of(story)
+    session.enter("step", samples=2, inner=1, seed=7)
+    story.clear()
+    assert session.block(3)["alignment"] is None
+    assert [name for name, _ in story].count("scattered") == 1
+
+
+def test_block_gives_up_what_its_allocator_never_does(story, monkeypatch):
+    session = session_of(story)
+    session.enter("step", samples=2, inner=1, seed=7)
+    monkeypatch.setattr(layout, "alignment_of", lambda net: session.clocks.wall.spend(layout.ALIGN_SECONDS / 3) or 1)
+    story.clear()
+    assert session.block(2)["alignment"] == 1
+    assert [name for name, _ in story].count("scattered") == 3
