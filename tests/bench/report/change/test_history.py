@@ -94,7 +94,7 @@ def test_a_new_series_is_told_once_for_all_cells_that_begin_it(told):
 
 
 def test_cells_with_a_first_run_are_told(told):
-    assert f"2 cells of {many.name(0)} had no run to be held against yet" in history.text(told([many.run(0)]))
+    assert f"2 cells of {many.name(0)} had no earlier run to be compared with" in history.text(told([many.run(0)]))
 
 
 def test_the_data_is_plain_and_has_what_the_text_has(told):

@@ -45,7 +45,7 @@ def lines(text, start):
 
 def test_the_ceilings_and_who_reached_them_are_a_row_a_place():
     text = ceilings.section(Run.of(told()))
-    assert text.startswith("## How far from the limit\n")
+    assert text.startswith("## The machine's limits\n")
     [row] = lines(text, "| cpu")
     assert [part.strip() for part in row.split("|")[1:-1]] == [
         *("cpu", "float32", "all", "200 GFLOP/s (numpy)", "50.0 GB/s (numpy)", "15.0 GB/s (numpy)")
@@ -55,14 +55,14 @@ def test_the_ceilings_and_who_reached_them_are_a_row_a_place():
 
 def test_each_contender_s_step_is_a_share_of_its_limit_with_what_binds_it():
     text = ceilings.section(Run.of(told()))
-    assert "### The least a step can take, as a share of what it takes" in text
+    assert "### Lower bound on a step's time, as a share of it" in text
     numpy, torch = (lines(text, f"| {name} ")[0] for name in ("numpy", "torch"))
     assert "32 % [31, 33] overhead" in numpy
     assert "63 % [62, 65] compute" in torch
 
 
 def test_where_no_step_was_measured_it_is_the_first_phase():
-    assert "### The least a forward can take" in ceilings.section(Run.of(told(phases=("forward", "update"))))
+    assert "### Lower bound on a forward's time" in ceilings.section(Run.of(told(phases=("forward", "update"))))
 
 
 def test_what_of_a_step_is_not_its_phases_may_be_less_than_nothing():
@@ -73,7 +73,7 @@ def test_what_of_a_step_is_not_its_phases_may_be_less_than_nothing():
         return parts[cell.phase] * (0.5 if fused else 1.0)
 
     text = ceilings.section(Run.of(told(phases=("forward", "backward", "update", "step"), seconds=seconds)))
-    after = text.partition("### What of a step is not its phases")[2]
+    after = text.partition("### Step time outside its phases")[2]
     assert "20 % [20, 20], 2.00 ms" in lines(after, "| numpy ")[0]
     assert "−60 % [−60, −60], −3.00 ms" in lines(after, "| torch ")[0]
 
@@ -118,7 +118,7 @@ def test_a_cell_that_failed_is_a_dash():
 @pytest.mark.parametrize("passes", [0, 1, 2])
 def test_a_run_that_was_cut_off_is_reported_as_far_as_it_came(passes):
     text = ceilings.section(Run.of(told(passes=passes)))
-    assert ("How far" in text) == bool(passes)
+    assert ("The machine's limits" in text) == bool(passes)
     assert "nan" not in text
 
 

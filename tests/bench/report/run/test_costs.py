@@ -39,9 +39,7 @@ def many_blocks(*contenders, **others):
 def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("step", "train"))
     page = section(Run.of(dear_torch(Story(plan).records())))
-    assert page.startswith(
-        "## What it costs to get there\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender"
-    )
+    assert page.startswith("## Start-up and break-even\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender")
     head = page.split("\n")[4]
     names = [name.strip() for name in head.strip("|").split("|")]
     costs = ["first import", "import", "set-up", "first step", "step", "train", "peak memory"]

@@ -33,10 +33,10 @@ EVERY_SECTION = [
     "Step time",
     "Speed-up over numpy",
     "How far to trust it",
-    "What it costs to get there",
+    "Start-up and break-even",
     "Threads",
     "What failed, and why",
-    "What was asked",
+    "Settings",
     "Machine and versions",
     "How it was measured",
 ]
@@ -111,7 +111,7 @@ def test_a_reason_with_a_bar_does_not_break_its_table():
 def test_options_with_a_bar_do_not_break_their_table():
     told = records()
     told[0] = replace(told[0], options=["bench/", "-k", "numpy|torch"])
-    asked = section(markdown.report(Run.of(told)), "What was asked")
+    asked = section(markdown.report(Run.of(told)), "Settings")
     assert {columns(line) for lines in tables_of(asked) for line in lines} == {3}
     assert r"numpy\|torch" in asked
 
@@ -133,7 +133,7 @@ def test_a_run_without_a_single_time_is_still_a_page():
     assert sections(text) == [
         "How far to trust it",
         "What failed, and why",
-        "What was asked",
+        "Settings",
         "Machine and versions",
         "How it was measured",
     ]
@@ -206,7 +206,7 @@ def test_how_far_to_trust_it_is_told():
 
 def test_a_run_of_as_many_passes_as_it_takes_says_so():
     text = markdown.report(Story(plan_of_cells(time_budget=60.0)).run())
-    assert "| 5 or more × 2 × 5 at most" in section(text, "What was asked")
+    assert "| 5 or more × 2 × 5 at most" in section(text, "Settings")
     method = section(text, "How it was measured")
     assert "In each pass every contender had a fresh process" in method
     assert "Intervals are 95 %, over all the looks at the run together, with" in method

@@ -65,7 +65,7 @@ def test_a_run_of_as_many_passes_as_it_takes_is_told_what_such_runs_resolve():
     effects = [{"slowdown": slowdown, "detected": rate} for slowdown, rate in ((0.02, 0.1), (0.05, 0.96), (0.1, 1.0))]
     known = {**CALIBRATION, "settings": [{**CALIBRATION["settings"][0], "auto": effects}]}
     line = trust.lines(Run.of(calibrated(Story(plan_of_cells(time_budget=60.0)), known)))[0]
-    assert line.startswith("on this machine, as many passes as it takes on 2 threads resolve 5 %; smaller changes, ")
+    assert line.startswith("on this machine, as many passes as needed on 2 threads resolve 5 %; smaller changes, ")
 
 
 def of_families(*cells: int) -> dict:
