@@ -87,9 +87,8 @@ def test_samples_reach_pytest_benchmark_bit_for_bit(pytester):
     assert "unavailable: CuPy is not installed" in output
     assert "unsupported: no cuda" in output
     assert "Traceback" not in output
-    benchmarks = {
-        benchmark["name"]: benchmark for benchmark in json.loads((pytester.path / "out.json").read_text())["benchmarks"]
-    }
+    report = json.loads((pytester.path / "out.json").read_text())
+    benchmarks = {benchmark["name"]: benchmark for benchmark in report["benchmarks"]}
     assert benchmarks.keys() == {"test_awkward", "test_hundred", "test_one"}
     samples = {name: benchmark["stats"]["data"] for name, benchmark in benchmarks.items()}
     assert samples == {"test_awkward": AWKWARD, "test_hundred": [s / 7919 for s in range(1, 101)], "test_one": [0.125]}
