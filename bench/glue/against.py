@@ -25,13 +25,9 @@ def outcomes(run: Run, fail_on: Sequence[str]) -> dict[str, Outcome]:
     from bench.analyse.change import paired
     from bench.plan.sides import HEAD, off
 
-    head_records = {
-        off(records.cell): records for records in run.cells.values() if records.cell.contender.variant == HEAD
-    }
+    heads = {off(records.cell): records for records in run.cells.values() if records.cell.contender.variant == HEAD}
     return {
-        change.cell.key: _outcome(
-            change, head_records[change.cell].samples if change.cell in head_records else (), fail_on
-        )
+        change.cell.key: _outcome(change, heads[change.cell].samples if change.cell in heads else (), fail_on)
         for change in paired.changes(run)
     }
 

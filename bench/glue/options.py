@@ -204,19 +204,15 @@ def _side(name: str, text: str, option: str, stack: ExitStack, invoked_in: Path)
         return checkout.side(name, text, option, stack, invoked_in)
 
 
-def _check_patterns(
-    plan: Plan, grid_file: str, machine: Machine, path: Sequence[str], where: Mapping[str, str]
-) -> None:
+def _check_patterns(plan: Plan, file: str, machine: Machine, path: Sequence[str], where: Mapping[str, str]) -> None:
     """Refuse a pattern that fits no cell of the grid; it may fit only cells that options have left out."""
     if not plan.min_effects:
         return
-    whole_grid = []
+    full = []
     with suppress(grid.PlanError):
         kinds = partial(implementations.device_kinds, path=path)
-        whole_grid = [resolve(grid.read(grid_file), machine, implementations.names(), kinds, plan.seed)]
-    check_patterns(
-        plan.min_effects, [plan, *whole_grid], where.get("min_effect_of", f"grid {plan.grid}: min_effect_of")
-    )
+        full = [resolve(grid.read(file), machine, implementations.names(), kinds, plan.seed)]
+    check_patterns(plan.min_effects, [plan, *full], where.get("min_effect_of", f"grid {plan.grid}: min_effect_of"))
 
 
 def _run_folder(name: str, results: Path, invoked_in: Path) -> Path:

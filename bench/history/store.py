@@ -128,9 +128,7 @@ def reading(results: Path) -> Iterator[Reader]:
     """The index as it is now. Raises FileNotFoundError where there is none, ValueError where it is damaged."""
     path = results / FILE
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: no history yet; {_rebuild_command(results)} makes it of the runs that are there"
-        )
+        raise FileNotFoundError(f"{path}: no history yet; {_remedy(results)} makes it of the runs that are there")
     with _opened(path, results) as connection:
         connection.execute("BEGIN")
         yield Reader(connection, results)
@@ -269,25 +267,24 @@ def _opened(file: Path, results: Path) -> Iterator[sqlite3.Connection]:
             [(version,)] = connection.execute("PRAGMA user_version")
             if version != VERSION:
                 raise ValueError(
-                    f"{path}: not a history of this version of relubench; {_rebuild_command(results)} makes it anew"
+                    f"{path}: not a history of this version of relubench; {_remedy(results)} makes it anew"
                 )
             yield connection
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         reason = str(error)
         if code in DAMAGED:
-            reason = f"damaged ({error}); {_rebuild_command(results)} makes it anew"
+            reason = f"damaged ({error}); {_remedy(results)} makes it anew"
         elif code in IN_USE:
             reason = _in_use()
         elif code == sqlite3.SQLITE_FULL:
-            reason += f"; make room there, then {_rebuild_command(results)} has every run in it"
+            reason += f"; make room there, then {_remedy(results)} has every run in it"
         raise ValueError(f"{path}: {reason}") from error
 
 
 @contextmanager
 def _replacement(path: Path) -> Iterator[Path]:
-    """The path at which to make the file that replaces another. The old log is removed, since SQLite would read the new
-    file with it."""
+    """The path for a file that replaces another. The old log is removed: SQLite would read the new file with it."""
     with replaced(path) as beside:
         yield beside
         for leftover in _companions(path):
@@ -336,6 +333,7 @@ def _companions(path: Path) -> list[Path]:
     return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm")]
 
 
-def _rebuild_command(results: Path) -> str:
+def _remedy(results: Path) -> str:
+    """The command that rebuilds the index."""
     option = "" if results == Path("results") else f" --results {results}"
     return f"`python -m bench history rebuild{option}`"

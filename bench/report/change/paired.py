@@ -20,16 +20,14 @@ def comparison(run: Run, fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Compa
     """Make the comparison of a run of two sides."""
     changes = paired.changes(run)
     base, head = run.plan.sides
-    confirming_passes = len(paired.confirming(run))
-    confirmation = (
-        f"; what seemed slower had up to {confirming_passes} fresh ones to confirm it" if confirming_passes else ""
-    )
+    confirming = len(paired.confirming(run))
+    confirmation = f"; what seemed slower had up to {confirming} fresh ones to confirm it" if confirming else ""
     facts = {
         "run": run.name,
         "fail_on": [*fail_on],
         "min_effect": run.plan.min_effect,
         "min_effect_of": dict(run.plan.min_effects),
-        "confirming_passes": confirming_passes,
+        "confirming_passes": confirming,
     }
     return Comparison(
         base.label,

@@ -66,12 +66,8 @@ class Exported:
     def source(self) -> str:
         """The revision of the measured sources by git, like `v1.0-3-gabc1234-dirty`; empty where not known."""
         recorded = str(self.run.info.get("machine", {}).get("source", ""))
-        own = (
-            str(measured.row["source"] or "")
-            for measured in self.cells
-            if ":" not in measured.cell.contender.implementation
-        )
-        return recorded or next(filter(None, own), "")
+        built_in = (exported for exported in self.cells if ":" not in exported.cell.contender.implementation)
+        return recorded or next((str(exported.row["source"]) for exported in built_in if exported.row["source"]), "")
 
     def timed(self) -> list[Measured]:
         """The cells that have a time. Raises ValueError where none has: an empty file would pass for a clean run."""

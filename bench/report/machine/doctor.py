@@ -33,9 +33,8 @@ def text(findings: dict[str, Any]) -> str:
             for name, report in working.items()
             if "cpu" in report["device_kinds"] and report["cpu_per_wall_1"] > 1.25
         ]
-    parts += surroundings.of(
-        machine, [(name, report["backend"], report["details"]) for name, report in working.items()]
-    )
+    started = [(name, report["backend"], report["details"]) for name, report in working.items()]
+    parts += surroundings.of(machine, started)
     if missing:
         lines = [f"  {name}: {report['status']}, {report['reason']}" for name, report in missing.items()]
         parts.append("\n".join(["Missing here:", *lines]))

@@ -24,18 +24,12 @@ def _lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def _quantity(name: str, compared: Mapping[str, Any]) -> str:
-    variants = compared["kept"], compared["all"]
-    noises = ["?" if variant["noise"] is None else short_percent(variant["noise"]) for variant in variants]
+    ways = compared["kept"], compared["all"]
+    noises = ["?" if way["noise"] is None else short_percent(way["noise"]) for way in ways]
     text = f"the noise of a pass's {name} is {noises[0]} instead of {noises[1]}"
-    if any(variant["detected"] is None for variant in variants):
+    if any(way["detected"] is None for way in ways):
         return f"{text}; too few passes to say what is found"
-    resolutions = [
-        "more than 10 %" if variant["resolution"] is None else short_percent(variant["resolution"])
-        for variant in variants
-    ]
-    alarms = [
-        next((effect["detected"] for effect in variant["detected"] if effect["slowdown"] == 0), 0.0)
-        for variant in variants
-    ]
+    resolutions = ["more than 10 %" if way["resolution"] is None else short_percent(way["resolution"]) for way in ways]
+    alarms = [next((rate["detected"] for rate in way["detected"] if rate["slowdown"] == 0), 0.0) for way in ways]
     text += f", it resolves {resolutions[0]} instead of {resolutions[1]}"
     return f"{text}, false alarms are {short_percent(alarms[0])} instead of {short_percent(alarms[1])}"

@@ -126,11 +126,9 @@ def _memory(peak: Estimate) -> str:
     return f"{units.mebibytes(peak.value)} {units.half_width(peak.low, peak.high)}" if peak.passes else "—"
 
 
-def _without_empty(lines: pd.DataFrame, break_even_column: str) -> pd.DataFrame:
+def _without_empty(lines: pd.DataFrame, overtakes: str) -> pd.DataFrame:
     """Drop the columns of phases that were not measured, and of break-even where there is none."""
-    empty = [
-        name for name in lines if lines[name].isin(["—", "baseline"] if name == break_even_column else ["—"]).all()
-    ]
+    empty = [name for name in lines if lines[name].isin(["—", "baseline"] if name == overtakes else ["—"]).all()]
     return lines.drop(columns=empty)
 
 

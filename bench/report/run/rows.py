@@ -40,10 +40,8 @@ def _sides(timings: pd.DataFrame) -> pd.Series:
     own class and then that word."""
     if "source" not in timings:
         return pd.Series("", timings.index)
-    prefixes = timings["implementation"].astype(str) + ", "
-    sources = [
-        source.removeprefix(prefix) for source, prefix in zip(timings["source"].astype(str), prefixes, strict=True)
-    ]
+    classes = timings["implementation"].astype(str) + ", "
+    sources = [source.removeprefix(name) for source, name in zip(timings["source"].astype(str), classes, strict=True)]
     sides = [source.partition(" ")[0] for source in sources]
     return pd.Series([f", {side}" if side in (BASE, HEAD) else "" for side in sides], timings.index)
 
