@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.run import Run
 from bench.measure.records import Block, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
 from bench.plan import units
-from bench.plan.cells import Contender
+from bench.plan.cells import Contender, Shape
 from bench.report import page
 from bench.report.change import paired
 
@@ -75,13 +76,11 @@ def _fastest(timings: pd.DataFrame) -> str:
     timed = timings.loc[timings["rank"].notna(), RANKED_BY]
     if timed.empty:
         return ""
-    lines: list[dict[str, str]] = []
-    for shape, rows in shapes(timed):
-        line = {"shape": shape_name(shape)}
-        for phase, in_phase in rows.groupby("phase", observed=True):
-            groups = in_phase.groupby(["dtype", "precision", "limit"], observed=True)
-            line[str(phase)] = "<br><br>".join(_groups(comparable) for _, comparable in groups)
-        lines.append(line)
+    lines = [
+        {"shape": shape_name(shape)}
+        | {phase: "<br><br>".join(map(_groups, groups.values())) for phase, groups in by_phase.items()}
+        for shape, by_phase in _ranked(timed).items()
+    ]
     return (
         "## Fastest\n\n"
         + page.table(pd.DataFrame(lines).fillna("—"))
@@ -90,17 +89,30 @@ def _fastest(timings: pd.DataFrame) -> str:
     )
 
 
-def _groups(rows: pd.DataFrame) -> str:
+def _ranked(timed: pd.DataFrame) -> dict[Shape, dict[str, dict[tuple[str, ...], list[Any]]]]:
+    """The rows by shape, phase and what they must share to be ranked among each other.
+
+    They are gathered in one go, since pandas takes milliseconds for each of what may be thousands of groups.
+    """
+    ranked: dict[Shape, dict[str, dict[tuple[str, ...], list[Any]]]] = {}
+    for sizes in timed[AXES].drop_duplicates().itertuples(index=False):
+        ranked[Shape(*sizes)] = {}
+    for row in timed.sort_values(["phase", "dtype", "precision", "limit"], kind="stable").itertuples():
+        groups = ranked[Shape(row.N, row.D_in, row.H, row.D_out)].setdefault(row.phase, {})
+        groups.setdefault((row.dtype, row.precision, row.limit), []).append(row)
+    return ranked
+
+
+def _groups(rows: Sequence[Any]) -> str:
     """`1 **torch**, jax 1–2<br>3 numpy`: one line per best rank, the quickest first."""
-    lines = []
-    for rank, group in rows.sort_values(["rank", "seconds"]).groupby("rank"):
-        names = [
-            (f"**{row.contender}** {units.duration(row.seconds)}" if rank == 1 and index == 0 else str(row.contender))
-            + (f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else "")
-            for index, row in enumerate(group.itertuples())
-        ]
-        lines.append(f"{rank} {', '.join(names)}")
-    return "<br>".join(lines)
+    by_rank: dict[int, list[str]] = {}
+    for index, row in enumerate(sorted(rows, key=lambda row: (row.rank, row.seconds))):
+        name = (
+            f"**{row.contender}** {units.duration(row.seconds)}" if row.rank == 1 and index == 0 else str(row.contender)
+        )
+        worst = f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else ""
+        by_rank.setdefault(row.rank, []).append(name + worst)
+    return "<br>".join(f"{rank} {', '.join(names)}" for rank, names in by_rank.items())
 
 
 def _step_times(timings: pd.DataFrame) -> str:
