@@ -119,8 +119,8 @@ def test_at_least_85_of_100_held_out_cells_of_a_default_grid_lie_within_their_in
 def test_a_held_out_cell_is_predicted_without_its_shape():
     honest, spoilt = contenders(6, 0.05), contenders(6, 0.05)
     spoilt[0].logs[1] += 5
-    mine = costmodel._held_out(honest)
-    theirs = costmodel._held_out(spoilt)
+    mine = costmodel._cross_validated(honest)
+    theirs = costmodel._cross_validated(spoilt)
     here = (mine["who"] == honest[0].who) & (mine["shape"] == TURNS[1])
     assert theirs.loc[here.to_numpy(), "error"].item() == pytest.approx(mine.loc[here.to_numpy(), "error"].item() + 5)
 
