@@ -1,4 +1,4 @@
-"""`python -m bench VERB`: what is asked of saved results, or of the machine, outside pytest."""
+"""`python -m bench VERB`: questions about saved results or about the machine, outside pytest."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ VERBS = {
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130
-"""As a shell reports a program that Ctrl-C has ended."""
+"""The exit code by which a shell reports a program that Ctrl-C has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb; returns the exit code: 0, 2 for what cannot be done as asked, or the verb's own."""
+    """Run a verb and return the exit code: 0, 2 for what cannot be done as asked, or the verb's own."""
     if sys.stdout is None:
         return _complain("", output.CLOSED)
     output.spell_what_it_lacks()
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 verb = f" {asked.verb}"
                 return _run(asked)
         finally:
-            sys.stdout.flush()  # while what goes wrong can still be reported
+            sys.stdout.flush()  # while an error can still be reported
     except (OSError, ValueError) as error:
         return _complain(verb, output.worded(error))
-    except Exception as error:  # lest Python exits with 1, which says that something got slower
+    except Exception as error:  # Python would exit with 1, which says that something got slower
         return _complain(verb, unexpected.in_one_line(error))
     except KeyboardInterrupt:
         _complain(verb, "interrupted")
@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: argparse.Namespace) -> int:
     for option in ("json", "markdown"):
         file = getattr(asked, option, None)
-        if file and (why := writable.complaint_about_file(file)):
-            raise ValueError(f"--{option}: {why}")
+        if file and (complaint := writable.complaint_about_file(file)):
+            raise ValueError(f"--{option}: {complaint}")
     result = VERBS[asked.verb].run(asked)
     data, code = result if isinstance(result, Exit) else (result, 0)
     if asked.json:

@@ -1,4 +1,4 @@
-"""pytest's side: options, parameters, outcomes. Everything else is in the folders beside it."""
+"""pytest's hooks: options, parameters and outcomes. Everything else is in the folders beside this file."""
 
 from __future__ import annotations
 
@@ -61,19 +61,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    chosen = [cell for item in session.items if (cell := replay.cell_of(item)) is not None]
-    measuring = session.config.stash[SESSION]
-    measuring.select(chosen)
-    if chosen and plugins.is_measuring(session.config.getoption):
-        measuring.check_writable()
+    selected = [cell for item in session.items if (cell := replay.cell_of(item)) is not None]
+    bench_session = session.config.stash[SESSION]
+    bench_session.select(selected)
+    if selected and plugins.is_measuring(session.config.getoption):
+        bench_session.check_writable()
 
 
 @pytest.fixture
 def samples(
     request: pytest.FixtureRequest, implementation, device, dtype, threads, N, D_in, H, D_out
 ) -> replay.Samples:
-    """The cell's samples, measured with all the others when the first of them is wanted. The
-    other arguments are what the test is parametrised by: its node has them. Skips where a
+    """Return the cell's samples, which are measured with all others when the first is requested.
+
+    The other arguments are the test's parameters, which are read from its node. The test is skipped where a
     backend or device is missing, before pytest-benchmark's fixture is made."""
     session = request.config.stash[SESSION]
     with progress.shown(request.config) as notify:
@@ -85,7 +86,7 @@ def samples(
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
-    """pytest-timeout's: it sets no timer for a test once a plugin says that it has."""
+    """Set no timer for a benchmark: pytest-timeout sets none once a plugin says that it has set one."""
     if replay.cell_of(item) is None:
         return None
     item.config.stash[SESSION].limit_not_applied = settings.timeout
@@ -94,20 +95,20 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
-    """Before any other plugin's, lest one that fails costs the results."""
-    measured = session.config.stash[SESSION]
+    """Write the results before any other plugin's hook runs, since one that fails would lose them."""
+    bench_session = session.config.stash[SESSION]
     with interrupts.current.held_back():
-        measured.finish(progress.said(session.config))
-    if measured.ended_early or interrupts.current.name:
+        bench_session.finish(progress.said(session.config))
+    if bench_session.ended_early or interrupts.current.name:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
-    elif measured.failed and session.exitstatus == pytest.ExitCode.OK:
+    elif bench_session.failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[None]:
-    """Below every other plugin's, and also where one of these fails, as --benchmark-compare-fail does."""
+    """Print the summary below every other plugin's, even where one of these fails, as --benchmark-compare-fail does."""
     try:
         return (yield)
     finally:

@@ -1,4 +1,4 @@
-"""The benchmarks: one test a cell. What each phase is stands in `implementations/interface.py`."""
+"""The benchmarks: one test per cell. `implementations/interface.py` defines the phases."""
 
 
 def test_forward(samples, benchmark):

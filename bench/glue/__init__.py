@@ -1,1 +1,1 @@
-"""Between pytest and the harness: options in, outcomes and progress out."""
+"""The connection of pytest and the harness: options in, outcomes and progress out."""

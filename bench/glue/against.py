@@ -1,4 +1,4 @@
-"""Base against head: what became of each cell, for its test, the terminal and the files of the run."""
+"""A comparison of base and head: the outcome of each cell, for its test, the terminal and the files of the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTHING = "No cell has a time on both sides: nothing could be compared."
 
 
 def outcomes(run: Run, fail_on: Sequence[str]) -> dict[str, Outcome]:
-    """The outcome of each cell's test, by its key: its samples are head's; a verdict that is to fail is its status."""
+    """The outcomes of the tests by cell key. Samples are those of head; a verdict that has to fail is the status."""
     from bench.analyse.change import paired
     from bench.plan.sides import HEAD, off
 
@@ -33,8 +33,8 @@ def outcomes(run: Run, fail_on: Sequence[str]) -> dict[str, Outcome]:
 
 
 def finish(run: Run, folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[str]]:
-    """Write `comparison.md` and `comparison.json`; whether it fails, as it does where there was nothing to compare,
-    and lines for the terminal."""
+    """Write `comparison.md` and `comparison.json`. Returns whether the comparison fails, as it does where there was
+    nothing to compare, and lines for the terminal."""
     from bench.report.change import paired, unpaired
 
     comparison = paired.comparison(run, fail_on)
@@ -45,7 +45,7 @@ def finish(run: Run, folder: Path, fail_on: Sequence[str]) -> tuple[bool, list[s
 
 
 def write(comparison: Comparison, folder: Path) -> None:
-    """Beside the run's other files."""
+    """Write the comparison beside the run's other files."""
     from bench.report.change import unpaired
 
     write_texts(

@@ -1,4 +1,4 @@
-"""One plan of two sides: the cells that either has, though the other may have lost them."""
+"""One plan for two sides, with the cells that either side has."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench.plan.plan import Machine, Plan, resolve
 from bench.plan.sides import joined, knows
 
 MEANING = ("N", "D_in", "H", "D_out", "combine", "dtype", "device", "threads", "phase", "implementation")
-"""Keys of a grid that say which cells there are, rather than how to measure them."""
+"""Keys of a grid that say which cells it has, rather than how to measure them."""
 
 
 def planned(
     wanted: Grid,
-    theirs: Callable[[Side], Grid],
+    grid_of_side: Callable[[Side], Grid],
     sides: tuple[Side, Side],
     machine: Machine,
     path: Sequence[str],
@@ -29,8 +29,8 @@ def planned(
 ) -> tuple[Plan, tuple[Cell, ...]]:
     """The plan, before it is doubled, and those of its cells that only base has.
 
-    Today's grid, `wanted`, says what is measured of head; `theirs(side)` is what the same grid is in a side's own
-    tree: what it had there, and head has not, base is still measured in. Raises PlanError.
+    Today's grid, `wanted`, says which cells of head are measured; `grid_of_side(side)` is the same grid in a side's own
+    tree. Base is also measured in cells that its grid has and head's has not. Raises PlanError.
     """
     base, head = sides
     known = list(dict.fromkeys([*head.implementations, *base.implementations]))
@@ -39,45 +39,45 @@ def planned(
             begin = where.get("implementation", f"grid {wanted.name}: implementation")
             raise PlanError(f"{begin}: neither side has {name!r}; there are {', '.join(known)}")
 
-    def of(side: Side, asked: Grid) -> Plan | None:
-        own = _of_side(asked, side, known)
-        return resolve(own, machine, side.implementations, _kinds(side, path), seed, where) if own else None
+    def plan_of(side: Side, wanted: Grid) -> Plan | None:
+        part = _part_of_side(wanted, side, known)
+        return resolve(part, machine, side.implementations, _kinds(side, path), seed, where) if part else None
 
-    today = of(head, wanted)
+    today = plan_of(head, wanted)
     if today is None:
-        return joined(of(base, wanted), None)
+        return joined(plan_of(base, wanted), None)
     earlier = later = None
-    with suppress(PlanError):  # of a grid that made no sense here, nothing was measured either
-        earlier = of(base, theirs(base))
+    with suppress(PlanError):  # a grid that is invalid on this machine was not measured either
+        earlier = plan_of(base, grid_of_side(base))
     if head.source != str(ROOT):
         with suppress(PlanError):
-            later = of(head, theirs(head))
+            later = plan_of(head, grid_of_side(head))
     plan, gone = joined(earlier, today, later)
     return replace(plan, baseline=wanted.baseline), gone
 
 
 def grid_of(side: Side, name_or_file: str, wanted: Grid, asked: Mapping[str, object]) -> Grid:
-    """What a grid is in a side's own tree, in which cells it means; as it is today where that tree has none that
-    can be read. `asked` are the options that override it."""
-    there = checkout.grid_file(side, grid.file_of(name_or_file))
+    """Today's grid with the cells that the same grid has in a side's own tree, or unchanged where that tree has none
+    that can be read. `asked` are the options that override it."""
+    file = checkout.grid_file(side, grid.file_of(name_or_file))
     try:
-        its = grid.override(
-            grid.parse(reading.read_text(there, grid.MOST_BYTES), wanted.name, str(there)), dict(asked), str
+        of_side = grid.override(
+            grid.parse(reading.read_text(file, grid.MOST_BYTES), wanted.name, str(file)), dict(asked), str
         )
     except (OSError, ValueError):
         return wanted
-    return replace(wanted, **{key: getattr(its, key) for key in MEANING})
+    return replace(wanted, **{key: getattr(of_side, key) for key in MEANING})
 
 
-def _of_side(asked: Grid, side: Side, known: Sequence[str]) -> Grid | None:
-    """The part of a grid that a side has the implementations of."""
-    everyone = asked.implementation == "all"
-    names = [name for name in (side.implementations if everyone else asked.implementation) if knows(side, name)]
+def _part_of_side(wanted: Grid, side: Side, known: Sequence[str]) -> Grid | None:
+    """The part of a grid whose implementations a side has, or None."""
+    is_all = wanted.implementation == "all"
+    names = [name for name in (side.implementations if is_all else wanted.implementation) if knows(side, name)]
     if not names:
         return None
-    lost = asked.baseline in known and not knows(side, asked.baseline)
-    baseline = names[0] if lost else asked.baseline
-    return replace(asked, implementation="all" if everyone else tuple(names), baseline=baseline)
+    is_lost = wanted.baseline in known and not knows(side, wanted.baseline)
+    baseline = names[0] if is_lost else wanted.baseline
+    return replace(wanted, implementation="all" if is_all else tuple(names), baseline=baseline)
 
 
 def _kinds(side: Side, path: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
@@ -87,6 +87,6 @@ def _kinds(side: Side, path: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
         except (LookupError, SyntaxError):
             if side.source == str(ROOT):
                 raise
-            return ("cpu",)  # whatever is wrong with that revision's file, measuring it will tell
+            return ("cpu",)  # measuring will report what is wrong with that revision's file
 
     return kinds

@@ -1,4 +1,4 @@
-"""Command-line options become one frozen plan, once."""
+"""Makes one frozen plan from the command-line options, once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bench.plan.sides import BASE, HEAD
 
 from . import both
 
-# option, key of a grid, what it means
+# option, key of a grid, meaning
 AXES = (
     ("--implementations", "implementation", "contenders, like numpy,torch,my_module:MyNet; or all"),
     ("--devices", "device", "like cpu,cuda,cuda:1; or auto, those present"),
@@ -36,7 +36,7 @@ AXES = (
 )
 SCALARS = (
     ("--passes", "passes", "fresh processes per contender; or auto, until all is decided"),
-    ("--rounds", "rounds", "turns that each contender takes in a pass, a block of samples each"),
+    ("--rounds", "rounds", "blocks of samples that each contender takes in a pass"),
     ("--samples", "samples", "the most samples in a block; slow cells take fewer"),
     ("--combine", "combine", "all sizes with each other, product, or one axis at a time, in_turn"),
     ("--time-budget", "time_budget", "of --passes auto, like 90s, 5m or 1h (5m where it is left out)"),
@@ -60,25 +60,25 @@ MOST_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command line comes to."""
+    """What the command line asks for."""
 
     plan: Plan
     results: Path
     resume: Path | None
     path: tuple[str, ...]
-    """Folders in which people's own classes are found."""
+    """Folders in which users' own classes are looked up."""
     sides: tuple[Side, Side] | None = None
-    """Base and head, where they are to be compared."""
+    """Base and head, if they are to be compared."""
     gone: tuple[Cell, ...] = ()
-    """Of the plan's, those that only base has."""
+    """The plan's cells that only base has."""
     fail_on: tuple[str, ...] = ()
-    """Verdicts on a change that fail."""
+    """Verdicts on a change that make the session fail."""
     when_busy: str = lock.WHEN_BUSY[0]
     """What to do while another run measures on this machine."""
 
 
 def add_options(group: Any) -> None:
-    """Every option of `pytest bench/`."""
+    """Add every option of `pytest bench/`."""
     group.addoption("--grid", metavar="NAME|FILE", help="a preset or a .toml file (default: default)")
     for option, key, meaning in AXES:
         group.addoption(
@@ -113,7 +113,7 @@ def add_options(group: Any) -> None:
 
 
 def plan_from(config: pytest.Config) -> Asked:
-    """The plan the options ask for on this machine. Raises PlanError."""
+    """Make the plan that pytest's options ask for on this machine. Raises PlanError."""
     for name in OTHERS:
         if config.getoption(name) == "":
             raise grid.PlanError(f"{name}: {EMPTY}")
@@ -131,8 +131,8 @@ def plan_from(config: pytest.Config) -> Asked:
 def asked_for(
     option: Callable[[str], Any], invoked_in: Path, stack: ExitStack, sides: Sequence[tuple[str, str]] | None = None
 ) -> Asked:
-    """What the options, by name, come to on this machine; `sides` are base and head, each with the option
-    that names it. Raises PlanError."""
+    """Make the plan that options ask for on this machine. `option` looks one up by name; `sides` are base and head,
+    each with the option that names it. Raises PlanError."""
     with _naming("--results"):
         results = _results(invoked_in / option("--results"))
     python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
@@ -143,8 +143,8 @@ def asked_for(
         raise grid.PlanError("--resume-anyway: there is nothing to go on with without --resume")
     given = {key: option(f"relubench_{key}") for key in options}
     if option("--resume"):
-        others = {name: option(name) for name in ("--against", "--grid", "--seed")}
-        asked_again = {options[key]: text for key, text in given.items()} | others
+        other_options = {name: option(name) for name in ("--against", "--grid", "--seed")}
+        asked_again = {options[key]: text for key, text in given.items()} | other_options
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
         with _naming("--resume"):
@@ -153,23 +153,23 @@ def asked_for(
         return Asked(plan, results, folder, path, when_busy=when_busy)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}
-    file = _grid_file(option("--grid") or "default", invoked_in)
-    seed, here = _seed(option("--seed")), machine.here()
+    grid_file = _grid_file(option("--grid") or "default", invoked_in)
+    seed, this_machine = _seed(option("--seed")), machine.here()
     where = {key: options[key] for key in asked}
-    wanted = grid.override(grid.read(file), asked, options.__getitem__)
+    wanted = grid.override(grid.read(grid_file), asked, options.__getitem__)
     if sides is None:
         kinds = partial(implementations.device_kinds, path=path)
-        plan = resolve(wanted, here, implementations.names(), kinds, seed, where)
-        _check_patterns(plan, file, here, path, where)
+        plan = resolve(wanted, this_machine, implementations.names(), kinds, seed, where)
+        _check_patterns(plan, grid_file, this_machine, path, where)
         return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))
     base, head = (
-        _side(name, text, option_of_it, stack, invoked_in)
-        for name, (text, option_of_it) in zip((BASE, HEAD), sides, strict=True)
+        _side(name, text, side_option, stack, invoked_in)
+        for name, (text, side_option) in zip((BASE, HEAD), sides, strict=True)
     )
-    theirs = partial(both.grid_of, name_or_file=file, wanted=wanted, asked=asked)
-    plan, gone = both.planned(wanted, theirs, (base, head), here, path, seed, where)
-    _check_patterns(plan, file, here, path, where)
+    grid_of_side = partial(both.grid_of, name_or_file=grid_file, wanted=wanted, asked=asked)
+    plan, gone = both.planned(wanted, grid_of_side, (base, head), this_machine, path, seed, where)
+    _check_patterns(plan, grid_file, this_machine, path, where)
     return Asked(plan, results, None, path, (base, head), gone, fail_on, when_busy)
 
 
@@ -204,19 +204,19 @@ def _side(name: str, text: str, option: str, stack: ExitStack, invoked_in: Path)
         return checkout.side(name, text, option, stack, invoked_in)
 
 
-def _check_patterns(plan: Plan, file: str, here: Machine, path: Sequence[str], where: Mapping[str, str]) -> None:
-    """A pattern may be of cells that options have left out of the grid, but not of none at all."""
+def _check_patterns(plan: Plan, file: str, machine: Machine, path: Sequence[str], where: Mapping[str, str]) -> None:
+    """Refuse a pattern that fits no cell of the grid; it may fit only cells that options have left out."""
     if not plan.min_effects:
         return
-    whole = []
+    full = []
     with suppress(grid.PlanError):
         kinds = partial(implementations.device_kinds, path=path)
-        whole = [resolve(grid.read(file), here, implementations.names(), kinds, plan.seed)]
-    check_patterns(plan.min_effects, [plan, *whole], where.get("min_effect_of", f"grid {plan.grid}: min_effect_of"))
+        full = [resolve(grid.read(file), machine, implementations.names(), kinds, plan.seed)]
+    check_patterns(plan.min_effects, [plan, *full], where.get("min_effect_of", f"grid {plan.grid}: min_effect_of"))
 
 
 def _run_folder(name: str, results: Path, invoked_in: Path) -> Path:
-    """A run of the results folder by its name alone; anything else is a path."""
+    """The folder of a run: a name alone may be that of a run in the results folder; anything else is a path."""
     folder = results / "runs" / name
     is_name = Path(name).name == name
     return folder if is_name and folder.is_dir() else invoked_in / name
@@ -224,7 +224,7 @@ def _run_folder(name: str, results: Path, invoked_in: Path) -> Path:
 
 @contextmanager
 def _naming(option: str) -> Iterator[None]:
-    """What the system says of a path, like that its name is too long, as one line."""
+    """Turn an error about a path, like a name that is too long, into a PlanError of one line."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Options of pytest-benchmark and of other plugins that would spoil what is measured, or lose it afterwards."""
+"""Refuses options of pytest-benchmark and of other plugins that would spoil the measurements or lose them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from bench.measure import writable
 
 Option = Callable[[str, Any], Any]
-"""An option's value by its name, or a default where no plugin has it."""
+"""Returns an option's value by its name, or a default where no plugin has it."""
 GROUPINGS = ("group", "name", "func", "fullname", "fullfunc", "param")
 NO_BENCHMARK = (
     "pytest-benchmark: the benchmarks need this plugin, which is switched off (-p no:benchmark, or "
@@ -22,7 +22,7 @@ NO_BENCHMARK = (
 
 
 def is_timed(option: Option) -> bool:
-    """Whether pytest-benchmark measures; else every benchmark is called once and verified."""
+    """Whether pytest-benchmark measures; otherwise every benchmark is called once and verified."""
     return bool(option("benchmark_enable", False) or not option("benchmark_disable", False))
 
 
@@ -36,7 +36,7 @@ def is_measuring(option: Option) -> bool:
 
 
 def refuse(config: pytest.Config, parameters: Collection[str]) -> None:
-    """Raise UsageError for the first option that measuring cannot do with; `parameters` are those of the tests."""
+    """Raise UsageError for the first option that measuring does not work with; `parameters` are those of the tests."""
     if config.getoption("benchmark_disable", None) is None:
         raise pytest.UsageError(NO_BENCHMARK)
     if is_measuring(config.getoption):
@@ -45,7 +45,7 @@ def refuse(config: pytest.Config, parameters: Collection[str]) -> None:
 
 
 def complaints(option: Option, parameters: Collection[str], environ: Mapping[str, str]) -> Iterator[str]:
-    """A line for each option that would spoil or lose what is measured."""
+    """Yield a line for each option that would spoil the measurements or lose them."""
     if option("dist", "no") != "no" or "PYTEST_XDIST_WORKER" in environ:
         yield (
             "-n, --dist: each process of pytest-xdist would measure every cell, on the same processors at the same "
@@ -63,15 +63,15 @@ def complaints(option: Option, parameters: Collection[str], environ: Mapping[str
     for grouping in str(option("benchmark_group_by", "group")).split(","):
         name = grouping.removeprefix("param:")
         if grouping not in GROUPINGS and (name == grouping or name not in parameters):
-            accepted = ", ".join((*GROUPINGS, *(f"param:{one}" for one in parameters)))
+            accepted = ", ".join((*GROUPINGS, *(f"param:{parameter}" for parameter in parameters)))
             yield f"--benchmark-group-by: {grouping!r} is not one of {accepted}"
-    json = option("benchmark_json", None)
-    if json and (why := writable.complaint_about_file(Path(json))):
-        yield f"--benchmark-json: {why}"
+    json_file = option("benchmark_json", None)
+    if json_file and (complaint := writable.complaint_about_file(Path(json_file))):
+        yield f"--benchmark-json: {complaint}"
 
 
 def limit_not_applied(seconds: float, cell_timeout: float) -> str:
-    """What is said where pytest-timeout has a limit for a test: its clock would run for all that is measured."""
+    """The line for a session in which pytest-timeout has a limit for a test: its clock would run for all of them."""
     return (
         f"timeout   pytest-timeout's limit of {seconds:g} s is not applied to benchmarks, since all of them are "
         f"measured in the first one's time; use --cell-timeout ({cell_timeout:g} s here)"

@@ -1,4 +1,4 @@
-"""One line on a terminal, redrawn only between blocks; now and then a line elsewhere."""
+"""Shows progress: one line on a terminal, redrawn only between blocks; elsewhere a line every half a minute."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN_EVERY_SECONDS = 30.0
 
 @contextmanager
 def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
-    """A function that shows progress in the way that suits where the output goes."""
+    """Yield a function that shows progress in a way that suits the output."""
     if config.get_verbosity() < 0:
         yield lambda progress: None
         return
@@ -37,7 +37,7 @@ def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
 
 
 def said(config: pytest.Config) -> Callable[[str], None]:
-    """Shows a line at once, however quiet pytest is to be."""
+    """Return a function that shows a line at once, even where pytest is to be quiet."""
     capture = config.pluginmanager.getplugin("capturemanager")
 
     def say(text: str) -> None:
@@ -49,16 +49,16 @@ def said(config: pytest.Config) -> Callable[[str], None]:
 
 def line(progress: Progress) -> str:
     """`pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32`."""
-    left = units.minutes(progress.seconds_left) + (" left" if progress.passes else " left at most")
+    time_left = units.minutes(progress.seconds_left) + (" left" if progress.passes else " left at most")
     passes = f"/{progress.passes}" if progress.passes else ""
     return (
-        f"pass {progress.pass_number}{passes} · {units.percent(progress.done)} · {left} · "
+        f"pass {progress.pass_number}{passes} · {units.percent(progress.done)} · {time_left} · "
         f"{progress.phase} {progress.shape} · {progress.contender}"
     )
 
 
 def occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
-    """Shows a line every half a minute."""
+    """Return a function that shows a line every half a minute."""
     due = now() + PLAIN_EVERY_SECONDS
 
     def show(progress: Progress) -> None:
@@ -72,7 +72,7 @@ def occasionally(now: Callable[[], float]) -> Callable[[Progress], None]:
 
 
 def unfailing(show: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    """Shows what can be shown: that no one reads the progress any more, like behind `| head`, ends no run."""
+    """Wrap a function so that a line that cannot be shown, as behind `| head`, does not end the run."""
 
     def attempt(progress: Progress) -> None:
         with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Handing a cell's samples to pytest-benchmark, bit for bit."""
+"""Hands a cell's samples to pytest-benchmark, bit for bit."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class ReplayClock:
         return self._now
 
     def reset(self) -> None:
-        """Before a round: from 0, so that the difference of two readings is the sample itself."""
+        """Go back to 0 before a round, so that the difference of two readings is the sample itself."""
         self._now = 0.0
 
     def advance(self) -> None:
-        """The round: the next sample passes."""
+        """Run a round: let the time of the next sample pass."""
         self._now = self.samples[self._next]
         self._next += 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell."""
+    """The status of a cell, and what was measured of it."""
 
     status: str
     reason: str = ""
@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Samples:
-    """A cell's outcome, with the clock that can replay it."""
+    """A cell's outcome, with the clock that replays it."""
 
     outcome: Outcome
     clock: ReplayClock
@@ -64,7 +64,7 @@ class Samples:
 
 
 def cell_of(item: pytest.Item) -> Cell | None:
-    """The cell that a test is about."""
+    """The cell that a test is of, or None."""
     callspec = getattr(item, "callspec", None)
     phase = getattr(item, "originalname", "").removeprefix("test_")
     if (
@@ -74,29 +74,29 @@ def cell_of(item: pytest.Item) -> Cell | None:
         or "samples" not in getattr(item, "fixturenames", ())
     ):
         return None
-    of = callspec.params
-    contender = Contender(of["implementation"], of["device"], of["dtype"], of["threads"])
-    return Cell(contender, Shape(of["N"], of["D_in"], of["H"], of["D_out"]), phase)
+    values = callspec.params
+    contender = Contender(values["implementation"], values["device"], values["dtype"], values["threads"])
+    return Cell(contender, Shape(values["N"], values["D_in"], values["H"], values["D_out"]), phase)
 
 
 def is_phase_without_cells(item: pytest.Item) -> bool:
-    """Whether pytest made this test only to say that the grid has none of its phase."""
+    """Whether pytest made this test only to say that the grid has no cells of its phase."""
     return item.name.endswith("[NOTSET]") and "samples" in getattr(item, "fixturenames", ())
 
 
 def clock_of(item: pytest.Item) -> ReplayClock | None:
-    """A clock of the test's own, if it is about a cell."""
+    """The test's own clock, if the test is of a cell."""
     if cell_of(item) is None:
         return None
     return item.stash.setdefault(_CLOCK, ReplayClock())
 
 
 def give_clock(item: pytest.Item, clock: ReplayClock) -> None:
-    """As pytest-benchmark's `timer`. Only the closest marker is read, so an outer one is merged."""
+    """Set a clock as pytest-benchmark's `timer`. Only the closest marker is read, so an outer one is merged."""
     outer = item.get_closest_marker("benchmark")
     options = {**(outer.kwargs if outer else {}), "timer": clock}
     item.add_marker(pytest.mark.benchmark(**options), append=False)
-    # A cell that failed has no samples to replay, and pytest-benchmark no other way to be told so.
+    # A cell that failed has no samples to replay, of which pytest-benchmark would otherwise warn.
     item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
 
 
@@ -107,7 +107,7 @@ def samples_or_skip(item: pytest.Item, outcome: Outcome) -> Samples:
 
 
 def marks_of(cell: Cell) -> list[str]:
-    """What `-m` can select a cell by: phase, implementation, kind of device, dtype."""
+    """The marks by which `-m` can select a cell: phase, implementation, kind of device, dtype."""
     contender = cell.contender
     names = (cell.phase, contender.implementation, contender.device.partition(":")[0], contender.dtype)
     return [re.sub(r"\W", "_", name) for name in names]

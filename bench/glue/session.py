@@ -1,4 +1,4 @@
-"""One pytest session's measuring: all its cells at once, at the first that is wanted."""
+"""Measures the cells of a pytest session: all of them when the first one is requested."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class BenchSession:
-    """Measures the selected cells, keeps their outcomes, writes the results."""
+    """Measures the selected cells, keeps their outcomes and writes the results."""
 
     def __init__(self, asked: Asked, timed: bool) -> None:
         self.asked, self.timed = asked, timed
@@ -36,20 +36,20 @@ class BenchSession:
         self._outcomes: dict[str, Outcome] | None = None
         self._summary: list[str] = []
         self.limit_not_applied: float | None = None
-        """Seconds that pytest-timeout would have given a test."""
+        """The limit of pytest-timeout for a test, in seconds, which is not applied to benchmarks."""
         self.ended_early = False
-        """Whether an error ended the measuring: the exit code then must not say that something got slower."""
+        """Whether an error ended the measuring: the exit code must not say then that something got slower."""
         self.failed = False
-        """Whether a comparison came to what it is to fail on, or to nothing at all."""
+        """Whether a comparison has a verdict that has to fail, or could compare nothing."""
 
     def header(self) -> str:
         plan = self.plan
         contenders = len({cell.contender for cell in plan.cells})
         shapes = len({cell.shape for cell in plan.cells})
-        least = self._measured().passes
-        passes = f"{least} passes"
+        pass_count = self._doubled_plan().passes
+        passes = f"{pass_count} passes"
         if plan.time_budget:
-            passes = f"{least} passes or more within {plan.time_budget:g} s"
+            passes = f"{pass_count} passes or more within {plan.time_budget:g} s"
         against = f", against {self.asked.sides[0].label}" if self.asked.sides else ""
         return (
             f"relubench: grid {plan.grid}, {contenders} contenders × {shapes} shapes, {len(plan.cells)} cells, "
@@ -61,21 +61,21 @@ class BenchSession:
         return busy.warnings(busy.share()) if self.timed else []
 
     def select(self, cells: Sequence[Cell]) -> None:
-        """Only these will be measured. A resumed run goes on with all that it was started with."""
+        """Measure only these cells. A resumed run goes on with all that it was started with."""
         if not self.asked.resume:
             self.plan = self.plan.select(cells)
 
     def check_writable(self) -> None:
-        """Raise UsageError where the results could not be written, before any is measured."""
+        """Raise UsageError before anything is measured if the results could not be written."""
         try:
             writable.check_results(self.asked.results)
-            if self.asked.resume and (why := writable.complaint(self.asked.resume)):
-                raise ValueError(f"--resume: {why}")
+            if self.asked.resume and (complaint := writable.complaint(self.asked.resume)):
+                raise ValueError(f"--resume: {complaint}")
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
 
     def measure(self, notify: Callable[[Progress], None], say: Callable[[str], None] = print) -> None:
-        """All selected cells, the first time this is called; `say` shows a line meanwhile."""
+        """Measure all selected cells the first time this is called; `say` shows a line meanwhile."""
         if self._begun:
             return
         self._begun = True
@@ -89,19 +89,19 @@ class BenchSession:
         except Exception as error:
             self._end_early(unexpected.in_one_line(error))
 
-    def _end_early(self, why: str) -> None:
+    def _end_early(self, reason: str) -> None:
         self.ended_early = True
-        pytest.fail(f"measuring ended early: {why}", pytrace=False)
+        pytest.fail(f"measuring ended early: {reason}", pytrace=False)
 
     def _measure(self, notify: Callable[[Progress], None]) -> None:
         if not self.timed:
             self._outcomes = {}
-            self._outcomes = self._verified()
+            self._outcomes = self._verify()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
         folder = self.folder
         measuring.measure(
-            self._measured(),
+            self._doubled_plan(),
             folder,
             self.asked.path,
             notify,
@@ -111,31 +111,30 @@ class BenchSession:
         )
 
     def outcome(self, cell: Cell) -> Outcome:
-        """A cell's outcome, after `measure`. It is the journal's also where something ended the measuring early, like
-        Ctrl-C under --pdb: tests and table then say the same of what was measured by then."""
+        """A cell's outcome, after `measure`. It is read from the journal even where the measuring ended early, as by
+        Ctrl-C under --pdb: tests and table then agree on what was measured."""
         if self._outcomes is None:
-            self._outcomes = self._journalled()
+            self._outcomes = self._read_outcomes()
         return self._outcomes.get(cell.key, Outcome("not_run", "the run ended before this cell was measured"))
 
-    def _journalled(self) -> dict[str, Outcome]:
+    def _read_outcomes(self) -> dict[str, Outcome]:
         if self.folder is None:
             return {}
         try:
             run = _read(self.folder)
-        except FileNotFoundError:  # it ended before there was a journal
+        except FileNotFoundError:  # the measuring ended before there was a journal
             return {}
         return against.outcomes(run, self.asked.fail_on) if self.asked.sides else _outcomes(run)
 
     def finish(self, say: Callable[[str], None] = print) -> None:
-        """Write the results of what was measured, however the session ends; `say` shows a line meanwhile."""
+        """Write the results of what was measured, even if the session ended early; `say` shows a line meanwhile."""
         if self.folder is None:
             return
         try:
             self._finish(self.folder, say)
         except Exception as error:
             self.failed = True
-            why = _worded(error)
-            self._summary = [f"warning   the results could not be written: {why}"]
+            self._summary = [f"warning   the results could not be written: {_worded(error)}"]
             if (self.folder / FILE).exists():
                 self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
@@ -144,7 +143,7 @@ class BenchSession:
         from bench.report.run import terminal
 
         run = _read(folder)
-        # Before the files, which say that a run is whole: one that is killed meanwhile can be resumed, and added again.
+        # Before the files, which say that a run is complete: a run killed meanwhile can be resumed and added again.
         warnings = _remember(run, folder, say) if run.is_complete and not self.asked.sides else []
         files.write(run, folder, self.asked.results)
         if self.asked.sides:
@@ -152,9 +151,9 @@ class BenchSession:
             changes = f"changes   {_short(folder / 'comparison.md')}"
             self._summary = ["", *lines, "", changes, *_pointers(folder, self.asked.results)]
             return
-        after = warnings if run.is_complete else [f"cut off   go on with it by --resume {folder.name}"]
+        last_lines = warnings if run.is_complete else [f"cut off   go on with it by --resume {folder.name}"]
         page = terminal.page(run).splitlines()
-        self._summary = ["", *page, "", *_pointers(folder, self.asked.results), *after]
+        self._summary = ["", *page, "", *_pointers(folder, self.asked.results), *last_lines]
 
     def summary(self) -> list[str]:
         """Lines for the end of the terminal's output."""
@@ -162,11 +161,11 @@ class BenchSession:
             return self._summary
         return [*self._summary, plugins.limit_not_applied(self.limit_not_applied, self.plan.timeout)]
 
-    def _measured(self) -> Plan:
-        """With each cell once for each side, where there are two."""
+    def _doubled_plan(self) -> Plan:
+        """The plan with each cell once for each side, where there are two."""
         return doubled(self.plan, self.asked.sides, self.asked.gone) if self.asked.sides else self.plan
 
-    def _verified(self) -> dict[str, Outcome]:
+    def _verify(self) -> dict[str, Outcome]:
         with tempfile.TemporaryDirectory(prefix="relubench-") as folder:
             failed = measuring.verify(self.plan, Path(folder), self.asked.path)
         outcomes = {cell.key: Outcome("ok") for cell in self.plan.cells}
@@ -188,7 +187,7 @@ def _undecided(folder: Path) -> set[str]:
 
 
 def _suspects(folder: Path) -> set[str]:
-    """The keys of cells that seem slower on head, and are to be confirmed."""
+    """The keys of cells that seem slower on head and have to be confirmed."""
     from bench.analyse.change import paired
 
     return paired.suspects(_read(folder))
@@ -210,8 +209,8 @@ def _outcomes(run: Run) -> dict[str, Outcome]:
 
 
 def _remember(run: Run, folder: Path, say: Callable[[str], None]) -> list[str]:
-    """Add a whole run to the history beside it, and say so where another process is waited for. Returns a warning
-    if that fails, which is no reason to lose the run."""
+    """Add a complete run to the history beside it; `say` shows a line while another process is waited for. Returns a
+    warning if that fails, so that the run is not lost."""
     try:
         from bench.history import entries, store
 

@@ -1,1 +1,1 @@
-"""What finished runs add up to: an index over them, which can be made again from their folders at any time."""
+"""The history of finished runs: an index over them, which can be rebuilt from their folders at any time."""

@@ -1,4 +1,4 @@
-"""What the history keeps of a run: of each cell one floor and one typical time a process, and what they depend on."""
+"""What the history keeps of a run: each cell's floor and typical time per process, and what they depend on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.measure import machine
 from bench.plan.cells import Cell, Contender, Shape
 
 NOT_VERSIONS = ("executable", "environment", "kernels")
-"""Of what a process reports: where it lies, and what is kept in another form."""
+"""Details of a process that are no versions: where it is installed, and what is kept in another form."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Untimed:
-    """A cell of a run that has none; of its conditions those that are known without one."""
+    """A cell of a run that has no time, with the conditions that are known without one."""
 
     key: str
     cell: str
@@ -62,7 +62,7 @@ class Entry:
 
 
 def entry_of(run: Run) -> Entry:
-    """The entry of a run. Raises ValueError where it is not a whole run of one side."""
+    """Make the entry of a run. Raises ValueError where it is not a complete run of one side."""
     if not run.is_complete:
         raise ValueError(f"{run.name} was cut off, and only whole runs are kept")
     if run.plan.sides:
@@ -77,12 +77,12 @@ def entry_of(run: Run) -> Entry:
 
 
 def cell_of(values: dict[str, Any]) -> Cell:
-    """The cell that an entry has as plain data."""
+    """Make the cell of an entry's plain data."""
     return Cell(Contender(**values["contender"]), Shape(**values["shape"]), values["phase"])
 
 
 def _in_utc(started: str) -> str:
-    """In the one form that is sorted by time and read by pandas, of the many that a journal may have."""
+    """A journal's date in the one form that sorts by time and that pandas reads."""
     time = datetime.fromisoformat(started)
     return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).isoformat()
 
@@ -119,7 +119,7 @@ def _untimed(run: Run, measured: MeasuredCell) -> Untimed:
 
 
 def _conditions(run: Run, cell: Cell) -> dict[str, Any]:
-    """The machine, the threads, and how it was sampled: a 5th percentile depends on how many there are."""
+    """The machine, the threads and the sampling: a 5th percentile depends on the number of samples."""
     facts, plan = run.head.machine, run.plan
     return {
         "machine": machine.fingerprint(facts),

@@ -1,4 +1,4 @@
-"""What the index has to tell of some cells: read, and handed to what makes sense of it."""
+"""Reads what the index has of some cells, and analyses it."""
 
 from __future__ import annotations
 
@@ -24,66 +24,66 @@ AGO = re.compile(r"([0-9]{1,9})\s*([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
-def look(kept: Reader, pattern: str = ALL, since: pd.Timestamp | None = None, now: datetime | None = None) -> Look:
-    """At the cells whose key or id is like `pattern`, all runs of which are looked at; those that have none from
-    `since` on are left out. Raises ValueError where there are no such cells."""
-    runs = kept.runs()
+def look(reader: Reader, pattern: str = ALL, since: pd.Timestamp | None = None, now: datetime | None = None) -> Look:
+    """Look at all runs of the cells whose key or id is like `pattern`; cells without a run from `since` on are left
+    out. Raises ValueError where there are no such cells."""
+    runs = reader.runs()
     if runs.empty:
         raise ValueError("the history has no runs yet")
     last = runs.iloc[-1]
-    numbers = _like(kept.cells(), pattern)
-    found: list[tuple[Series, list[Shift]]] = []
-    held: list[Newest] = []
+    numbers = _like(reader.cells(), pattern)
+    with_shifts: list[tuple[Series, list[Shift]]] = []
+    newest: list[Newest] = []
     first: list[str] = []
     latest: dict[str, list[tuple[Series, pd.Timestamp]]] = {}
     for number in numbers:
-        series = kept.series(number)
+        series = reader.series(number)
         if series.timings.empty:
             continue
         latest.setdefault(series.key, []).append((_last_runs(series), series.timings["started"].iloc[-1]))
         if series.timings["run"].iloc[-1] == last["name"]:
-            one = _newest(series)
-            held += [one] if one.floors else []
-            first += [] if one.floors else [series.key]
+            cell = _newest(series)
+            newest += [cell] if cell.floors else []
+            first += [] if cell.floors else [series.key]
         light = series.timings[["run", "started", "seconds", "versions"]]
-        found.append((Series(series.key, series.cell, series.conditions, light), _shifts(series)))
-    held += [one for failed in kept.failed(last["name"]) for one in _failed(failed, latest.get(failed.key, []))]
-    shifts = history.real([shifts for _, shifts in found])
-    told = kept.versions()
-    trends = [_trend(series, kept_shifts, told) for (series, _), kept_shifts in zip(found, shifts, strict=True)]
-    changes = history.newest(held, bool(last["adaptive"])) if held else []
+        with_shifts.append((Series(series.key, series.cell, series.conditions, light), _shifts(series)))
+    newest += [cell for failed in reader.failed(last["name"]) for cell in _failed(failed, latest.get(failed.key, []))]
+    real_shifts = history.real([shifts for _, shifts in with_shifts])
+    versions = reader.versions()
+    trends = [_trend(series, shifts, versions) for (series, _), shifts in zip(with_shifts, real_shifts, strict=True)]
+    changes = history.newest(newest, bool(last["adaptive"])) if newest else []
     shown = [trend for trend in _begins(trends) if since is None or trend.seconds.index[-1] >= since]
     later = runs["name"][runs["started"] > pd.Timestamp(now or datetime.now(UTC))].tolist()
-    return Look(len(runs), last["name"], shown, changes, first, kept.missing(), since, later)
+    return Look(len(runs), last["name"], shown, changes, first, reader.missing(), since, later)
 
 
 def since(text: str, now: datetime | None = None) -> pd.Timestamp:
-    """`2026-01-01`, `2026-01-01T12:00` (UTC where it does not say), or so long ago: `12h`, `30d`, `4w`.
-    Raises ValueError for anything else."""
+    """Parse a date like `2026-01-01` or `2026-01-01T12:00` (UTC where it does not say), or a time before now like
+    `12h`, `30d` or `4w`. Raises ValueError for anything else."""
     ago = AGO.fullmatch(text.strip())
     try:
         if ago:
             return pd.Timestamp((now or datetime.now(UTC)) - timedelta(**{UNITS[ago[2]]: int(ago[1])}))
-        told = datetime.fromisoformat(text.strip())
+        date = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is neither a date like 2026-01-01 nor a time like 30d, 12h or 4w") from error
-    return pd.Timestamp(told if told.tzinfo else told.replace(tzinfo=UTC))
+    return pd.Timestamp(date if date.tzinfo else date.replace(tzinfo=UTC))
 
 
 def _like(keys: dict[int, str], pattern: str) -> list[int]:
-    """`*` and `?` stand for other characters; brackets for themselves, since every key has them. The last may be left
-    out."""
+    """The numbers of the keys that are like a pattern. `*` and `?` stand for other characters, brackets for themselves,
+    since every key has them; the last bracket may be left out."""
     literal = pattern.replace("[", "[[]")
-    found = [number for number, key in keys.items() if any(fnmatchcase(name, literal) for name in _names(key))]
-    if not found:
+    numbers = [number for number, key in keys.items() if any(fnmatchcase(name, literal) for name in _names(key))]
+    if not numbers:
         near = difflib.get_close_matches(pattern, keys.values(), n=1, cutoff=0.0)
         hint = f"; there is {near[0]}" if near else ""
         raise ValueError(f"--cell: no cell of the history is like {pattern!r}{hint}")
-    return found
+    return numbers
 
 
 def _names(key: str) -> tuple[str, str, str]:
-    """`step[x]`, `step[x` and `x`."""
+    """The names of a cell that a pattern may be like: `step[x]`, `step[x` and `x`."""
     return key, key.removesuffix("]"), key.partition("[")[2].removesuffix("]")
 
 
@@ -92,7 +92,7 @@ def _shifts(series: Series) -> list[Shift]:
 
 
 def _newest(series: Series) -> Newest:
-    """Its last run, and those before it that are on their last level."""
+    """A series' last run, and the runs before it that are on their last level."""
     last = series.timings.iloc[-1]
     floors, typicals = _processes([last["floors"]])[0], _processes([last["typicals"]])[0]
     side = CellSide(
@@ -105,12 +105,12 @@ def _newest(series: Series) -> Newest:
 
 
 def _failed(failed: Failed, latest: Sequence[tuple[Series, pd.Timestamp]]) -> list[Newest]:
-    """A cell without a time, against the newest of its series whose conditions it would be measured under; nothing
-    where there is none to miss, unless it is wrong."""
-    alike = [each for each in latest if failed.conditions.items() <= each[0].conditions.items()]
+    """A cell without a time, with the runs of its newest series under the same conditions. Where there is no such
+    series no time is missing, so the list is empty unless the cell is wrong."""
+    alike = [(series, at) for series, at in latest if failed.conditions.items() <= series.conditions.items()]
     side = CellSide(cell_of(failed.cell), failed.status, failed.reason)
     if alike:
-        return [_against(side, max(alike, key=lambda each: each[1])[0].timings, failed.min_effect)]
+        return [_against(side, max(alike, key=lambda dated: dated[1])[0].timings, failed.min_effect)]
     return [Newest(side, [], [], failed.min_effect)] if failed.status == "wrong" else []
 
 
@@ -120,17 +120,17 @@ def _against(side: CellSide, before: pd.DataFrame, min_effect: float) -> Newest:
 
 
 def _last_runs(series: Series) -> Series:
-    """As much of it as a run is held against."""
+    """The last runs of a series: as many as a run is compared with."""
     return Series(series.key, series.cell, series.conditions, series.timings.iloc[-history.MOST_BASE :])
 
 
 def _processes(packed: Sequence[bytes] | pd.Series) -> list[np.ndarray]:
-    return [np.frombuffer(one, "<f8") for one in packed]
+    return [np.frombuffer(times, "<f8") for times in packed]
 
 
-def _trend(series: Series, shifts: list[Shift], told: dict[int, dict[str, str]]) -> Trend:
+def _trend(series: Series, shifts: list[Shift], versions: dict[int, dict[str, str]]) -> Trend:
     timings = series.timings
-    versions = timings["versions"].tolist()
+    version_numbers = timings["versions"].tolist()
     return Trend(
         series.key,
         series.conditions,
@@ -138,19 +138,19 @@ def _trend(series: Series, shifts: list[Shift], told: dict[int, dict[str, str]])
         timings["run"].tolist(),
         shifts,
         history.levels(timings["seconds"], shifts),
-        [history.differences(versions, told, shift.at) for shift in shifts],
+        [history.differences(version_numbers, versions, shift.at) for shift in shifts],
     )
 
 
 def _begins(trends: Sequence[Trend]) -> list[Trend]:
-    """Those of one cell together, in the order they began, each with what makes it another series."""
+    """Group the trends by cell, in the order they began, each with what makes it another series."""
     by_key: dict[str, list[Trend]] = {}
     for trend in sorted(trends, key=lambda trend: trend.seconds.index[0]):
         by_key.setdefault(trend.key, []).append(trend)
     order = dict.fromkeys(trend.key for trend in trends)
     return [
-        replace(trend, begins=history.begun(mine[place - 1].conditions, trend.conditions)) if place else trend
+        replace(trend, begins=history.begun(of_cell[index - 1].conditions, trend.conditions)) if index else trend
         for key in order
-        for mine in [by_key[key]]
-        for place, trend in enumerate(mine)
+        for of_cell in [by_key[key]]
+        for index, trend in enumerate(of_cell)
     ]

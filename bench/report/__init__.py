@@ -1,1 +1,1 @@
-"""Showing a run: tables to CSV, Markdown and terminal text, from saved results alone."""
+"""Shows a run as CSV, Markdown and terminal text, from saved results alone."""

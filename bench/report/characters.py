@@ -1,4 +1,4 @@
-"""Text for an output that does not have every character, like an ASCII terminal."""
+"""Text for an output that lacks some characters, like an ASCII terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from bench.measure.worker.one_line import visible
 
 ERRORS = "relubench-plain"
-"""An error handler for `str.encode` and for streams: it writes what is missing in characters that are not."""
+"""The name of an error handler for `str.encode` and for streams: it spells missing characters in others."""
 PLAIN = {
     **{
         "×": "x",
@@ -35,13 +35,13 @@ def encoding_of(stream: object) -> str:
 
 
 def output_encoding() -> str:
-    """Of the standard output that the process was started with, whatever stands in for it now."""
+    """The encoding of the standard output that the process was started with, even if it has been replaced since."""
     return encoding_of(sys.__stdout__)
 
 
 def encodable(text: str, encoding: str) -> str:
-    """The text as a terminal can show it and no more: what an encoding lacks is spelt in other characters, and what
-    the terminal would obey, or not show, is an escape."""
+    """A text as a terminal can show it: characters that an encoding lacks are spelt in others, and those that the
+    terminal would obey, or not show, are escapes."""
     text = visible(text, kept="\n\ufe0f")
     try:
         return text.encode(encoding, ERRORS).decode(encoding)
@@ -52,8 +52,8 @@ def encodable(text: str, encoding: str) -> str:
 def _plain(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lost = error.object[error.start : error.end]
-    return "".join(PLAIN.get(c, c.encode("unicode_escape").decode()) for c in lost), error.end
+    missing = error.object[error.start : error.end]
+    return "".join(PLAIN.get(c, c.encode("unicode_escape").decode()) for c in missing), error.end
 
 
 codecs.register_error(ERRORS, _plain)

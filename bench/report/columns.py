@@ -14,7 +14,7 @@ KINDS = {TEXT: "text", CATEGORY: "text", WHOLE: "whole number", REAL: "number"}
 
 
 def table(columns: Sequence[Column]) -> str:
-    """Markdown: what each column holds, in which unit, and which values it may have."""
+    """A Markdown table of columns: what each holds, in which unit, and which values it may have."""
     return page.table(pd.DataFrame([_row(column) for column in columns]))
 
 

@@ -1,4 +1,4 @@
-"""A run's files, written from its journal: the same journal gives the same bytes."""
+"""Writes a run's files from its journal: the same journal gives the same bytes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from bench.report.run.markdown import report
 
 SIGNIFICANT = "%.9g"
 ESCAPED = "backslashreplace"
-"""What becomes of half a surrogate pair, which UTF-8 cannot hold."""
+"""How half a surrogate pair, which UTF-8 cannot encode, is written."""
 SAMPLES = "samples.csv.gz"
 COPIED = ("timings.csv", "report.md")
 
 
 def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
-    """Write a run's `run.json`, `timings.csv`, `samples.csv.gz` and `report.md` into its folder, and where it is the
-    newest one, its table and report also into `results`. Raises OSError."""
+    """Write a run's `run.json`, `timings.csv`, `samples.csv.gz` and `report.md` into its folder, and its table and
+    report also into `results`, where that is given. Raises OSError."""
     texts = {
         "run.json": json.dumps(run.info, indent=1) + "\n",
         "timings.csv": timings_csv(run.timings),
@@ -45,7 +45,7 @@ def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
 
 
 def timings_csv(timings: pd.DataFrame) -> str:
-    """Nine significant digits: more than any clock here has."""
+    """The text of `timings.csv`, with nine significant digits: more than any clock here has."""
     text = io.StringIO()
     _write_csv(timings, text, SIGNIFICANT)
     return text.getvalue()
@@ -55,8 +55,8 @@ def _write_csv(table: pd.DataFrame, to: TextIO, float_format: str | None = None)
     texts = [str(name) for name in table if _is_text(table[name])]
     table = table.assign(**{name: csvfiles.with_texts(table[name], formulas.marked) for name in texts})
     # Python's writer leaves a lone carriage return unquoted, which ends a row for many readers.
-    returns = any("\r" in str(text) for name in texts for text in table[name].dropna().unique())
-    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    has_returns = any("\r" in str(text) for name in texts for text in table[name].dropna().unique())
+    quoting = csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL
     table.to_csv(to, index=False, float_format=float_format, lineterminator="\n", quoting=quoting)
 
 
@@ -65,7 +65,7 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def _write_packed(table: pd.DataFrame, path: Path) -> None:
-    """Write a table that is too large to be held as a text."""
+    """Write a table that is too large for one text in memory."""
     with (
         path.open("wb") as file,
         gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed,

@@ -1,4 +1,4 @@
-"""What every section of a Markdown page is made of."""
+"""The parts that every section of a Markdown page is made of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.measure.worker.one_line import MOST_CHARACTERS as ONE_LINE
 from bench.measure.worker.one_line import one_line
 
 MOST_CHARACTERS = 5000
-"""Of a fact. One may be long, like a command line or the contenders of a large grid."""
+"""The longest fact: it may be a command line or the contenders of a large grid."""
 
 
 class Markdown(str):
@@ -19,35 +19,35 @@ class Markdown(str):
 
 
 def escaped(text: str, most: int = ONE_LINE) -> str:
-    """Other people's words, like a reason, as they are: Markdown would end a cell at `|`, read code or HTML, and make
-    a link or an image of a bracket that another follows."""
+    """Escape other people's words, like a reason: Markdown would end a cell at `|`, read code or HTML, and make a link
+    or an image of a bracket that another follows."""
     words = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text, most)).replace("<", "&lt;")
     return re.sub(r"([\\`|]|\](?=[(\[:]))", r"\\\1", words)
 
 
 def sentence(text: str) -> str:
-    """A sentence of this tool's own about other people's words: what it has as code stays code."""
+    """Escape a sentence of this tool about other people's words, but leave its code as code."""
     return escaped(text, MOST_CHARACTERS).replace("\\`", "`")
 
 
 def code(text: str) -> Markdown:
-    """Other people's words as code; without its marks where they could end the code or the cell that it is in."""
+    """Other people's words as code, or escaped without its marks where they could end the code or its cell."""
     words = one_line(text, MOST_CHARACTERS)
     return Markdown(escaped(words, MOST_CHARACTERS) if re.search(r"[`<]|\\\|", words) else f"`{words}`")
 
 
 def table(rows: pd.DataFrame) -> str:
-    """A Markdown table, its cells as they are."""
+    """A Markdown table. Its cells are not escaped."""
     return rows.to_markdown(index=False, disable_numparse=True)
 
 
 def facts(values: dict[str, Any]) -> str:
-    """Two columns: what, and its value."""
+    """A Markdown table of two columns: what, and its value."""
     rows = [(escaped(name), _fact(value)) for name, value in values.items()]
     return table(pd.DataFrame(rows, columns=["what", "value"]))
 
 
 def _fact(value: Any) -> str:
     if isinstance(value, Markdown):
-        return re.sub(r"(?<!\\)\|", r"\\|", value)  # it ends a cell even in code
+        return re.sub(r"(?<!\\)\|", r"\\|", value)  # a bar ends a cell even in code
     return escaped(str(value), MOST_CHARACTERS)

@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Values in the types that JSON has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def plain(value: Any) -> Any:
-    """No NumPy scalar, and None for what is not known, as an empty text is in CSV, or is infinite."""
+    """Convert a NumPy scalar to Python's, and NaN, infinity or an empty text, CSV's unknown value, to None."""
     if pd.isna(value) or value == "":
         return None
     value = value.item() if hasattr(value, "item") else value

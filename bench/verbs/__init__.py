@@ -1,4 +1,4 @@
-"""The verbs of `python -m bench`, a file each: its HELP, the options it adds, and what it does."""
+"""The verbs of `python -m bench`, one file each, with its HELP, `add` for its options, and `run`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bench.measure import lock
 
 
 class Exit(NamedTuple):
-    """What a verb returns whose exit code says something: its data and the code."""
+    """The result of a verb whose exit code has a meaning: its data and the code."""
 
     data: Any
     code: int
 
 
 def add_when_busy(parser: argparse.ArgumentParser) -> None:
-    """The option of verbs that measure."""
+    """Add the option of verbs that measure."""
     parser.add_argument(
         "--when-busy",
         choices=lock.WHEN_BUSY,
@@ -27,5 +27,5 @@ def add_when_busy(parser: argparse.ArgumentParser) -> None:
 
 
 def machine_alone(asked: argparse.Namespace) -> AbstractContextManager[None]:
-    """Within, no other run measures on this machine. Raises Busy, a ValueError."""
+    """Keep other runs from measuring on this machine within the block. Raises Busy, a ValueError."""
     return lock.of_machine(asked.when_busy, lambda line: print(line, flush=True))

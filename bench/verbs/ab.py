@@ -1,4 +1,4 @@
-"""Compare two source trees or environments, in the same passes, and say whether that passes."""
+"""Compare two source trees or environments in the same passes, and say whether the second got slower."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ HELP = "two revisions or environments in one run; exits with 1 if the second is 
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options: the two sides, and all of `pytest bench/` that say what to measure."""
+    """Add the two sides, and all options of `pytest bench/` that say what to measure."""
     from bench.glue.options import AXES, SCALARS
 
-    what = "a git revision of this repository, a Python interpreter or environment, or . for this tree"
-    parser.add_argument("--base", required=True, metavar="REF|PYTHON", help=what)
+    side_help = "a git revision of this repository, a Python interpreter or environment, or . for this tree"
+    parser.add_argument("--base", required=True, metavar="REF|PYTHON", help=side_help)
     parser.add_argument("--head", default=".", metavar="REF|PYTHON", help="the same; default: %(default)s")
     parser.add_argument("--grid", default="smoke", metavar="NAME|FILE", help="default: %(default)s")
     for option, key, meaning in (*AXES, *SCALARS):
@@ -42,12 +42,12 @@ def run(asked: argparse.Namespace) -> Exit:
     from bench.report.change import paired as shown
     from bench.report.change import unpaired
 
-    failing_on = gate.fail_on("--fail-on", asked.fail_on)
+    fail_on = gate.fail_on("--fail-on", asked.fail_on)
     writable.check_results(Path(asked.results))
-    given = {**vars(asked), "relubench_min_effect": asked.min_effect, "resume": None, "against": None}
+    values = {**vars(asked), "relubench_min_effect": asked.min_effect, "resume": None, "against": None}
 
     def option(name: str) -> Any:
-        return given.get(name.removeprefix("--").replace("-", "_"))
+        return values.get(name.removeprefix("--").replace("-", "_"))
 
     with machine_alone(asked), ExitStack() as stack:
         sides = ((asked.base, "--base"), (asked.head, "--head"))
@@ -66,7 +66,7 @@ def run(asked: argparse.Namespace) -> Exit:
         )
     measured = loading.read(folder)
     files.write(measured, folder, wanted.results)
-    comparison = shown.comparison(measured, failing_on)
+    comparison = shown.comparison(measured, fail_on)
     against.write(comparison, folder)
     if asked.markdown:
         replacing.write_text(asked.markdown, unpaired.markdown(comparison))

@@ -1,4 +1,4 @@
-"""Arguments of verbs: what cannot be as given is one line, with the nearest known name."""
+"""Arguments of verbs: an invalid one gives one line, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.plan.values import shown, whole
 from bench.report.characters import encodable, output_encoding
 
 MOST = 10**9
-"""Of any number that is asked for."""
+"""The largest number that an argument may have."""
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose complaint is one line, without the usage before it."""
+    """A parser whose complaint is one line, without the usage before it."""
 
     def error(self, message: str) -> NoReturn:
         line = " ".join(message.split())
@@ -31,12 +31,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def refuse_empty(arguments: Sequence[str]) -> None:
-    """Raise ValueError for the first argument that is empty, as a variable that is not set gives: as a path it would
-    be the working folder, and as a list everything."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
+    """Raise ValueError for the first empty argument, as an unset variable gives: as a path it would be the working
+    folder, and as a list everything."""
+    for previous, argument in zip(["", *arguments], arguments, strict=False):
         option, equals, value = argument.partition("=")
         if not argument:
-            name = before if before.startswith("--") and "=" not in before else "an argument"
+            name = previous if previous.startswith("--") and "=" not in previous else "an argument"
         elif option.startswith("--") and equals and not value:
             name = option
         else:
@@ -45,7 +45,7 @@ def refuse_empty(arguments: Sequence[str]) -> None:
 
 
 def number(text: str) -> int:
-    """A whole number, as a type of argparse's; the verb says which ones make sense."""
+    """Parse a whole number, as a type for argparse; the verb checks its range."""
     negative = re.fullmatch("-[0-9]{1,9}", text)
     try:
         return int(text) if negative else whole(0, MOST)(text)

@@ -1,4 +1,4 @@
-"""Find out what this machine can tell, and keep it for the reports of later runs."""
+"""Measure how small a change this machine can tell, and keep the result for the reports of later runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HELP = "how small a change this machine can tell"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     parser.add_argument("--implementation", default="numpy", metavar="NAME", help="default: %(default)s")
     parser.add_argument("--threads", default="1,all", metavar="LIST", help="limits, default: %(default)s")
     parser.add_argument("--time-budget", default="9m", metavar="TIME", help="default: %(default)s")
@@ -49,15 +49,15 @@ def run(asked: argparse.Namespace) -> Any:
         folders = calibrate.measure(plan, folder, wanted.time_budget or 0.0, path, occasionally(time.monotonic))
     output.say("Timed; finding out what runs of many cells would have found takes another minute or two.")
     in_turns, back_to_back = map(loading.read, folders)
-    found = calibration.analyse(in_turns, back_to_back)
-    found["set_aside"] = set_aside.trial(in_turns)
-    kept = calibrations.store(asked.results, found["machine"], found)
+    result = calibration.analyse(in_turns, back_to_back)
+    result["set_aside"] = set_aside.trial(in_turns)
+    file = calibrations.store(asked.results, result["machine"], result)
     output.say(
         "",
-        shown.text(found),
+        shown.text(result),
         "",
-        trial_shown.text(found["set_aside"]),
+        trial_shown.text(result["set_aside"]),
         "",
-        f"kept in {kept}, for the reports of later runs",
+        f"kept in {file}, for the reports of later runs",
     )
-    return found
+    return result

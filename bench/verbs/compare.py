@@ -1,4 +1,4 @@
-"""Say what changed from one run to another, and whether that passes."""
+"""Say what changed from one run to another, and whether it got slower."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HELP = "what changed from one run to another; exits with 1 if it got slower"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     for side in ("BASE", "HEAD"):
         parser.add_argument(
             side.lower(), type=Path, metavar=side, help="a run's folder, a results folder's newest, or a timings.csv"
@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_gate(parser: argparse.ArgumentParser) -> None:
-    """The options of every verb that judges changes."""
+    """Add the options of every verb that judges changes."""
     parser.add_argument(
         "--fail-on",
         default="slower,wrong,missing",
@@ -42,29 +42,29 @@ def run(asked: argparse.Namespace) -> Exit:
     from bench.plan import effects
     from bench.report.change import unpaired as shown
 
-    failing_on = gate.fail_on("--fail-on", asked.fail_on)
+    fail_on = gate.fail_on("--fail-on", asked.fail_on)
     base, head = sides.load(asked.base), sides.load(asked.head)
-    if base.name == head.name and [one.floors for one in base.cells] == [one.floors for one in head.cells]:
+    if base.name == head.name and [cell.floors for cell in base.cells] == [cell.floors for cell in head.cells]:
         raise ValueError(f"{asked.base} and {asked.head} are the same run, {base.name}; name two")
-    names = [of(side) for of in (comparability.libraries, comparability.variables) for side in (base, head)]
-    allowed = _allowed(asked.allow, set().union(*names))
+    known = [names(side) for names in (comparability.libraries, comparability.variables) for side in (base, head)]
+    allowed = _allowed(asked.allow, set().union(*known))
     min_effect = _min_effect(asked.min_effect, head.min_effect)
-    found = comparability.differences(base, head)
-    stopping = comparability.stopping(found, allowed)
+    differences = comparability.differences(base, head)
+    stopping = comparability.stopping(differences, allowed)
     changes = []
     if not stopping:
         changes = unpaired.compare(base, head, lambda cell: effects.of(cell.key, min_effect, head.min_effects))
-    names = list(dict.fromkeys(one.name for one in stopping))
+    names = list(dict.fromkeys(difference.name for difference in stopping))
     comparison = shown.Comparison(
         base.name,
         head.name,
-        gate.incomparable(names) if stopping else gate.outcome(changes, failing_on),
+        gate.incomparable(names) if stopping else gate.outcome(changes, fail_on),
         changes,
-        found,
+        differences,
         stopping,
         remedy=f"To compare them all the same: --allow {','.join(names)}",
         facts={
-            "fail_on": list(failing_on),
+            "fail_on": list(fail_on),
             "min_effect": min_effect,
             "min_effect_of": dict(head.min_effects),
             "allowed": sorted(allowed),
@@ -76,15 +76,15 @@ def run(asked: argparse.Namespace) -> Exit:
     return Exit(shown.data(comparison), comparison.outcome.exit_code)
 
 
-def _min_effect(asked: str | None, usual: float) -> float:
+def _min_effect(text: str | None, default: float) -> float:
     from bench.plan import grid
 
-    wanted = {} if asked is None else {"min_effect": asked}
-    return grid.override(grid.Grid("compare", min_effect=usual), wanted, lambda key: "--min-effect").min_effect
+    wanted = {} if text is None else {"min_effect": text}
+    return grid.override(grid.Grid("compare", min_effect=default), wanted, lambda key: "--min-effect").min_effect
 
 
 def _allowed(text: str, names: set[str]) -> set[str]:
-    """Of a list, the names of differences. Raises ValueError for one that is none."""
+    """The names of differences in a list. Raises ValueError for a word that names none."""
     import implementations
     from bench.analyse.change.comparability import ALL, MATTERING
     from bench.measure.worker import environment

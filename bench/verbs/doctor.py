@@ -1,4 +1,4 @@
-"""Say what this machine has."""
+"""Report what this machine has."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ HELP = "backends, devices, BLAS and threads of this machine"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
 
 
 def run(asked: argparse.Namespace) -> Any:
     from bench.measure import doctor
     from bench.report.machine import doctor as shown
 
-    found = doctor.examine()
-    output.say(shown.text(found))
-    return found
+    findings = doctor.examine()
+    output.say(shown.text(findings))
+    return findings

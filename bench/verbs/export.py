@@ -1,4 +1,4 @@
-"""Hand a run to other tools, in a format that they read."""
+"""Write a run in a format that other tools read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELP = "write a run in a format that other tools read"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
     parser.add_argument("--format", required=True, metavar="FORMAT", help=", ".join(FORMATS))
     parser.add_argument(
@@ -65,7 +65,7 @@ def run(asked: argparse.Namespace) -> Any:
 
 
 def _texts(exported: Exported, asked: argparse.Namespace) -> dict[Path, str]:
-    """By the file that each is to be written to; none where the only one went to standard output."""
+    """The texts by the file to write each to; none where the only one was written to standard output."""
     from bench.report.exports import formats
 
     if asked.format == "asv":
@@ -84,20 +84,20 @@ def _tree(exported: Exported, folder: Path, commit: str | None) -> dict[Path, st
     name = exported.source.removesuffix("-dirty") if commit is None else commit
     if commit is None and not name:
         raise ValueError(f"--commit: run {exported.run.name} does not tell the commit it measured; name it")
-    filed = commits.find(name, Path.cwd())
-    list_of_all = folder / asv.BENCHMARKS
+    commit_of_run = commits.find(name, Path.cwd())
+    benchmarks_file = folder / asv.BENCHMARKS
     known = {}
-    if list_of_all.exists():
-        known = asv.read_benchmarks(reading.read_text(list_of_all, asv.MOST_BYTES), list_of_all)
-    return {folder / name: text for name, text in asv.files(exported, filed, known).items()}
+    if benchmarks_file.exists():
+        known = asv.read_benchmarks(reading.read_text(benchmarks_file, asv.MOST_BYTES), benchmarks_file)
+    return {folder / name: text for name, text in asv.files(exported, commit_of_run, known).items()}
 
 
-def _left_out(exported: Exported, form: str) -> str:
-    """What a format that has only times does not tell."""
+def _left_out(exported: Exported, format_name: str) -> str:
+    """The line about cells that a format of times alone leaves out; empty where there are none."""
     from bench.report.exports import formats
 
-    status = Counter(one.row["status"] for one in exported.cells if not one.ok)
-    if not status or form not in formats.TEXTS or form in formats.WHOLE:
+    statuses = Counter(cell.row["status"] for cell in exported.cells if not cell.ok)
+    if not statuses or format_name not in formats.TEXTS or format_name in formats.WHOLE:
         return ""
-    counts = ", ".join(f"{count} {name}" for name, count in status.items())
-    return f"left out: {status.total()} of {len(exported.cells)} cells have no time ({counts})"
+    counts = ", ".join(f"{count} {name}" for name, count in statuses.items())
+    return f"left out: {statuses.total()} of {len(exported.cells)} cells have no time ({counts})"

@@ -1,4 +1,4 @@
-"""Say how each cell's floor went from run to run, when it changed, and how the newest run fares."""
+"""Show each cell's floor from run to run, when it changed, and how the newest run compares."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from . import output
 
-HELP = "how each cell went from run to run, and what changed where it changed"
+HELP = "each cell's time from run to run, when it changed, and what else changed then"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     parser.add_argument(
         "action", nargs="?", choices=["rebuild"], metavar="rebuild", help="make the index anew, of the runs' folders"
     )
@@ -30,16 +30,16 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.report.change import history as shown
 
     if asked.action == "rebuild":
-        done = store.rebuild(asked.results, output.say)
-        output.say(shown.rebuilt(done.runs, done.cut_off, done.two_sides, done.unreadable))
-        return asdict(done)
+        rebuilt = store.rebuild(asked.results, output.say)
+        output.say(shown.rebuilt(rebuilt.runs, rebuilt.cut_off, rebuilt.two_sides, rebuilt.unreadable))
+        return asdict(rebuilt)
     try:
         begin = since(asked.since) if asked.since else None
     except ValueError as error:
         raise ValueError(f"--since: {error}") from error
-    with store.reading(asked.results) as kept:
-        seen = look(kept, asked.cell, begin)
-    if not seen.trends:
+    with store.reading(asked.results) as reader:
+        result = look(reader, asked.cell, begin)
+    if not result.trends:
         raise ValueError(f"--since: no run of these cells is from {begin:%Y-%m-%d %H:%M} on")
-    output.say(shown.text(seen))
-    return shown.data(seen)
+    output.say(shown.text(result))
+    return shown.data(result)

@@ -1,4 +1,4 @@
-"""Say whom to use at a size, measured or not."""
+"""Name the fastest contender at a size, measured or predicted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from . import output
 from .arguments import number
 
-HELP = "whom to use at a size, measured or not"
+HELP = "the fastest contender at a size, measured or predicted"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     for axis in ("--N", "--D-in", "--H"):
         parser.add_argument(axis, type=number, required=True, metavar="SIZE")
     parser.add_argument("--D-out", type=number, default=10, metavar="SIZE", help="default: %(default)s")

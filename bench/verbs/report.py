@@ -13,7 +13,7 @@ HELP = "rebuild a run's CSV and Markdown from its journal"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Its own options."""
+    """Add the verb's own options."""
     parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
 
 

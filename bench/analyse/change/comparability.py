@@ -1,4 +1,4 @@
-"""Whether two runs may be compared: what differs between their machines and environments, and does it matter."""
+"""Whether two runs may be compared: the differences of their machines and environments, and which of them matter."""
 
 from __future__ import annotations
 
@@ -30,78 +30,77 @@ MATTERING = (
     "steps",
     "relubench",
 )
-"""Names of what matters, besides the libraries: `processors` is how many, `threads` are those in force, `steps` those
-of one train, `matrix_kernels` are what the products run on, `smt` how many cores the processors are."""
+"""The names of facts that matter, besides the libraries: `processors` is their number, `threads` are those in force,
+`steps` those of one train, `matrix_kernels` those of the products, `smt` the processors and their cores."""
 ALL = "all"
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What is one thing in base and another in head, in words."""
+    """A fact that differs between base and head; its values are texts."""
 
     name: str
     base: str
     head: str
     matters: bool
     cells: int = 0
-    """How many it concerns; 0 where it is the machine."""
+    """The number of cells that it concerns; 0 for a fact of the machine."""
 
 
 def differences(base: RunSide, head: RunSide) -> list[Difference]:
-    """Those that matter first. What only one side knows is told, but is no difference that matters."""
+    """Return the differences between two runs, those that matter first. What only one side knows does not matter."""
     timed = [
         (before, after)
         for before, after in matched(base, head)
         if before and after and before.status == after.status == "ok"
     ]
-    of_cells = Counter(one for before, after in timed for one in _different(before.facts, after.facts))
-    found = [Difference(*one, UNKNOWN not in one, cells) for one, cells in of_cells.items()]
-    variables = Counter(
-        one for before, after in timed for one in environments.different(before.environment, after.environment)
-    )
-    found += [Difference(*one, True, cells) for one, cells in variables.items()]
-    found += [
-        Difference(*one, one[0] in MATTERING and UNKNOWN not in one)
-        for one in _different(_machine(base), _machine(head))
+    facts = Counter(fact for before, after in timed for fact in _different(before.facts, after.facts))
+    environment_pairs = [(before.environment, after.environment) for before, after in timed]
+    variables = Counter(variable for pair in environment_pairs for variable in environments.different(*pair))
+    of_machine = _different(_machine(base), _machine(head))
+    unsorted = [
+        *(Difference(*fact, UNKNOWN not in fact, cells) for fact, cells in facts.items()),
+        *(Difference(*variable, True, cells) for variable, cells in variables.items()),
+        *(Difference(*fact, fact[0] in MATTERING and UNKNOWN not in fact) for fact in of_machine),
     ]
-    return sorted(found, key=lambda one: not one.matters)
+    return sorted(unsorted, key=lambda difference: not difference.matters)
 
 
-def stopping(found: Sequence[Difference], allowed: Collection[str] = ()) -> list[Difference]:
-    """Those that matter and are not allowed, by name or by `all`."""
-    return [one for one in found if one.matters and not {one.name, ALL} & set(allowed)]
+def stopping(differing: Sequence[Difference], allowed: Collection[str] = ()) -> list[Difference]:
+    """Return the differences that matter and are not allowed, by name or by `all`."""
+    return [difference for difference in differing if difference.matters and not {difference.name, ALL} & set(allowed)]
 
 
 def libraries(side: RunSide) -> set[str]:
-    """The names of a run's libraries."""
-    return {name for one in side.cells for name in one.facts} - set(MATTERING)
+    """Return the names of a run's libraries."""
+    return {name for cell in side.cells for name in cell.facts} - set(MATTERING)
 
 
 def variables(side: RunSide) -> set[str]:
-    """The names of the environment's variables that a run's processes had set."""
-    return {name for one in side.cells for name in one.environment or {}}
+    """Return the names of the environment variables that a run's processes had set."""
+    return {name for cell in side.cells for name in cell.environment or {}}
 
 
 def _different(base: Mapping[str, str], head: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys([*base, *head]):
-        here, there = base.get(name, UNKNOWN), head.get(name, UNKNOWN)
-        if here != there:
-            yield name, here, there
+        base_value, head_value = base.get(name, UNKNOWN), head.get(name, UNKNOWN)
+        if base_value != head_value:
+            yield name, base_value, head_value
 
 
 def _machine(side: RunSide) -> dict[str, str]:
-    """A machine's facts in words, but for its processor and GPU, which the cells name."""
+    """Return a machine's facts as texts, except for its processor and GPU, which the cells name."""
     facts: Mapping[str, Any] = side.machine
     system, _, release = str(facts.get("system", "")).partition(" ")
-    told = {
+    known_facts = {
         "processors": _joined(facts.get("usable_processors"), "of", facts.get("processors")),
         "quota": ("none" if facts["quota"] is None else f"{facts['quota']:g} processors") if "quota" in facts else "",
         "smt": _joined(facts.get("affinity"), "processors on", facts.get("usable_cores"), "cores"),
         "governor": facts.get("governor"),
         "turbo": {True: "on", False: "off"}.get(facts.get("turbo")),  # type: ignore[arg-type]
         "os": f"{system} {facts.get('architecture') or ''}".strip(),
-        "driver": facts.get("driver") if any(one.cell.contender.device != "cpu" for one in side.cells) else None,
+        "driver": facts.get("driver") if any(cell.cell.contender.device != "cpu" for cell in side.cells) else None,
         "relubench": facts.get("relubench"),
         "source": facts.get("source"),
         "kernel": release,
@@ -112,7 +111,7 @@ def _machine(side: RunSide) -> dict[str, str]:
         "memory": _joined(facts.get("memory_bytes"), "bytes"),
         "sampling": side.sampling,
     }
-    return {name: str(value) for name, value in told.items() if value not in (None, "")}
+    return {name: str(value) for name, value in known_facts.items() if value not in (None, "")}
 
 
 def _joined(*parts: object) -> str:

@@ -1,4 +1,4 @@
-"""Whether changes pass: what they come to, as an outcome and in one line."""
+"""Whether changes pass, as an outcome and in one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.plan.units import change_with_interval
 from .changes import DECIDED, VERDICTS, Change
 
 FAIL_ON = ("slower", "unclear", "wrong", "missing")
-"""What a gate may fail on."""
+"""The verdicts that a gate may fail on."""
 DEFAULT_FAIL_ON = ("slower", "wrong", "missing")
 CLEAN, REGRESSION, NOT_JUDGED = "clean", "regression", "not judged"
 EXIT_CODES = {CLEAN: 0, REGRESSION: 1, NOT_JUDGED: 3}
@@ -20,11 +20,11 @@ EXIT_CODES = {CLEAN: 0, REGRESSION: 1, NOT_JUDGED: 3}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What changes come to: CLEAN, REGRESSION or NOT_JUDGED."""
+    """The outcome of changes: CLEAN, REGRESSION or NOT_JUDGED."""
 
     kind: str
     summary: str
-    """One line."""
+    """A summary of the changes in one line."""
     failing: Sequence[Change] = ()
 
     @property
@@ -33,8 +33,8 @@ class Outcome:
 
 
 def fail_on(where: str, text: str) -> tuple[str, ...]:
-    """A list like `slower,wrong`. Raises ValueError, which begins with `where`, for one that is empty or has
-    another word."""
+    """Return the verdicts in a list like `slower,wrong`. Raises ValueError, which begins with `where`, for a list that
+    is empty or has another word."""
     words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for word in [word for word in words if word not in FAIL_ON] or ([] if words else [text]):
         raise ValueError(
@@ -44,8 +44,8 @@ def fail_on(where: str, text: str) -> tuple[str, ...]:
 
 
 def outcome(changes: Sequence[Change], failing_on: Collection[str] = DEFAULT_FAIL_ON) -> Outcome:
-    """A regression where a verdict is one to fail on; not judged where that is `unclear` and no more, or
-    where no cell's change could be decided."""
+    """Return the outcome of changes: a regression where a verdict other than `unclear` is one to fail on; not judged
+    where only `unclear` is, or where no cell's change could be decided; else clean."""
     failing = [change for change in changes if change.verdict in failing_on]
     decided = any(change.verdict in DECIDED for change in changes)
     if any(change.verdict != "unclear" for change in failing):
@@ -56,12 +56,12 @@ def outcome(changes: Sequence[Change], failing_on: Collection[str] = DEFAULT_FAI
 
 
 def incomparable(names: Sequence[str]) -> Outcome:
-    """Of sides that differ in what matters."""
+    """Return the outcome of sides that differ in what matters."""
     return Outcome(NOT_JUDGED, f"not comparable: {', '.join(dict.fromkeys(names))} differ")
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """`2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear`: how many there are of each verdict."""
+    """Return the cells of each verdict, like `2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear`."""
     counts = Counter(change.verdict for change in changes)
     slower = [change.ratio for change in changes if change.verdict == "slower"]
     parts = [f"{len(slower)} of {len(changes)} cell{'' if len(changes) == 1 else 's'} slower"]
@@ -70,7 +70,7 @@ def summary(changes: Sequence[Change]) -> str:
     order = ("same", "unclear", "faster", *(verdict for verdict in VERDICTS if verdict not in DECIDED))
     named = dict.fromkeys(verdict for verdict in order if counts[verdict])
     parts += [f"{counts[verdict]} {'not timed' if verdict == 'untimed' else verdict}" for verdict in named]
-    with_it = sum(change.with_the_machine and change.verdict == "slower" for change in changes)
-    if with_it:
-        parts.append(f"{with_it} of those slower no more than the machine itself")
+    slower_with_machine = sum(change.with_the_machine and change.verdict == "slower" for change in changes)
+    if slower_with_machine:
+        parts.append(f"{slower_with_machine} of those slower no more than the machine itself")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Base against head, measured in the same passes: what became of each cell."""
+"""Compare base with head, measured in the same passes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from .changes import ABSENT, Change, SideOutcome, judge, pool
 
 
 def changes(run: Run) -> list[Change]:
-    """What became of every cell of either side, in the plan's order, judged together. A cell that is `slower` in the
-    passes that were planned, and was then measured afresh to confirm it, is so only if the fresh passes alone say so
-    too."""
-    afresh, min_effect_of = confirming(run), run.plan.min_effect_of
-    first = judge(pool(_changes(run, lambda pass_number: pass_number not in afresh)), min_effect_of)
+    """Return the change of every cell of either side, in the plan's order, judged together.
+
+    A cell that is `slower` in the planned passes, and was then measured again to confirm it, stays so only if it is
+    `slower` in the confirming passes alone too."""
+    confirming_passes, min_effect_of = confirming(run), run.plan.min_effect_of
+    first = judge(pool(_changes(run, lambda pass_number: pass_number not in confirming_passes)), min_effect_of)
     suspected = {change.cell for change in first if change.verdict == "slower"}
-    if not afresh or not suspected:
+    if not confirming_passes or not suspected:
         return first
-    fresh = pool(_changes(run, lambda pass_number: pass_number in afresh))
-    again = judge([change for change in fresh if change.cell in suspected], min_effect_of)
-    by_cell = {change.cell: change for change in again}
+    fresh = pool(_changes(run, lambda pass_number: pass_number in confirming_passes))
+    confirmed = judge([change for change in fresh if change.cell in suspected], min_effect_of)
+    by_cell = {change.cell: change for change in confirmed}
     return [_confirmed(change, by_cell.get(change.cell)) for change in first]
 
 
 def suspects(run: Run) -> set[str]:
-    """The keys, of both sides, of cells that head seems to be slower in."""
+    """Return the keys, on both sides, of cells in which head seems to be slower."""
     return _keys(run, [change for change in changes(run) if change.verdict == "slower"])
 
 
 def undecided(run: Run) -> set[str]:
-    """The keys, of both sides, of cells whose change is `unclear` and not known precisely enough."""
+    """Return the keys, on both sides, of cells whose change is `unclear` and not known precisely enough."""
     unclear = [
         change
         for change in changes(run)
@@ -49,17 +50,17 @@ def undecided(run: Run) -> set[str]:
 
 
 def confirming(run: Run) -> set[int]:
-    """The passes that were made to confirm what earlier ones showed."""
+    """Return the passes that were made to confirm the result of earlier ones."""
     return {record.pass_number for record in run.of_kind(PassChosen) if record.confirming}
 
 
-def _keys(run: Run, some: Collection[Change]) -> set[str]:
-    cells = {change.cell for change in some}
+def _keys(run: Run, changes: Collection[Change]) -> set[str]:
+    cells = {change.cell for change in changes}
     return {cell.key for cell in run.plan.cells if off(cell) in cells}
 
 
 def _confirmed(change: Change, again: Change | None) -> Change:
-    """What fresh passes make of one that was slower."""
+    """Return a change that was `slower`, with the verdict that confirming passes allow."""
     if again is None:
         return change
     passes = again.ratio.passes
@@ -85,9 +86,9 @@ def _change(
     if not base or not head or change.base.status != "ok" or change.head.status != "ok":
         return change
     before, after = base.floors, head.floors
-    shared = [after[pass_number] / before[pass_number] for pass_number in after if pass_number in before]
-    confidence = confidence_after(len(shared), plan.adaptive)
-    ratio = estimate(shared, confidence=confidence) if shared else UNKNOWN
+    ratios = [after[pass_number] / before[pass_number] for pass_number in after if pass_number in before]
+    confidence = confidence_after(len(ratios), plan.adaptive)
+    ratio = estimate(ratios, confidence=confidence) if ratios else UNKNOWN
     typical = paired(head.block_typicals, base.block_typicals, plan.adaptive)
     return replace(change, ratio=ratio, typical=typical)
 

@@ -1,4 +1,4 @@
-"""A run as one side of a comparison: of each cell one value a process, and what it was measured on."""
+"""A run as one side of a comparison: each cell's values by pass, and what they depend on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.analyse.run.tables import RunTables
 from bench.plan.cells import Cell, Contender, Shape
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
-"""The columns that name a cell, but for its thread limit."""
+"""The columns that name a cell, except for its thread limit."""
 
 
 @dataclass(frozen=True)
@@ -29,44 +29,44 @@ class CellSide:
     """A cell of a run. Seconds are by pass."""
 
     cell: Cell
-    """Its thread limit is a number, whatever the plan called it."""
+    """The cell, whose thread limit is a number here even where the plan has a name for it."""
     status: str
     reason: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What its times depend on: `cpu` or `gpu`, `python`, its library's name, `threads`, …; those that are known."""
+    """What the times depend on, where known: `cpu` or `gpu`, `python`, the library's name, `threads`, …"""
     floors: Mapping[int, float] = field(default_factory=dict)
     typicals: Mapping[int, float] = field(default_factory=dict)
     limits: Mapping[int, float] = field(default_factory=dict)
-    """The least that the machine could have taken; empty where it was not measured."""
+    """The shortest time possible on the machine; empty where its ceilings were not measured."""
     limit: float = nan
-    """The same over all passes."""
+    """The shortest time possible on the machine, over all passes."""
     environment: Mapping[str, str] | None = None
-    """The variables that its processes had set; None where that is not known."""
+    """The environment variables of its processes; None where they are not known."""
 
 
 @dataclass(frozen=True)
 class RunSide:
-    """A run. `machine` has its machine's facts, empty where they are lost."""
+    """A run. `machine` has its machine's facts, and is empty where they are lost."""
 
     name: str
     cells: Sequence[CellSide]
     machine: Mapping[str, Any] = field(default_factory=dict)
     started: str = ""
     sampling: str = ""
-    """Of a pass, in words."""
+    """A description of the sampling of a pass."""
     adaptive: bool = False
-    """Whether it ended once it had seen enough."""
+    """Whether the run ended once its results were precise enough."""
     min_effect: float = MIN_EFFECT
     min_effects: Sequence[tuple[str, float]] = ()
-    """The same by pattern of a cell's key, which has its threads as a number here."""
+    """Minimum effects by a pattern of cells' keys, in which the thread limit is a number."""
 
     def confidence(self, passes: int) -> float:
-        """Of intervals after so many passes."""
+        """Return the confidence of intervals after some passes."""
         return confidence_after(passes, self.adaptive)
 
 
 def load(path: str | PathLike[str]) -> RunSide:
-    """The side that a run's folder, a results folder's newest run, or a `timings.csv` with its samples beside it has.
+    """Return the side of a run's folder, of a results folder's newest run, or of a `timings.csv` beside its samples.
 
     Raises FileNotFoundError or ValueError, naming what is wrong.
     """
@@ -85,7 +85,7 @@ def load(path: str | PathLike[str]) -> RunSide:
 
 
 def of_run(run: Run) -> RunSide:
-    """The side that a run with a journal is."""
+    """Return the side of a run with a journal."""
     cells = [_of_cell(run, cell, row) for cell, (_, row) in zip(run.measured, run.timings.iterrows(), strict=True)]
     plan = run.plan
     return RunSide(
@@ -127,8 +127,8 @@ def _of_cell(run: Run, measured: MeasuredCell, row: pd.Series) -> CellSide:
 
 
 def of_tables(run: RunTables) -> RunSide:
-    """The side that a `timings.csv` and its samples are, with what lies beside them. Raises LookupError where they do
-    not match."""
+    """Return the side of a `timings.csv` and its samples, with the `run.json` beside them. Raises LookupError where
+    they do not match."""
     if run.samples.empty and (run.timings["status"] == "ok").any():
         raise LookupError(
             "has no samples.csv.gz beside it, whose processes are what is compared; name the run's folder"
@@ -141,8 +141,9 @@ def of_tables(run: RunTables) -> RunSide:
         by_limit.setdefault(int(threads), {})[int(pass_number)] = seconds.to_numpy()
     cells = []
     for _, row in run.timings.iterrows():
-        limit, per_pass = _samples_of(row, samples.get(tuple(row[NAMES]), {})) if row["status"] == "ok" else (None, {})
-        contender = Contender(row["implementation"], row["device"], row["dtype"], limit or int(row["threads"]))
+        is_timed, by_limit = row["status"] == "ok", samples.get(tuple(row[NAMES]), {})
+        thread_limit, per_pass = _samples_of(row, by_limit) if is_timed else (None, {})
+        contender = Contender(row["implementation"], row["device"], row["dtype"], thread_limit or int(row["threads"]))
         shape = Shape(*(int(row[axis]) for axis in ("N", "D_in", "H", "D_out")))
         trusted = per_pass if _status(row) == "ok" else {}
         cells.append(
@@ -170,61 +171,61 @@ def of_tables(run: RunTables) -> RunSide:
 
 
 def _status(row: pd.Series) -> str:
-    """Of a cell whose time cannot be true, `suspect`: it is no side of a ratio."""
+    """Return the status of a row; it is `suspect` where the time cannot be true, which has no ratio then."""
     return SUSPECT if str(row["verdict"]) == SUSPECT else str(row["status"])
 
 
 def matched(base: RunSide, head: RunSide) -> list[tuple[CellSide | None, CellSide | None]]:
-    """The cells of both with their like on the other side, None where there is none: in base's order, then head's.
+    """Return the pairs of like cells of both sides, in base's order, then head's; None where there is none.
 
-    A cell whose thread limit or dtype the other side lacks goes with the only other one that is left there.
+    A cell whose thread limit or dtype the other side lacks is paired with the only like cell that is left there.
     """
-    partner: dict[int, int] = {}
+    partners: dict[int, int] = {}
     for ignored in (set(), {"threads"}, {"dtype"}, {"threads", "dtype"}):
-        bases = _only(base.cells, ignored, set(partner))
-        heads = _only(head.cells, ignored, set(partner.values()))
-        partner |= {place: heads[name] for name, place in bases.items() if name in heads}
+        bases = _only(base.cells, ignored, set(partners))
+        heads = _only(head.cells, ignored, set(partners.values()))
+        partners |= {index: heads[name] for name, index in bases.items() if name in heads}
     pairs: list[tuple[CellSide | None, CellSide | None]] = [
-        (one, head.cells[partner[place]] if place in partner else None) for place, one in enumerate(base.cells)
+        (cell, head.cells[partners[index]] if index in partners else None) for index, cell in enumerate(base.cells)
     ]
-    found = set(partner.values())
-    return pairs + [(None, one) for place, one in enumerate(head.cells) if place not in found]
+    matched_heads = set(partners.values())
+    return pairs + [(None, cell) for index, cell in enumerate(head.cells) if index not in matched_heads]
 
 
 def _only(cells: Sequence[CellSide], ignored: set[str], taken: set[int]) -> dict[Hashable, int]:
-    """By name without what is ignored, the places of those that are the only ones of their name."""
-    places: dict[Hashable, list[int]] = {}
-    for place, one in enumerate(cells):
-        if place not in taken:
-            contender = one.cell.contender
+    """Return the indices of cells with a unique name, by that name without what is ignored."""
+    indices: dict[Hashable, list[int]] = {}
+    for index, cell in enumerate(cells):
+        if index not in taken:
+            contender = cell.cell.contender
             names = {"threads": contender.threads, "dtype": contender.dtype}
             kept = tuple(None if name in ignored else value for name, value in names.items())
             name = (
                 contender.implementation,
                 contender.device,
                 contender.variant,
-                one.cell.shape,
-                one.cell.phase,
+                cell.cell.shape,
+                cell.cell.phase,
                 *kept,
             )
-            places.setdefault(name, []).append(place)
-    return {name: mine[0] for name, mine in places.items() if len(mine) == 1}
+            indices.setdefault(name, []).append(index)
+    return {name: indices_of_name[0] for name, indices_of_name in indices.items() if len(indices_of_name) == 1}
 
 
 def _samples_of(
     row: pd.Series, by_limit: Mapping[int, Mapping[int, np.ndarray]]
 ) -> tuple[int, Mapping[int, np.ndarray]]:
-    """A timed row's samples and the limit on its threads, which the row does not tell where it did not hold."""
-    for limit, per_pass in by_limit.items():
+    """Return a timed row's thread limit and samples; the row itself lacks the limit where the cell exceeded it."""
+    for thread_limit, per_pass in by_limit.items():
         if isclose(
             estimate([floor(seconds) for seconds in per_pass.values()]).value, row["seconds_floor"], rel_tol=1e-6
         ):
-            return limit, per_pass
+            return thread_limit, per_pass
     raise LookupError(f"the samples beside it are of another run: they lack {row['implementation']}'s {row['phase']}")
 
 
 def _facts(row: pd.Series, steps: int | None) -> dict[str, str]:
-    told = {
+    facts = {
         "cpu" if row["device"] == "cpu" else "gpu": row["device_name"],
         "python": row["interpreter"],
         str(row["backend"]): row["backend_version"],
@@ -233,7 +234,7 @@ def _facts(row: pd.Series, steps: int | None) -> dict[str, str]:
         "threads": row["threads"],
         "steps": steps if row["phase"] == "train" else None,
     }
-    return {name: str(value) for name, value in told.items() if pd.notna(value)}
+    return {name: str(value) for name, value in facts.items() if pd.notna(value)}
 
 
 def _limit(row: pd.Series) -> float:

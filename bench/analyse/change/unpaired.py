@@ -1,4 +1,4 @@
-"""A run against an earlier one: their processes have nothing to do with each other, and are compared unpaired."""
+"""Compare a run with an earlier one. Their processes are independent, and are compared unpaired."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .sides import CellSide, RunSide, matched
 
 
 def compare(base: RunSide, head: RunSide, min_effect: float | Callable[[Cell], float] = MIN_EFFECT) -> list[Change]:
-    """What became of each cell of either run, in base's order and then head's, judged together.
+    """Return the change of each cell of either run, in base's order and then head's, judged together.
 
     `min_effect` is the fraction too small to matter, for all or by cell.
     """
@@ -21,7 +21,7 @@ def compare(base: RunSide, head: RunSide, min_effect: float | Callable[[Cell], f
 
 
 def changes(base: RunSide, head: RunSide) -> list[Change]:
-    """The same, of which each ratio is known by its own cell alone, before they are judged."""
+    """Return the changes before they are pooled and judged."""
     return [_change(base, head, *pair) for pair in matched(base, head)]
 
 
@@ -30,7 +30,7 @@ def _change(base: RunSide, head: RunSide, before: CellSide | None, after: CellSi
     change = Change(cell, _outcome(base, before), _outcome(head, after))
     if not before or not after or not before.floors or not after.floors:
         return change
-    # The stricter side's: at 95 % only 87 % have the truth where both sides stopped once they were precise enough.
+    # The stricter side's: of 95 % intervals only 87 % have the truth if both sides stopped once precise enough.
     confidence = max(base.confidence(len(before.floors)), head.confidence(len(after.floors)))
     return Change(
         cell,
@@ -47,11 +47,13 @@ def _ratio(before: Mapping[int, float], after: Mapping[int, float], confidence: 
 
 
 def _relative(before: CellSide, after: CellSide, confidence: float) -> Estimate:
-    """Of floors over what their machines could have taken at least, from the passes that have both."""
-    over = [{p: side.floors[p] / side.limits[p] for p in side.floors if p in side.limits} for side in (before, after)]
-    if all(over):
-        return _ratio(over[0], over[1], confidence)
-    # Without its passes, what of a limit is left cannot tell how sure it is.
+    """Return the ratio of floors over the shortest times possible on their machines, from the passes that have both."""
+    relative_floors = [
+        {p: side.floors[p] / side.limits[p] for p in side.floors if p in side.limits} for side in (before, after)
+    ]
+    if all(relative_floors):
+        return _ratio(relative_floors[0], relative_floors[1], confidence)
+    # A limit without its passes has no interval.
     ratio = _ratio(before.floors, after.floors, confidence).value * before.limit / after.limit
     return Estimate(ratio, nan, nan, min(len(before.floors), len(after.floors))) if ratio > 0 else UNKNOWN
 

@@ -1,4 +1,4 @@
-"""Where a series of timings changes level: penalised L1 segmentation, exact, of their logs.
+"""Find where a series of timings changes level, by exact penalised L1 segmentation of its logs.
 
 The cost is the sum of distances from each segment's median, which a few slow values hardly move. Its minimum is
 found by optimal partitioning (Jackson et al. 2005).
@@ -18,34 +18,35 @@ from scipy.spatial.distance import pdist
 from .statistics import MIN_EFFECT
 
 MIN_SIZE = 3
-"""Values in a segment, so that two slow ones are none."""
+"""The fewest values in a segment: two slow ones in a row are no segment."""
 FACTOR = 1.75
-"""Of the penalty, by simulation: in 2000 series of 100 values with 2 % noise and 5 % outliers, a step of 5 % is found
+"""The penalty's factor, simulated: in 2000 series of 100 values with 2 % noise and 5 % outliers, a step of 5 % is found
 within 2 values in 93 %, and there are 0.07 other changes; without a step 0.01, at an autocorrelation of 0.6 0.02."""
 REACH = 4.0
-"""Noise scales from the running median beyond which a value counts as if it were there."""
+"""The noise scales from the running median at which values are clipped."""
 MOST_CORRELATED = 0.9
 LAGS = (2, 3)
-"""Over which differences are compared with those from one value to the next."""
+"""The lags whose differences are compared with those at lag 1."""
 Q_N = 2.2191
-"""Makes Q_n the standard deviation of Gaussian values."""
+"""The factor that makes Q_n the standard deviation of Gaussian values (Rousseeuw & Croux 1993)."""
 FINEST = 0.1
-"""The noise is taken to be no finer than this share of the minimum effect."""
+"""The smallest noise that is assumed, as a share of the minimum effect."""
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Of logs about their level: its standard deviation, and the autocorrelation from one to the next."""
+    """The noise of logs about their level: its standard deviation and its autocorrelation at lag 1."""
 
     scale: float
     correlation: float = 0.0
     inflation: float = 1.0
-    """Of the signs' long-run variance, by what else neighbours share."""
+    """The factor by which what else neighbours share raises the signs' long-run variance."""
 
     @property
     def long_run(self) -> float:
-        """The scale times the long-run variance of the signs, on which L1's gain from a needless split depends:
-        that of a Gaussian AR(1), whose signs have the autocorrelations 2/π·asin(ρ^k)."""
+        """The scale times the long-run variance of the signs, on which L1's gain from a needless split depends.
+
+        That variance is of a Gaussian AR(1), whose signs have the autocorrelations 2/π·asin(ρ^k) (Sheppard 1899)."""
         powers = self.correlation ** np.arange(1, 200)
         return self.inflation * self.scale * float(1 + 2 * (2 / math.pi * np.arcsin(powers)).sum())
 
@@ -58,7 +59,7 @@ def segment(
     min_size: int = MIN_SIZE,
     min_effect: float = MIN_EFFECT,
 ) -> list[int]:
-    """Where new segments begin in a series (n,) of positive values; none where it keeps its level.
+    """Return where new segments begin in a series (n,) of positive values; none where it keeps its level.
 
     A change costs `factor` × the noise's long-run scale × log n. Segments have at least `min_size` values, and
     neighbours whose medians differ by less than `min_effect` (relative) are one. `noise` is estimated from the
@@ -78,7 +79,7 @@ def segment(
 
 
 def partition(values: Sequence[float] | np.ndarray, penalty: float, min_size: int = MIN_SIZE) -> list[int]:
-    """Where segments begin, but the first, such that their L1 costs and `penalty` for each are least."""
+    """Return where segments begin, except the first, so that the sum of L1 costs and penalties is smallest."""
     values = np.asarray(values, float)
     count = len(values)
     costs = _costs(values - np.median(values)) if count else np.zeros((0, 1))
@@ -89,17 +90,17 @@ def partition(values: Sequence[float] | np.ndarray, penalty: float, min_size: in
         totals = best[: end - min_size + 1] + costs[: end - min_size + 1, end]
         begins[end] = int(totals.argmin())
         best[end] = totals[begins[end]] + penalty
-    found = []
+    begins_found = []
     end = count
     while begins[end] > 0:
         end = int(begins[end])
-        found.append(end)
-    return found[::-1]
+        begins_found.append(end)
+    return begins_found[::-1]
 
 
 def noise_of(*parts: np.ndarray) -> Noise:
-    """Of a series of logs (n,), or of parts that have levels of their own, as the differences within them tell, on
-    whose scale a few steps or outliers have little hold.
+    """Estimate the noise of a series of logs (n,), or of parts with levels of their own, from the differences within
+    them, whose scale a few steps or outliers hardly change.
 
     In an AR(1) the variance of differences over k values is 2σ²(1 - ρ^k), so that those over 2 and 3 have
     1 + ρ and 1 + ρ + ρ² times the variance of those over 1.
@@ -114,7 +115,7 @@ def noise_of(*parts: np.ndarray) -> Noise:
 
 
 def _scale(differences: np.ndarray) -> float:
-    """Standard deviation, by Q_n: the lower quarter's end of all distances between two (Rousseeuw & Croux 1993)."""
+    """Return the standard deviation by Q_n: the lower quartile of all pairwise distances (Rousseeuw & Croux 1993)."""
     count = len(differences)
     if count < 2:
         return 0.0
@@ -124,13 +125,13 @@ def _scale(differences: np.ndarray) -> float:
 
 
 def _without_outliers(logs: np.ndarray, reach: float, min_size: int) -> np.ndarray:
-    """Clipped about the running median, whose window is such that segments of `min_size` keep their level."""
+    """Clip logs about the running median, whose window is such that segments of `min_size` keep their level."""
     middle = ndimage.median_filter(logs, size=2 * min_size - 1, mode="reflect")
     return np.clip(logs, middle - reach, middle + reach)
 
 
 def _costs(values: np.ndarray) -> np.ndarray:
-    """(n, n + 1): at [s, e] the sum of distances from their median of values[s:e]."""
+    """Return costs (n, n + 1): at [s, e] the sum of the distances of values[s:e] from their median."""
     count = len(values)
     numbers = values.tolist()
     costs = np.full((count, count + 1), np.inf)
@@ -138,14 +139,14 @@ def _costs(values: np.ndarray) -> np.ndarray:
         ordered: list[float] = []
         total = lower = 0.0
         row = []
-        for held, number in enumerate(numbers[start:]):
-            half = held // 2
-            place = bisect_right(ordered, number)
-            ordered.insert(place, number)
+        for count_before, number in enumerate(numbers[start:]):
+            half = count_before // 2
+            index = bisect_right(ordered, number)
+            ordered.insert(index, number)
             total += number
-            if place < half:
+            if index < half:
                 lower += number - ordered[half]
-            if held % 2:
+            if count_before % 2:
                 lower += ordered[half]
                 row.append(total - 2 * lower)
             else:
@@ -155,7 +156,7 @@ def _costs(values: np.ndarray) -> np.ndarray:
 
 
 def _merged(logs: np.ndarray, begins: list[int], least: float) -> list[int]:
-    """Without the smallest change, again and again, until each is at least `least` between medians."""
+    """Remove the smallest change between medians until every one is at least `least`."""
     begins = list(begins)
     while begins:
         levels = [np.median(part) for part in np.split(logs, begins)]

@@ -1,4 +1,4 @@
-"""What a machine can tell: how often a known slowdown is found, and how often one that is not there."""
+"""What a machine can resolve: how often runs find a known slowdown, and how often one that does not exist."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ from . import families
 from .families import FAMILIES, MOST_PASSES, Series
 
 SETS = 400
-"""Random sets of passes that stand for trials."""
+"""The number of random sets of passes, each of which stands for a trial."""
 DESIGNS = tuple((passes, rounds) for rounds in (5, 10) for passes in (3, 5, 8, 10, 14, 20))
-"""Passes and rounds of which the resolution is told."""
+"""The passes and rounds whose resolution is reported."""
 Judged = tuple[str, bool, int]
-"""Of one trial: the verdict, whether the interval has the truth, and the passes it took."""
+"""One trial's verdict, whether its interval contains the true slowdown, and the passes it took."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How one slowdown fares. Rates from 0 to 1; `detected` of slowdown 0 is the false alarms."""
+    """How often one slowdown is found. Rates are from 0 to 1; `detected` of slowdown 0 is the rate of false alarms."""
 
     slowdown: float
     trials: int
-    """Independent ones: sets of passes that share none."""
+    """The number of independent trials: sets of passes that share none."""
     detected: float
     detected_low: float
     detected_high: float
-    """Of the 95 % interval."""
+    """The upper end of the rate's 95 % interval; `detected_low` is the lower one."""
     coverage: float
-    """Of the 95 % interval of the change: how often it has the slowdown."""
+    """How often the 95 % interval of the change contains the slowdown."""
     passes: float
-    """Of a trial, on average."""
+    """The mean number of passes of a trial."""
     false_alarms: float = 0.0
-    """Share of the other cells of the same run that were called faster or slower, though nothing had changed."""
+    """The share of the run's other cells that were called faster or slower, though nothing had changed."""
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """Log of slowed over reference, one value a pass, of one slowdown."""
+    """The logs of slowed over reference of one slowdown."""
 
     slowdown: float
     floors: Mapping[int, np.ndarray]
-    """By the number of rounds that were used, each (passes,)."""
+    """The log ratios of floors (passes,), by the number of rounds that were used."""
     blocks: np.ndarray
-    """Of the blocks' medians, (passes, rounds)."""
+    """The log ratios of the blocks' medians, (passes, rounds)."""
     samples: Sequence[tuple[np.ndarray, np.ndarray]]
-    """Of each pass, the reference's and the slowed one's."""
+    """The samples of the reference and of the slowed contender in each pass."""
     seconds: float
-    """Timed in a pass of the slowed one, on average."""
+    """The mean seconds for which the slowed contender is timed in a pass."""
 
     def series(self, measure: str, rounds: int) -> Series:
-        """The same by what is judged, from so many rounds of each pass."""
+        """Return the log ratios of `measure` in each pass, from its first `rounds` rounds."""
         if measure == FLOOR:
             return Series(self.slowdown, self.floors[rounds], np.zeros(len(self.floors[rounds])))
         blocks = self.blocks[:, :rounds]
@@ -81,8 +81,8 @@ class Ratios:
 
 
 def analyse(in_turns: RunRecords, back_to_back: RunRecords, seed: int = 0) -> dict[str, Any]:
-    """The result of a calibration, as plain data: `settings` has it for each thread limit, and what stands beside it is
-    the first limit's. Raises ValueError where a contender has no times."""
+    """Return the result of a calibration as plain data: `settings` has the effects of each thread limit, and the
+    `effects` and `resolution` beside it are the first limit's. Raises ValueError where a contender has no times."""
     plan = in_turns.plan
     for records in [*in_turns.cells.values(), *back_to_back.cells.values()]:
         if records.failed:
@@ -108,7 +108,7 @@ def analyse(in_turns: RunRecords, back_to_back: RunRecords, seed: int = 0) -> di
 
 
 def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
-    """The ratios of each slowdown, by thread limit, from the passes that have every contender whole."""
+    """Return the ratios of each slowdown, by thread limit, from passes in which both contenders have every round."""
     plan = run.plan
     by_limit: dict[int, list[Ratios]] = {}
     for slowed in run.cells.values():
@@ -118,8 +118,8 @@ def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
             same_limit = by_limit.setdefault(plan.threads(contender), [])
             continue
         samples = slowed.samples_by_round
-        whole = [p for p in samples if len(samples[p]) == len(reference.get(p, ())) == plan.rounds]
-        pairs = [(reference[p], samples[p]) for p in whole]
+        complete = [p for p in samples if len(samples[p]) == len(reference.get(p, ())) == plan.rounds]
+        pairs = [(reference[pass_number], samples[pass_number]) for pass_number in complete]
         designs = dict.fromkeys([rounds for _, rounds in DESIGNS if rounds <= plan.rounds] + [plan.rounds])
         floors = {
             rounds: np.array([np.log(_floor(b, rounds) / _floor(a, rounds)) for a, b in pairs]) for rounds in designs
@@ -127,16 +127,19 @@ def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
         medians = [[np.log(typical(b) / typical(a)) for a, b in zip(*pair, strict=True)] for pair in pairs]
         blocks = np.array(medians).reshape(len(pairs), plan.rounds)
         pooled = [(np.concatenate(a), np.concatenate(b)) for a, b in pairs]
-        timed = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(samples))
-        same_limit.append(Ratios(VARIANTS[contender.variant], floors, blocks, pooled, timed))
+        seconds_per_pass = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(samples))
+        same_limit.append(Ratios(VARIANTS[contender.variant], floors, blocks, pooled, seconds_per_pass))
     return by_limit
 
 
 def effect(
     ratio: Ratios, rounds: int, passes: int, judge: Callable[[np.ndarray, float], Judged], seed: int = 0
 ) -> Effect:
-    """Of random sets of passes: each is a trial that could have been (a U-statistic, Hoeffding 1948, and
-    so no less precise than the trials that share no pass, by which its interval counts)."""
+    """Return how often `judge` finds a slowdown in random sets of passes.
+
+    Each set is a possible trial (a U-statistic, Hoeffding 1948). The result is no less precise than that of the trials
+    that share no pass, whose number gives its interval.
+    """
     logs = ratio.floors[rounds]
     draw = np.random.default_rng(seed)
     judged = [judge(draw.permutation(logs)[:passes], ratio.slowdown) for _ in range(SETS)]
@@ -144,35 +147,33 @@ def effect(
 
 
 def in_turns(logs: np.ndarray, slowdown: float) -> Judged:
-    """A run of so many passes, judged as one of any length is."""
+    """Judge a run of a fixed number of passes."""
     return _judged(estimate(np.exp(-logs)), slowdown, len(logs))
 
 
 def adaptive(logs: np.ndarray, slowdown: float) -> Judged:
-    """A run of as many passes as it takes: looked at from five on until the verdict is clear."""
+    """Judge an adaptive run: it is looked at from five passes on, until the verdict is clear."""
     for passes in range(looks.FIRST, len(logs) + 1):
         if looks.is_look(passes):
-            told = _judged(
-                estimate(np.exp(-logs[:passes]), confidence=confidence_after(passes, True)), slowdown, passes
-            )
-            if told[0] != "unclear":
+            ratio = estimate(np.exp(-logs[:passes]), confidence=confidence_after(passes, True))
+            judged = _judged(ratio, slowdown, passes)
+            if judged[0] != "unclear":
                 break
-    return told
+    return judged
 
 
 def back_to_back(reference: np.ndarray, slowed: np.ndarray, slowdown: float) -> Judged:
-    """One process each, one after the other, their samples taken for independent (Welch 1947)."""
+    """Judge one process of each, run one after the other, as if their samples were independent (Welch 1947)."""
     logs = np.log(reference), np.log(slowed)
     interval = stats.ttest_ind(*logs, equal_var=False).confidence_interval(CONFIDENCE)
     low, high = np.exp(interval)
-    told = "slower" if high < 1 / (1 + MIN_EFFECT) else "faster" if low > 1 + MIN_EFFECT else "unclear"
-    return told, bool(low <= 1 / (1 + slowdown) <= high), 1
+    verdict = "slower" if high < 1 / (1 + MIN_EFFECT) else "faster" if low > 1 + MIN_EFFECT else "unclear"
+    return verdict, bool(low <= 1 / (1 + slowdown) <= high), 1
 
 
 def resolution(effects: Sequence[Effect]) -> float | None:
-    """The smallest slowdown that is found in at least 95 % of the trials, as are all above it; None if
-    there is none."""
-    return smallest_found([(one.slowdown, one.detected) for one in effects])
+    """Return the smallest slowdown that, like all larger ones, is found in at least 95 % of the trials; or None."""
+    return smallest_found([(slowed.slowdown, slowed.detected) for slowed in effects])
 
 
 def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Plan, seed: int) -> dict[str, Any]:
@@ -196,43 +197,44 @@ def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Pl
         "threads": threads,
         "passes_measured": measured,
         "seconds_timed": plan.passes * float(np.mean([ratio.seconds for ratio in turns])),
-        "effects": [asdict(one) for one in usual],
+        "effects": [asdict(slowed) for slowed in usual],
         "resolution": resolution(usual),
-        "auto": [asdict(one) for one in as_needed],
-        "back_to_back": [asdict(one) for one in naive],
+        "auto": [asdict(slowed) for slowed in as_needed],
+        "back_to_back": [asdict(slowed) for slowed in naive],
         "designs": designs,
         "families": _families(turns, plan, measured, seed),
     }
 
 
 def _families(turns: Sequence[Ratios], plan: Plan, measured: int, seed: int) -> list[dict[str, Any]]:
-    """What is found in runs of many cells, by what is judged: of FIRST passes with every slowdown, of adaptive runs
-    likewise, and of the other designs what they resolve."""
+    """Return what runs of many cells find, by measure: runs of FIRST passes and adaptive ones with the effects of every
+    slowdown, other designs with their resolution alone."""
     usual = [(looks.FIRST, plan.rounds), (None, plan.rounds)]
     tried = [(passes, rounds) for passes, rounds in product((5, 10, 20), (5, 10)) if (passes, rounds) not in usual]
-    found = []
+    results = []
     for measure, (passes, rounds), cells in product((FLOOR, TYPICAL), [*usual, *tried], FAMILIES):
         if (passes or looks.FIRST) <= measured and rounds <= plan.rounds:
             in_full = (passes, rounds) in usual
             series = [ratio.series(measure, rounds) for ratio in turns]
             effects = _family(series, cells, passes, in_full, seed)
             design = {"measure": measure, "cells": cells, "passes": passes, "rounds": rounds}
-            plain = [asdict(one) for one in effects] if in_full else []
-            found.append({**design, "effects": plain, "resolution": resolution(effects)})
-    return found
+            effects_as_dicts = [asdict(slowed) for slowed in effects] if in_full else []
+            results.append({**design, "effects": effects_as_dicts, "resolution": resolution(effects)})
+    return results
 
 
 def _family(series: Sequence[Series], cells: int, passes: int | None, in_full: bool, seed: int) -> list[Effect]:
-    """Of every slowdown, or from the largest on only those that may be the resolution."""
+    """Return the effects of every slowdown, or, from the largest on, only of those that may be the resolution."""
     effects: list[Effect] = []
-    for slowed in sorted(series, key=lambda one: one.slowdown, reverse=True):
+    for slowed in sorted(series, key=lambda candidate: candidate.slowdown, reverse=True):
         if not in_full and (slowed.slowdown <= MIN_EFFECT or (effects and effects[-1].detected < FOUND)):
             break
         count = families.TRIALS if in_full else families.TRIALS // 2
-        told = families.trials(series, slowed, cells, passes, seed, count)
-        judged = [(trial.verdict, trial.covered, trial.passes) for trial in told]
+        trials = families.trials(series, slowed, cells, passes, seed, count)
+        judged = [(trial.verdict, trial.covered, trial.passes) for trial in trials]
         independent = len(slowed.logs) // (passes or looks.FIRST)
-        effects.append(_effect(slowed.slowdown, judged, independent, float(np.mean([t.false_alarms for t in told]))))
+        false_alarms = float(np.mean([trial.false_alarms for trial in trials]))
+        effects.append(_effect(slowed.slowdown, judged, independent, false_alarms))
     return effects[::-1]
 
 
@@ -246,7 +248,7 @@ def _effect(slowdown: float, judged: Sequence[Judged], independent: int, false_a
 
 
 def _interval(rate: float, trials: int) -> tuple[float, float]:
-    """Of a rate: Jeffreys' (Brown, Cai & DasGupta 2001)."""
+    """Return the Jeffreys interval of a rate (Brown, Cai & DasGupta 2001)."""
     hits, misses = rate * trials, (1 - rate) * trials
     low = stats.beta.ppf((1 - CONFIDENCE) / 2, hits + 0.5, misses + 0.5) if rate > 0 else 0.0
     high = stats.beta.ppf((1 + CONFIDENCE) / 2, hits + 0.5, misses + 0.5) if rate < 1 else 1.0
@@ -254,7 +256,7 @@ def _interval(rate: float, trials: int) -> tuple[float, float]:
 
 
 def _judged(ratio: Estimate, slowdown: float, passes: int) -> Judged:
-    """`ratio` is reference over slowed: below 1 where it is slower."""
+    """Judge a trial by its ratio of reference over slowed, which is below 1 where the slowed contender is slower."""
     return verdicts([ratio])[0], bool(ratio.low <= 1 / (1 + slowdown) <= ratio.high), passes
 
 

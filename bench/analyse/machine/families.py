@@ -1,8 +1,8 @@
-"""How often one cell's slowdown is found in a run of many cells, by a calibration of one.
+"""How often a run of many cells finds the slowdown of one, simulated from the calibration of a single cell.
 
-Verdicts share a false-discovery rate and pool their variances, so that what a run resolves depends on how many cells
-it has. A run stands for many that could have been: one slowed cell, and beside it cells that did not change, each of
-them a random set of passes of any of the calibration's variants, less what that was slowed by.
+Verdicts share a false-discovery rate and pool their variances, so that what a run resolves depends on its number of
+cells. A simulated run has one slowed cell and cells that did not change, each of which is a random set of passes of any
+of the calibration's variants, with its slowdown taken out.
 """
 
 from __future__ import annotations
@@ -17,44 +17,44 @@ from bench.analyse.estimates.statistics import Estimate, confidence_after, estim
 from bench.plan import looks
 
 FAMILIES = (1, 10, 40, 100)
-"""Numbers of cells in a run."""
+"""The numbers of cells in a run that are tried."""
 TRIALS = 100
 MOST_PASSES = 27
-"""At which the trials of adaptive runs end."""
+"""The passes at which adaptive runs end at the latest."""
 UNCHANGED = 300
-"""Cells that did not change, of which a run has some."""
+"""The number of unchanged cells from which each run draws its own."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Of one slowdown: the log of slowed over reference in each pass (passes,), and its standard errors (passes,)."""
+    """The logs of slowed over reference of one slowdown (passes,), and their standard errors (passes,)."""
 
     slowdown: float
     logs: np.ndarray
     errors: np.ndarray
 
     def estimate(self, passes: np.ndarray, confidence: float, removed: float = 0.0) -> Estimate:
-        """Reference over slowed from some of the passes, after `removed` was taken out of their logs."""
+        """Return reference over slowed from some of the passes, after `removed` was taken out of their logs."""
         return estimate(np.exp(removed - self.logs[passes]), self.errors[passes], confidence)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one run came to."""
+    """The result of one simulated run."""
 
     verdict: str
-    """Of the slowed cell."""
+    """The slowed cell's verdict."""
     covered: bool
-    """Whether the slowed cell's interval has its slowdown."""
+    """Whether the slowed cell's interval contains its slowdown."""
     passes: int
     false_alarms: float
-    """Share of the other cells that were called faster or slower."""
+    """The share of the other cells that were called faster or slower."""
 
 
 def trials(
     series: Sequence[Series], slowed: Series, cells: int, passes: int | None, seed: int = 0, count: int = TRIALS
 ) -> list[Trial]:
-    """Runs of so many cells and passes; of None passes, adaptive runs, which end once the slowed cell is decided."""
+    """Simulate `count` runs; without `passes`, adaptive ones, which end once the slowed cell's verdict is clear."""
     draw = np.random.default_rng(seed)
     visits = [passes] if passes else [*_looks(len(slowed.logs))]
     adaptive = passes is None
@@ -73,21 +73,21 @@ def _trial(
     order = draw.permutation(len(slowed.logs))
     for passes in visits:
         own = slowed.estimate(order[:passes], confidence_after(passes, adaptive))
-        others = [unchanged[passes][place] for place in draw.integers(UNCHANGED, size=cells - 1)]
+        others = [unchanged[passes][index] for index in draw.integers(UNCHANGED, size=cells - 1)]
         estimates = pooled([own, *others])
         verdict, *rest = verdicts(estimates)
         if verdict != "unclear":
             break
     covered = estimates[0].low <= 1 / (1 + slowed.slowdown) <= estimates[0].high
-    false = [one in ("faster", "slower") for one in rest]
+    false = [each in ("faster", "slower") for each in rest]
     return Trial(verdict, bool(covered), passes, float(np.mean(false)) if false else 0.0)
 
 
 def _unchanged(series: Sequence[Series], passes: int, adaptive: bool, draw: np.random.Generator) -> list[Estimate]:
     confidence = confidence_after(passes, adaptive)
     return [
-        one.estimate(draw.permutation(len(one.logs))[:passes], confidence, removed=float(np.log1p(one.slowdown)))
-        for one in (series[place] for place in draw.integers(len(series), size=UNCHANGED))
+        each.estimate(draw.permutation(len(each.logs))[:passes], confidence, removed=float(np.log1p(each.slowdown)))
+        for each in (series[index] for index in draw.integers(len(series), size=UNCHANGED))
     ]
 
 

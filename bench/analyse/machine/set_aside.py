@@ -1,4 +1,4 @@
-"""What it buys to set disturbed rounds aside, tried on a calibration's own samples."""
+"""Whether a calibration would resolve more if its disturbed rounds were set aside."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bench.measure.calibrate import REFERENCE, VARIANTS
 from bench.measure.records import Block
 
 SETS = 200
-"""Random sets of passes that stand for trials."""
+"""The number of random sets of passes, each of which stands for a trial."""
 MOST_SHARE = 0.5
-"""Of a pass's rounds, the most that are set aside: fewer samples cost precision too."""
+"""The largest share of a pass's rounds that is set aside: fewer samples cost precision too."""
 Pair = tuple[Block, Block]
 """The blocks of both sides in one round."""
 Pass = tuple[list[Pair], list[Pair]]
-"""All rounds of a pass, and those of them that are kept."""
+"""All rounds of a pass, and the rounds that are kept."""
 
 
 def _log_floors(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
-    """Log ratio of the floors of each side's samples."""
+    """Return the log ratio of the floors of both sides' samples."""
     floors = [floor(np.concatenate([block.seconds for block in blocks])) for blocks in (reference, slowed)]
     return float(np.log(floors[1] / floors[0]))
 
 
 def _log_typical(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
-    """Median over the rounds of the log ratio of block medians."""
+    """Return the median over the rounds of the log ratio of block medians."""
     pairs = zip(reference, slowed, strict=True)
     return float(np.median([np.log(typical(np.array(b.seconds)) / typical(np.array(a.seconds))) for a, b in pairs]))
 
@@ -43,8 +43,8 @@ QUANTITIES: dict[str, Callable[[Sequence[Block], Sequence[Block]], float]] = {
 
 
 def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
-    """For each thread limit of a calibration in turns: the share of rounds that are set aside, and for floors and
-    typical times the noise of a pass and what is found, from all rounds and from those that are kept.
+    """Return, for each thread limit of a calibration in turns, the share of rounds that are set aside, and for floors
+    and typical times the noise of a pass and what is found, from all rounds and from those that are kept.
 
     A round is set aside on both sides of a ratio if either was disturbed in it, the most disturbed rounds first, and no
     more than half of a pass's rounds. Both ways have the same passes.
@@ -53,11 +53,11 @@ def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
     contenders = {records.cell.contender: records.blocks for records in run.cells.values()}
     results = []
     for threads in dict.fromkeys(plan.threads(contender) for contender in contenders):
-        here = {each.variant: blocks for each, blocks in contenders.items() if plan.threads(each) == threads}
-        reference = here.pop(REFERENCE)
-        pairs = {VARIANTS[variant]: _pairs(reference, blocks, plan.rounds) for variant, blocks in here.items()}
-        offered = sum(len(both) for passes in pairs.values() for both, _ in passes)
-        kept = sum(len(rest) for passes in pairs.values() for _, rest in passes)
+        variants = {each.variant: blocks for each, blocks in contenders.items() if plan.threads(each) == threads}
+        reference = variants.pop(REFERENCE)
+        pairs = {VARIANTS[variant]: _pairs(reference, blocks, plan.rounds) for variant, blocks in variants.items()}
+        offered = sum(len(all_rounds) for passes in pairs.values() for all_rounds, _ in passes)
+        kept = sum(len(kept_rounds) for passes in pairs.values() for _, kept_rounds in passes)
         results.append(
             {
                 "threads": threads,
@@ -70,19 +70,19 @@ def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> list[Pass]:
-    """Of each whole pass, in the order of its rounds."""
+    """Return the pairs of each complete pass, in the order of its rounds."""
     disturbed = disturbed_rounds(reference, slowed)
-    ours, theirs = ({(block.pass_number, block.round): block for block in blocks} for blocks in (reference, slowed))
+    bases, others = ({(block.pass_number, block.round): block for block in side} for side in (reference, slowed))
     passes: dict[int, list[tuple[int, int]]] = {}
-    for place in sorted(ours.keys() & theirs.keys()):
-        passes.setdefault(place[0], []).append(place)
+    for key in sorted(bases.keys() & others.keys()):
+        passes.setdefault(key[0], []).append(key)
     pairs = []
-    for places in passes.values():
-        if len(places) == rounds:
-            worst_first = sorted(disturbed.keys() & set(places), key=lambda place: (-disturbed[place], place))
+    for keys in passes.values():
+        if len(keys) == rounds:
+            worst_first = sorted(disturbed.keys() & set(keys), key=lambda key: (-disturbed[key], key))
             aside = worst_first[: int(MOST_SHARE * rounds)]
-            whole = [(place, (ours[place], theirs[place])) for place in places]
-            pairs.append(([pair for _, pair in whole], [pair for place, pair in whole if place not in aside]))
+            all_rounds = [(key, (bases[key], others[key])) for key in keys]
+            pairs.append(([pair for _, pair in all_rounds], [pair for key, pair in all_rounds if key not in aside]))
     return pairs
 
 
@@ -92,23 +92,23 @@ def _compared(
     passes: int,
     seed: int,
 ) -> dict[str, Any]:
-    """`all` rounds and the `kept` ones."""
+    """Return the results of `all` rounds and of the `kept` ones."""
     return {
         name: _judged(
             {
-                slowdown: np.array([log(*zip(*each[which], strict=True)) for each in told])
-                for slowdown, told in pairs.items()
+                slowdown: np.array([log(*zip(*pass_pair[index], strict=True)) for pass_pair in pass_pairs])
+                for slowdown, pass_pairs in pairs.items()
             },
             passes,
             seed,
         )
-        for which, name in enumerate(("all", "kept"))
+        for index, name in enumerate(("all", "kept"))
     }
 
 
 def _judged(logs: Mapping[float, np.ndarray], passes: int, seed: int) -> dict[str, Any]:
-    """The noise of a pass (standard deviation of the log ratio), how often each slowdown is found, and what is
-    resolved; the latter two None where there are too few passes for one trial."""
+    """Return the noise of a pass (standard deviation of the log ratio), how often each slowdown is found, and the
+    resolution; the latter two are None where there are too few passes for one trial."""
     noise = [float(np.std(each, ddof=1)) for each in logs.values() if len(each) > 1]
     enough = all(len(each) >= passes for each in logs.values())
     detected = (
@@ -122,7 +122,7 @@ def _judged(logs: Mapping[float, np.ndarray], passes: int, seed: int) -> dict[st
 
 
 def _detected(logs: np.ndarray, slowdown: float, passes: int, seed: int) -> float:
-    """How often random sets of passes show the slowdown; of none, how often they show any change."""
+    """Return how often random sets of passes show the slowdown, or, where it is 0, any change."""
     draw = np.random.default_rng(seed)
     wanted = ("slower",) if slowdown else ("slower", "faster")
     judged = [verdicts([estimate(np.exp(-draw.permutation(logs)[:passes]))])[0] for _ in range(SETS)]

@@ -1,4 +1,4 @@
-"""Which contender to use at a size, measured or not: a run's answer, and how sure it is."""
+"""Recommend a contender at a size, measured or not, from a run, with the uncertainty of the answer."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from . import costmodel
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
 
 Starts = Mapping[tuple[Who, Shape], Estimate]
-"""Seconds from a process's import to the end of its first step, where nothing ran in it before."""
+"""The seconds from a process's import to the end of its first step, where nothing ran in it before."""
 UNSURE = 0.20
 """The relative half-width of an interval from which the cell is worth measuring."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked; None where anything that the run has will do, but one dtype: by default its first."""
+    """A cell to recommend a contender for. None is any value that the run has, or, for dtype, its first."""
 
     shape: Shape
     phase: str = "step"
     steps: int | None = None
-    """Of a training whose start counts as well."""
+    """The steps of a training, whose start-up counts as well."""
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
@@ -43,31 +43,33 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """`table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
+    """The contenders ranked for a question.
+
+    `table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
     of one iteration with its 90 % interval; start_seconds (import, set-up and first step) and total_seconds,
-    total_low, total_high where steps were asked for; measured, whether this very cell was; tied, whether it is not
+    total_low, total_high where the question has steps; measured, whether this very cell was; tied, whether it cannot be
     told apart from the first."""
 
     question: Question
     iteration: str
-    """What the seconds are of: the phase, and how many steps a `train` has."""
+    """The iteration that is timed: the phase, and how many steps a `train` has."""
     run: RunTables
     table: pd.DataFrame
     validation: Validation | None
     """None where nothing had to be predicted."""
     left_out: list[str]
-    """Contenders without an answer, and why."""
+    """The contenders without an answer, with the reasons."""
     measure: str | None
-    """The command that makes it sure; None where it is."""
+    """The command whose measurement makes the answer sure; None where it is sure."""
 
 
 @dataclass(frozen=True)
 class _Predicted:
-    """What other cells tell of the contenders that have no time at the very cell."""
+    """The predictions of contenders that have no time at the very cell."""
 
     predictions: Mapping[Who, costmodel.Prediction]
     too_far: Mapping[Who, str]
-    """Contenders that the cell lies too far beyond, and how."""
+    """The contenders whose measured sizes are too far from the cell, with the reasons."""
     scale: costmodel.Scale | None = None
     validation: Validation | None = None
     """Both None where nothing was predicted."""
@@ -75,10 +77,10 @@ class _Predicted:
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What a run knows of a cell."""
+    """The times, predictions and failures of a cell in a run."""
 
     steps: int
-    """In one `train`."""
+    """The steps in one `train`."""
     timed: Mapping[Who, pd.Series]
     """The rows of contenders that have a time at the very cell."""
     predicted: _Predicted
@@ -86,7 +88,7 @@ class _Evidence:
 
 
 def starts(run: Run) -> Starts:
-    """What each contender takes to start, at each shape whose step a run timed."""
+    """Return the start-up times of each contender, at each shape whose step a run timed."""
     return {
         (
             (
@@ -103,10 +105,11 @@ def starts(run: Run) -> Starts:
 
 
 def recommend(run: RunTables, question: Question, started: Starts | None = None) -> Answer:
-    """What a run says of a size. Where `started` lacks a contender, as where only a CSV is left of the run, its
-    start is the sum of the table's medians, which are of processes that had other sizes before.
+    """Return a run's answer to a question.
 
-    Raises ValueError, in a line, for what the run has nothing of, and for sizes too far beyond what it measured.
+    Where `started` lacks a contender, as where only a CSV is left of the run, its start is the sum of the table's
+    medians, which are of processes that had other sizes before. Raises ValueError, with a message of one line, for
+    questions that no row of the run answers, and for sizes too far beyond the measured ones.
 
         recommend(run, Question(Shape(128, 2000, 200))).table.iloc[0]["implementation"]
     """
@@ -127,13 +130,13 @@ def recommend(run: RunTables, question: Question, started: Starts | None = None)
 
 
 def _check(run: RunTables, question: Question) -> None:
-    """Raises ValueError for what is no question, and for a run that answers none."""
+    """Raise ValueError for an invalid question, and for a run of two sides, which answers none."""
     for axis in AXES:
         if getattr(question.shape, axis) < 1:
             raise ValueError(f"{_option(axis)} {getattr(question.shape, axis)}: a size is a whole number above 0")
     if question.phase not in PHASES:
-        near = hint(question.phase, PHASES)
-        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}{near}")
+        suggestion = hint(question.phase, PHASES)
+        raise ValueError(f"--phase {question.phase}: phases are {', '.join(PHASES)}{suggestion}")
     if question.steps is not None and question.steps < 1:
         raise ValueError(f"--steps {question.steps}: a training takes one step or more")
     if question.steps is not None and question.phase != "step":
@@ -143,7 +146,7 @@ def _check(run: RunTables, question: Question) -> None:
 
 
 def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """The rows whose contenders are asked for. Raises ValueError naming the option and what the run has."""
+    """Return the rows that match a question's options. Raises ValueError naming the option and the run's values."""
     dtypes = [dtype for dtype in DTYPES if dtype in set(timings["dtype"])]
     asked = {
         "--dtype": ("dtype", question.dtype or next(iter(dtypes), None)),
@@ -155,8 +158,8 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
             continue
         fitting = timings[timings[column] == value]
         if fitting.empty:
-            near = hint(value, {str(each) for each in timings[column].dropna()})
-            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}{near}")
+            suggestion = hint(value, {str(each) for each in timings[column].dropna()})
+            raise ValueError(f"{option} {value}: this run has {_listed(timings[column])}{suggestion}")
         timings = fitting
     if question.phase not in set(timings["phase"]):
         raise ValueError(f"--phase {question.phase}: this run has {_listed(timings['phase'])}")
@@ -164,8 +167,8 @@ def _selected(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def _evidence(run: RunTables, question: Question, timings: pd.DataFrame) -> _Evidence:
-    """Each contender of the phase is timed at the very cell, failed there, or is missing, and then predicted if it can
-    be. Raises ValueError where none has an answer."""
+    """Return the evidence on a cell. A contender of the phase that was neither timed there nor failed is predicted
+    where possible. Raises ValueError where no contender has an answer."""
     cells = costmodel.measured(timings)
     contenders = [each for each in cells if each.phase == question.phase]
     if not contenders:
@@ -188,7 +191,7 @@ def _evidence(run: RunTables, question: Question, timings: pd.DataFrame) -> _Evi
 
 
 def _at(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
-    """The rows of the very cell."""
+    """Return the rows of the very cell."""
     rows = timings[timings["phase"] == question.phase]
     for axis in AXES:
         rows = rows[rows[axis] == getattr(question.shape, axis)]
@@ -196,13 +199,13 @@ def _at(timings: pd.DataFrame, question: Question) -> pd.DataFrame:
 
 
 def _timed_at(timings: pd.DataFrame, question: Question) -> dict[Who, pd.Series]:
-    """The rows of contenders that have a time at the very cell."""
+    """Return the rows of contenders that have a time at the very cell."""
     rows = _at(timings[trusted(timings)], question)
     return {_who(row): row for _, row in rows.drop_duplicates(KEY).iterrows()}
 
 
 def _failed_at(timings: pd.DataFrame, question: Question, known: Set[Who]) -> dict[Who, str]:
-    """The known contenders that were tried at the very cell and have no time there, and why."""
+    """Return why known contenders that were tried at the very cell have no time there."""
     rows = _at(timings[~trusted(timings) & (timings["status"] != "not_run")], question)
     reasons = {_who(row): f"{_outcome(row)} at this very cell, {row['reason']}" for _, row in rows.iterrows()}
     return {who: reason for who, reason in reasons.items() if who in known}
@@ -211,7 +214,7 @@ def _failed_at(timings: pd.DataFrame, question: Question, known: Set[Who]) -> di
 def _predicted(
     missing: Sequence[costmodel.Measured], cells: Sequence[costmodel.Measured], question: Question
 ) -> _Predicted:
-    """Of the missing contenders those with shapes enough, and not too far from the cell, by a model of all cells."""
+    """Predict the missing contenders that have enough shapes, not too far from the cell, by a model of all cells."""
     enough = [each for each in missing if len(each.shapes) >= costmodel.MIN_SHAPES]
     distances = {each.who: costmodel.beyond([each], question.shape, question.phase) for each in enough}
     too_far = {who: distance for who, distance in distances.items() if distance}
@@ -237,7 +240,7 @@ def _left_out(missing: Sequence[costmodel.Measured], reasons: Mapping[Who, str])
 
 
 def _rows(evidence: _Evidence) -> list[dict[str, Any]]:
-    """One for each contender with a time, measured or predicted, as `Answer.table` has them."""
+    """Return the rows of `Answer.table`, one for each contender with a time, measured or predicted."""
     return [
         *(_measured_row(who, row) for who, row in evidence.timed.items()),
         *(_predicted_row(who, prediction) for who, prediction in evidence.predicted.predictions.items()),
@@ -245,7 +248,7 @@ def _rows(evidence: _Evidence) -> list[dict[str, Any]]:
 
 
 def _measured_row(who: Who, row: pd.Series) -> dict[str, Any]:
-    """Its 95 % interval, narrowed to 90 % as a normal one; unknown from one pass."""
+    """Return a measured row, its 95 % interval narrowed to 90 % as of a normal distribution; NaN from one pass."""
     width = (log(row["seconds_high"]) - log(row["seconds_low"])) / 2
     reach = width * stats.norm.ppf((1 + LEVEL) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
     seconds = float(row["seconds"])
@@ -264,10 +267,10 @@ def _predicted_row(who: Who, prediction: costmodel.Prediction) -> dict[str, Any]
 
 
 def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question, started: Starts) -> dict[str, Any]:
-    """Adds what a training takes from its import on; start-up costs are those of the measured size of nearest work.
+    """Return the row with the total time of a training, whose start-up is that of the measured size of nearest work.
 
-    The first step is in the start: the total is start + (steps - 1) · seconds, and its interval reaches from both
-    lower ends to both upper ends. A start that is known from one pass has no interval.
+    The start includes the first step: the total is start + (steps - 1) · seconds. Its interval is the sum of both lower
+    ends to the sum of both upper ends. A start from one pass has no interval.
     """
     if question.steps is None:
         return row
@@ -284,7 +287,7 @@ def _with_total(row: dict[str, Any], timings: pd.DataFrame, question: Question, 
 
 
 def _of_nearest_work(row: dict[str, Any], timings: pd.DataFrame, question: Question) -> pd.Series:
-    """Of the contender's measured sizes the one whose flops are nearest, in logs, to those of the cell."""
+    """Return the row of the contender's measured size whose flops are nearest, in logs, to those of the cell."""
     own = timings[trusted(timings) & (timings["phase"] == question.phase)]
     for name in KEY:
         own = own[own[name] == row[name]]
@@ -294,14 +297,14 @@ def _of_nearest_work(row: dict[str, Any], timings: pd.DataFrame, question: Quest
 
 
 def _start(row: pd.Series, started: Starts) -> Estimate:
-    """Of a measured cell, as its journal tells, or else the sum of the table's medians."""
+    """Return the start of a measured cell from its journal, else the sum of the table's medians."""
     shape = Shape(*(int(row[axis]) for axis in AXES))
     usual = float(row["import_seconds"] + row["setup_seconds"] + row["first_call_seconds"])
     return started.get((_who(row), shape), Estimate(usual, usual, usual, 1))
 
 
 def _ranked(table: pd.DataFrame, run: RunTables, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
-    """The best first, with a column of which are `tied` with it."""
+    """Return the table, best first, with a column of which rows are `tied` with the best."""
     table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
     blocks = blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
     best = table.iloc[0]
@@ -317,8 +320,8 @@ def _tied(
     question: Question,
     scale: costmodel.Scale | None,
 ) -> bool:
-    """Whether a contender may be as fast as the best: by the ratio of two measured ones, paired within rounds; else
-    by how far ratios of two predictions missed; else as if their intervals were independent."""
+    """Return whether a contender may be as fast as the best: by the ratio of two measured ones, paired within rounds;
+    else by the errors of ratios of two predictions; else as if their intervals were independent."""
     if best["measured"] and row["measured"] and question.steps is None:
         best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
         if best_blocks and row_blocks:
@@ -326,7 +329,7 @@ def _tied(
     value, low, high = _deciding(row.to_frame().T)
     reach = hypot(*(log(each[high] / each[low]) / 2 for each in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
-        # Intervals reach `single` spreads: so far a ratio's would, that reaches `ratio` of them.
+        # The intervals are `single` spreads wide; that of a ratio is `ratio` spreads.
         reach *= scale.ratio / scale.single
     return not log(row[value] / best[value]) > reach
 
@@ -336,7 +339,7 @@ def _block_key(row: pd.Series, question: Question) -> tuple[object, ...]:
 
 
 def _measure(table: pd.DataFrame, evidence: _Evidence, timings: pd.DataFrame, question: Question) -> str | None:
-    """The command that makes the answer sure, with twice the passes that were not enough; None where it is sure."""
+    """Return the command that makes the answer sure, with twice the passes that were not enough; None if it is sure."""
     unsure = _unsure(table)
     if not unsure:
         return None
@@ -345,7 +348,7 @@ def _measure(table: pd.DataFrame, evidence: _Evidence, timings: pd.DataFrame, qu
 
 
 def _unsure(table: pd.DataFrame) -> list[str]:
-    """The implementations worth measuring: those that may be the fastest, where they are several or badly known."""
+    """Return the implementations to measure: those that may be the fastest, if several or not precisely known."""
     _, low, high = _deciding(table)
     best = table.iloc[0]
     candidates = table[table["tied"] | (table.index == 0)]
@@ -357,16 +360,16 @@ def _unsure(table: pd.DataFrame) -> list[str]:
 
 
 def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
-    """The columns that say who is best."""
+    """Return the columns that decide which contender is best."""
     return ("total_seconds", "total_low", "total_high") if "total_seconds" in table else ("seconds", "low", "high")
 
 
 def _command(
     question: Question, implementations: Sequence[str], timings: pd.DataFrame, steps: int | None, passes: int = 0
 ) -> str:
-    """The line that measures the cell, with a number of passes of its own where that is not 0.
+    """Return the command that measures the cell, with an option for the passes where they are not 0.
 
-    An option is left out where it would say its default: `pytest bench/ --benchmark-only --N 128 --D-in 2000 --H 200
+    An option with its default value is left out: `pytest bench/ --benchmark-only --N 128 --D-in 2000 --H 200
     --phases step --implementations numpy,torch --threads 2 --passes 10`.
     """
     shape, dtype = question.shape, timings["dtype"].iloc[0]
@@ -385,12 +388,12 @@ def _command(
         "--steps": steps if question.phase == "train" else None,
         "--passes": passes,
     }
-    said = [f"{option} {value}" for option, value in options.items() if value]
-    return " ".join(["pytest bench/ --benchmark-only", *said])
+    option_texts = [f"{option} {value}" for option, value in options.items() if value]
+    return " ".join(["pytest bench/ --benchmark-only", *option_texts])
 
 
 def _threads(rows: pd.DataFrame, question: Question) -> list[int]:
-    """The limits to measure under: the one that is asked for, else those that the rows have on the host."""
+    """Return the thread limits to measure under: the question's, else those of the rows on the host."""
     if question.threads is not None:
         return [question.threads]
     return [*dict.fromkeys(rows.loc[rows["device"] == "cpu", "threads"].dropna())]

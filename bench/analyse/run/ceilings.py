@@ -1,6 +1,6 @@
-"""How far a cell is from what its device can do, what keeps it there, and whether the device kept its pace.
+"""How close a cell is to the limits of its device, which limit binds it, and whether the device kept its pace.
 
-A roofline (Williams, Waterman & Patterson 2009) whose bandwidth is that of the caches where a cell's
+The limits are a roofline (Williams, Waterman & Patterson 2009) whose bandwidth is that of the caches where a cell's
 arrays fit there (Ilic, Pratas & Sousa 2014).
 """
 
@@ -20,12 +20,12 @@ from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
 from .recorded import RunRecords
 
 BOUND_FROM = 0.5
-"""Of a cell's time, what a limit takes at least where it is what binds."""
+"""The share of a cell's time from which a limit binds it."""
 PRODUCTS, BANDWIDTH = "products", "bandwidth"
 RESOLUTION = 0.05
-"""What a machine's ceilings may move by from pass to pass where its own resolution is not known."""
+"""The fraction by which ceilings may move from pass to pass where the machine's own resolution is not known."""
 DRIFT_PASSES = 3
-"""Fewer have no middle to have moved from."""
+"""The fewest passes that have a median from which a pass can have moved."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,32 @@ class Best:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that any backend got out of a device in one pass, with one dtype and thread limit."""
+    """The best rates of any backend on a device in one pass, with one dtype and thread limit."""
 
     product: Best
-    """Floating-point operations a second of the best large matrix product."""
+    """The floating-point operations a second of the best large matrix product."""
     streams: dict[int, Best]
-    """Bytes a second of the best copy or sum, by the bytes that its two arrays lie in; at least one."""
+    """The bytes a second of the best copy or sum, by the bytes of its two arrays; not empty."""
 
     def bandwidth(self, footprint: int) -> float:
-        """Bytes a second for what lies in so many bytes: the most at the largest footprint measured
-        that is not above it (the smallest where all are), or at any larger one, since what fits in
-        less memory could have been streamed as fast, were it not for the cost of a call."""
+        """Return the bytes a second for arrays of `footprint` bytes.
+
+        That is the best rate at the largest footprint measured that is not above it (the smallest where all are), or at
+        any larger one: a smaller array streams at least as fast, except for the cost of a call."""
         nearest = max((size for size in self.streams if size <= footprint), default=min(self.streams))
         return max(best.rate for size, best in self.streams.items() if size >= nearest)
 
     def times(self, products: float, bandwidths: float) -> Limits:
-        """The limits of a device that computes, and moves bytes, so many times as fast."""
+        """Return the limits of a device that computes, and moves bytes, so many times as fast."""
         streams = {size: Best(best.rate * bandwidths, best.by) for size, best in self.streams.items()}
         return Limits(Best(self.product.rate * products, self.product.by), streams)
 
     def compute_seconds(self, cell: Cell, steps: int) -> float:
-        """What the arithmetic of one iteration takes at least."""
+        """Return the shortest time that the arithmetic of one iteration can take."""
         return flops(cell.shape, cell.phase, steps) / self.product.rate
 
     def bandwidth_seconds(self, cell: Cell, steps: int) -> float:
-        """What the unavoidable bytes of one iteration take at least."""
+        """Return the shortest time that moving the unavoidable bytes of one iteration can take."""
         itemsize = ITEM_BYTES[cell.contender.dtype]
         moved = unavoidable_bytes(cell.shape, cell.phase, itemsize, steps)
         return moved / self.bandwidth(footprint_bytes(cell.shape, cell.phase, itemsize))
@@ -70,7 +71,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Closeness:
-    """A cell's least possible time over its own, and what binds it: one of BOUNDS, or None where no ceilings were
+    """A cell's shortest possible time over its own, and what binds it: one of BOUNDS, or None where no ceilings were
     measured."""
 
     fraction: Estimate
@@ -82,8 +83,8 @@ NOT_BOUND = Closeness(UNKNOWN, None)
 
 @dataclass(frozen=True)
 class Remainder:
-    """What of a step is not its phases, as a share of the step with its 95 % interval (NaN from a
-    single pass), and in seconds. Negative where the step is fused, and takes less than they do."""
+    """The part of a step that is not in its phases, as a share with its 95 % interval (NaN from a single pass) and in
+    seconds. It is negative where the step is fused, and takes less than its phases."""
 
     share: float
     low: float
@@ -94,18 +95,18 @@ class Remainder:
 
 @dataclass(frozen=True)
 class Moved:
-    """A pass whose ceilings were not those of the others."""
+    """A pass whose ceilings differ from those of the other passes."""
 
     pass_number: int
     place: Place
     what: str
     """`products` or `bandwidth`."""
     change: float
-    """From the middle of the passes, as a fraction: -0.12 is 12 % lower."""
+    """The change from the median of the passes, as a fraction: -0.12 is 12 % lower."""
 
 
 def limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
-    """The limits by device, dtype and thread limit, and by pass.
+    """Return a run's limits by device, dtype and thread limit, and by pass.
 
     A pass that did not measure all of them has those of the passes that did, changed by as much as its probes tell.
     """
@@ -122,7 +123,8 @@ def limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
 
 
 def call_seconds(run: RunRecords) -> dict[Contender, dict[str, float]]:
-    """What a call of each phase takes without any work, by contender: the median of the passes that measured it."""
+    """Return the seconds of a call of each phase without any work, by contender: the median of the passes that measured
+    it."""
     contenders = {cell.contender.label: cell.contender for cell in run.plan.cells}
     seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in run.of_kind(Calls):
@@ -139,21 +141,21 @@ def closeness(
     cell: Cell,
     seconds: Mapping[int, float],
     within: Mapping[int, float],
-    found: Mapping[int, Limits],
+    limits: Mapping[int, Limits],
     steps: int,
     call: float = 0.0,
 ) -> Closeness:
-    """Of a cell whose typical seconds by pass, and their standard errors, these are: max(operations /
-    rate, unavoidable bytes / bandwidth) / seconds, from the passes that have both; a train has `steps`.
+    """Return a cell's closeness to its limits: max(operations / rate, unavoidable bytes / bandwidth) / seconds.
 
-    A limit binds where it accounts for at least half of the time; where neither does, a call without work does if
-    its seconds, `call`, are half of the time; else overhead is.
+    It is from the passes that have both the cell's typical `seconds`, with the standard errors `within`, and `limits`.
+    A train has `steps`. A limit binds where it accounts for at least half of the time; where neither does, a call
+    without work does if its seconds, `call`, are half of the time; else overhead does.
     """
-    passes = [pass_number for pass_number in seconds if pass_number in found]
+    passes = [pass_number for pass_number in seconds if pass_number in limits]
     if not passes:
         return NOT_BOUND
-    computing = np.array([found[number].compute_seconds(cell, steps) / seconds[number] for number in passes])
-    moving = np.array([found[number].bandwidth_seconds(cell, steps) / seconds[number] for number in passes])
+    computing = np.array([limits[number].compute_seconds(cell, steps) / seconds[number] for number in passes])
+    moving = np.array([limits[number].bandwidth_seconds(cell, steps) / seconds[number] for number in passes])
     fraction = estimate(np.maximum(computing, moving), [within.get(number, 0.0) for number in passes])
     binding = "compute" if np.median(computing) >= np.median(moving) else "bandwidth"
     if fraction.value >= BOUND_FROM:
@@ -163,8 +165,8 @@ def closeness(
 
 
 def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) -> Remainder | None:
-    """From the typical seconds by pass of a step and of its forward, backward and update, paired
-    within passes; None where no pass has them all."""
+    """Return the part of a step that is not in its phases, from typical seconds by pass, paired within passes; None
+    where no pass has the step and all phases."""
     passes = [pass_number for pass_number in step if all(pass_number in phase for phase in phases)]
     if not passes or not phases:
         return None
@@ -175,10 +177,11 @@ def remainder(step: Mapping[int, float], phases: Sequence[Mapping[int, float]]) 
 
 
 def drift(run: RunRecords, resolution: float = RESOLUTION) -> list[Moved]:
-    """The passes in which a device's products or bandwidth moved from the middle of all passes by
-    more than `resolution`, a fraction, in order of passes.
+    """Return the passes in which a device's products or bandwidth moved from the median of all passes by more than
+    `resolution`, a fraction, in order of passes.
 
-    Raises ValueError for a resolution that is not positive.
+    How much a pass moved is the median over every backend and size, so that a single disturbed measurement does not
+    count. Raises ValueError for a resolution that is not positive.
     """
     if not resolution > 0:
         raise ValueError(f"resolution: {resolution!r} is not a fraction above 0")
@@ -192,16 +195,16 @@ def drift(run: RunRecords, resolution: float = RESOLUTION) -> list[Moved]:
 
 
 def unsteadiness(run: RunRecords, resolution: float = RESOLUTION) -> dict[Place, dict[int, float]]:
-    """By place, and by pass that moved by more than `resolution`: by how much at most, in logs."""
-    found: dict[Place, dict[int, float]] = defaultdict(dict)
+    """Return the largest move, in logs, of each pass that moved by more than `resolution`, by place and pass."""
+    by_place: dict[Place, dict[int, float]] = defaultdict(dict)
     for moved in drift(run, resolution):
         size = abs(float(np.log1p(moved.change)))
-        found[moved.place][moved.pass_number] = max(size, found[moved.place].get(moved.pass_number, 0.0))
-    return dict(found)
+        by_place[moved.place][moved.pass_number] = max(size, by_place[moved.place].get(moved.pass_number, 0.0))
+    return dict(by_place)
 
 
 def _measured_limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
-    """The limits of the passes that measured all of them."""
+    """Return the limits of the passes that measured all of them."""
     products: dict[tuple[Place, int], list[Best]] = defaultdict(list)
     streams: dict[tuple[Place, int], dict[int, list[Best]]] = defaultdict(lambda: defaultdict(list))
     for contender, record in _measured(run):
@@ -219,7 +222,7 @@ def _measured_limits(run: RunRecords) -> dict[Place, dict[int, Limits]]:
 
 
 def _usual(measured: Sequence[tuple[Limits, float, float]]) -> Limits:
-    """The middle of limits, of which each was measured while products and bandwidths had changed by so much."""
+    """Return the medians of limits, each measured while products and bandwidths had changed by these fractions."""
     steady = [limits.times(1 / (1 + product), 1 / (1 + bandwidth)) for limits, product, bandwidth in measured]
     streams: dict[int, list[Best]] = defaultdict(list)
     for limits in steady:
@@ -236,11 +239,7 @@ def _middle(rates: Sequence[Best]) -> Best:
 
 
 def _paces(run: RunRecords) -> dict[tuple[Place, str], dict[int, float]]:
-    """By how much products and bandwidths moved from the middle of all passes, as a fraction, by place and pass.
-
-    How much a pass moved is the median over every backend and size, so that one that was disturbed
-    does not speak for the machine.
-    """
+    """Return by how much products and bandwidths moved from the median of all passes, as a fraction, by pass."""
     series: dict[tuple[Place, str], dict[tuple[str, ...], dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for contender, record in _measured(run):
         for what, kind in ((PRODUCTS, "products"), (BANDWIDTH, "copies"), (BANDWIDTH, "sums")):
@@ -250,19 +249,19 @@ def _paces(run: RunRecords) -> dict[tuple[Place, str], dict[int, float]]:
 
 
 def _measured(run: RunRecords) -> Iterator[tuple[Contender, Ceiling]]:
-    """The ceilings of a run, but those that could not be measured."""
+    """Yield the ceilings of a run that could be measured, with their contenders."""
     known = {contender.label: contender for contender in run.plan.ceilings}
     for record in run.of_kind(Ceiling):
         if not record.reason and record.contender in known:
             yield known[record.contender], record
 
 
-def _best(all_of: Sequence[Best]) -> Best:
-    return max(all_of, key=lambda best: best.rate)
+def _best(rates: Sequence[Best]) -> Best:
+    return max(rates, key=lambda best: best.rate)
 
 
 def _changes(rates: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """By pass, how far the rates lay from their middles, in the median; of those that enough passes have."""
+    """Return by pass the median of the rates' distances from their medians, over the rates that enough passes have."""
     logs: dict[int, list[float]] = defaultdict(list)
     for by_pass in rates:
         if len(by_pass) >= DRIFT_PASSES:

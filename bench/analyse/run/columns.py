@@ -1,4 +1,4 @@
-"""The columns of `timings.csv` and `samples.csv.gz`, each declared once: a field of its row."""
+"""The columns of `timings.csv` and `samples.csv.gz`, each declared once, as a field of its row."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Column:
     unit: str = ""
     """Empty for texts, and for numbers without one."""
     values: tuple[str, ...] = ()
-    """The values that there are, in their order; empty where any may stand."""
+    """The possible values, in their order; empty where any value is possible."""
     is_ordered: bool = False
-    """Whether a value is less than those that follow it."""
+    """Whether the values are in ascending order."""
     is_optional: bool = False
-    """Whether files of earlier versions may lack the column, which is empty then."""
+    """Whether files of earlier versions may lack the column; its values are empty then."""
 
 
 def _column(dtype: str, meaning: str, unit: str = "", **others: Any) -> Any:
-    """A field of a row that is a column of its table."""
+    """Declare a field of a row that is a column of its table."""
     return field(default=None, metadata={"dtype": dtype, "meaning": meaning, "unit": unit, **others})
 
 
@@ -49,7 +49,7 @@ def _columns(row: type) -> tuple[Column, ...]:
 
 @dataclass(kw_only=True)
 class Timing:
-    """A row of `timings.csv`: a cell, and what is known of it."""
+    """A row of `timings.csv`: a cell and its results."""
 
     run: str = _column(TEXT, "the run: the name of its folder")
     implementation: str = _column(CATEGORY, "the file in `implementations/`, or `module:Class`")
@@ -136,18 +136,18 @@ TIMINGS, SAMPLES = _columns(Timing), _columns(Sample)
 
 
 def names(columns: Sequence[Column]) -> list[str]:
-    """The names of columns, in their order."""
+    """Return the names of columns, in their order."""
     return [column.name for column in columns]
 
 
 def table_of(rows: Sequence[Timing]) -> pd.DataFrame:
-    """The rows as `timings.csv` has them."""
+    """Return the table of rows, as `timings.csv` has it."""
     values = {name: [_storable(getattr(row, name)) for row in rows] for name in names(TIMINGS)}
     return typed(pd.DataFrame(values, columns=names(TIMINGS)), TIMINGS)
 
 
 def typed(table: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
-    """A table with its columns' dtypes; one that an earlier version's file lacks is empty."""
+    """Return a table with its columns' dtypes; a column that an earlier version's file lacks is empty."""
     typed_columns: dict[str, Any] = {}
     for column in columns:
         values = table[column.name] if column.name in table else pd.Series(None, table.index, dtype=object)

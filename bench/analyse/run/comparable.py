@@ -1,4 +1,4 @@
-"""Which cells may share a ratio, a rank, a break-even or a crossover: decided here alone."""
+"""Which cells may share a ratio, a rank, a break-even or a crossover."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.plan.cells import Shape
 
 @dataclass(frozen=True)
 class Terms:
-    """What a time depends on besides its implementation."""
+    """What a time depends on besides the implementation."""
 
     device: str
     dtype: str
@@ -23,11 +23,11 @@ class Terms:
     """None where contenders are compared over many sizes."""
     phase: str = ""
     variant: str = ""
-    """The side of a comparison, or by how much the contender was slowed on purpose."""
+    """The side of a comparison, or the slowdown of a contender that was slowed on purpose."""
 
     @property
     def on_host(self) -> bool:
-        """Whether it is a time of the processor rather than of an accelerator."""
+        """Whether the time is of the processor rather than of an accelerator."""
         return self.device == "cpu"
 
     @property
@@ -37,15 +37,15 @@ class Terms:
 
     @property
     def is_comparable(self) -> bool:
-        """Whether there can be any cell to compare it with: on the host, its thread limit held."""
+        """Whether the time is comparable to any other: on the host, the cell kept to its thread limit."""
         return not self.on_host or self.threads == self.thread_limit
 
 
 def are_comparable(first: Terms, second: Terms) -> bool:
-    """Whether two cells may share a ratio, a rank, a break-even or a crossover.
+    """Return whether two cells may share a ratio, a rank, a break-even or a crossover.
 
-    They agree in dtype, precision, shape, phase and variant and, where both ran on the host, in threads. A cell that
-    exceeded its thread limit on the host is comparable to none.
+    They may if they agree in dtype, precision, shape, phase and variant and, where both ran on the host, in threads. A
+    cell that exceeded its thread limit on the host is comparable to none.
     """
     if not (first.is_comparable and second.is_comparable) or first.likeness != second.likeness:
         return False
@@ -56,7 +56,7 @@ C = TypeVar("C")
 
 
 def baseline_of(terms: Terms, baselines: Iterable[tuple[Terms, C]]) -> C | None:
-    """The first of some baselines that a cell is comparable to, one on its own device before others; or None."""
+    """Return the first baseline that a cell is comparable to, preferably one on its own device; or None."""
     alike = [(base, cell) for base, cell in baselines if are_comparable(terms, base)]
     own_device = [cell for base, cell in alike if base.device == terms.device]
     return next(iter([*own_device, *(cell for _, cell in alike if not terms.on_host)]), None)

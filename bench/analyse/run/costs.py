@@ -1,4 +1,4 @@
-"""What it costs to get to a steady step, and after how many steps a contender has won that back from the baseline."""
+"""What a contender costs before its first steady step, and after how many steps it is ahead of its baseline."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .measured import MeasuredCell
 from .recorded import CellRecords, RunRecords
 
 SHORTEST = 1e-9
-"""Seconds below which a clock shows nothing."""
+"""The shortest time, in seconds, that a clock can show."""
 ANSWERS = {
     # Whether a start is dearer (1) or cheaper (-1), and a step faster (1) or slower (-1), than the baseline's.
     (1, 1): "after",
@@ -28,16 +28,16 @@ ANSWERS = {
     (-1, 1): "at once",
     (-1, -1): "until",
 }
-"""The `BreakEven.answer` that follows."""
+"""The `BreakEven.answer` for each order of starts and steps."""
 
 
 @dataclass(frozen=True)
 class BreakEven:
-    """From when on a contender is ahead of its baseline, start-up included, in steps with a 95 % interval.
+    """The number of steps after which a contender is ahead of its baseline, start-up included, with a 95 % interval.
 
     `answer` is `at once` (no dearer to start, and faster), `after` (`steps`; `high` is infinite where never cannot be
     excluded), `until` (cheaper to start but slower: ahead for `steps`), `never` (neither cheaper nor faster) or
-    `unclear`; there `low` steps, where known, keep in front who is cheaper to start.
+    `unclear`: then the one that is cheaper to start is ahead for at least `low` steps, where known.
     """
 
     answer: str
@@ -45,37 +45,37 @@ class BreakEven:
     low: float = math.nan
     high: float = math.nan
     cheaper: bool = False
-    """Whether the contender itself is the one that is cheaper to start."""
+    """Whether the contender, rather than its baseline, is cheaper to start."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Of a contender at a shape, over the passes; seconds, and bytes of the most that any of its phases held.
+    """The costs of a contender at a shape over the passes, in seconds, and the peak bytes of its phases.
 
     Set-up and first step are those of a process that does nothing before: where the shape was not the first of its
-    process, what the first one cost more than it does later (contexts, thread pools, late imports) is added.
+    process, the extra cost of the first one (contexts, thread pools, late imports) is added.
     """
 
     contender: Contender
     shape: Shape
     import_seconds: Estimate = UNKNOWN
-    """Of the passes after the first one; of that one where it is the only one."""
+    """The import in the passes after the first, or in the first where it is the only one."""
     first_import_seconds: float = math.nan
-    """Of the first pass, which may have had to read the framework from the disk; NaN where it is the only one."""
+    """The import in the first pass, which may read the framework from the disk; NaN where it is the only pass."""
     setup_seconds: Estimate = UNKNOWN
     first_step_seconds: Estimate = UNKNOWN
     start_seconds: Estimate = UNKNOWN
-    """Import, set-up and first step, of the passes that have them all."""
+    """Import, set-up and first step together, from the passes that have all three."""
     step_seconds: Estimate = UNKNOWN
     train_seconds: Estimate = UNKNOWN
     peak_bytes: Estimate = UNKNOWN
     break_even: BreakEven | None = None
-    """None for the baseline, and where there is none or no step was timed."""
+    """None for the baseline, where there is no baseline, and where no step was timed."""
 
 
 @dataclass(frozen=True)
 class _Visit:
-    """A process prepared a shape; `fresh` if that was the first it did."""
+    """A process's preparation of a shape; `fresh` where it was the process's first."""
 
     shape: Shape
     process: int
@@ -87,17 +87,17 @@ class _Visit:
 
 @dataclass(frozen=True)
 class _Processes:
-    """What the processes of a contender cost before a shape was first stepped: seconds by shape and pass."""
+    """What the processes of a contender cost until a shape's first step has run: seconds by shape and pass."""
 
     setups: Mapping[Shape, Mapping[int, float]]
     first_steps: Mapping[Shape, Mapping[int, float]]
     began_with: Mapping[Shape, Set[int]]
-    """The passes whose process prepared a shape before any other."""
+    """The passes whose process prepared the shape before any other."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """One pass of a contender: seconds before its second step, seconds of a steady step, and its standard error."""
+    """A contender's seconds in one pass before its second step and of a steady step, with the step's standard error."""
 
     start_up: float
     step: float
@@ -105,9 +105,9 @@ class Start:
 
 
 def costs(run: RunRecords, cells: Sequence[MeasuredCell], baselines: Mapping[str, MeasuredCell]) -> list[Costs]:
-    """The costs of each contender at each shape where any of its cells has a time, in the plan's order.
+    """Return the costs of each contender at each shape where any of its cells has a time, in the plan's order.
 
-    `baselines` has the cell that each one is compared with, by its key.
+    `baselines` has the cell that each cell is compared with, by key.
     """
     groups: dict[tuple[Contender, Shape], dict[str, CellRecords]] = defaultdict(dict)
     for cell in cells:
@@ -126,27 +126,27 @@ def costs(run: RunRecords, cells: Sequence[MeasuredCell], baselines: Mapping[str
     return all_costs
 
 
-def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
-    """From each one's passes, by number, that both have.
+def break_even(starts: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
+    """Return the steps after which a contender is ahead of its baseline, from the passes, by number, that both have.
 
-    n steps take start-up + n · step, alike for both at n = D / G, where D is by how much more a start costs, G by how
-    much less a step. The interval is by Fieller's theorem (`fieller`) from the passes' differences, and from five
-    passes on from their trimmed means and winsorised covariances (Tukey & McLaughlin 1963).
+    n steps take start-up + n · step, which is the same for both at n = D / G, where D is by how much more a start
+    costs and G by how much less a step takes. The interval is by Fieller's theorem (`fieller`) from the passes'
+    differences, and from five passes on from their trimmed means and winsorised covariances (Tukey & McLaughlin 1963).
 
     >>> baseline = {1: Start(1.0, 2e-3), 2: Start(1.1, 2e-3), 3: Start(0.9, 2e-3)}
-    >>> found = break_even({1: Start(2.0, 1e-3), 2: Start(2.2, 1e-3), 3: Start(1.8, 1e-3)}, baseline)
-    >>> found.answer, round(found.steps), round(found.low), round(found.high)
+    >>> even = break_even({1: Start(2.0, 1e-3), 2: Start(2.2, 1e-3), 3: Start(1.8, 1e-3)}, baseline)
+    >>> even.answer, round(even.steps), round(even.low), round(even.high)
     ('after', 1000, 752, 1248)
     """
-    shared = [pass_number for pass_number in mine if pass_number in baseline]
+    shared = [pass_number for pass_number in starts if pass_number in baseline]
     kept = kept_of(len(shared))
     if kept < 2:
         return BreakEven("unclear")
-    pairs = [(mine[pass_number], baseline[pass_number]) for pass_number in shared]
+    pairs = [(starts[pass_number], baseline[pass_number]) for pass_number in shared]
     dearer = [own.start_up - base.start_up for own, base in pairs]
     gained = [base.step - own.step for own, base in pairs]
     (more, less), covariance = trimmed(np.array([dearer, gained]))
-    # Steps may agree by chance over a few passes, better than the blocks of any pass tell them.
+    # Over a few passes, steps may agree by chance better than the errors within passes allow.
     errors = [math.hypot(own.step_error, base.step_error) for own, base in pairs]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
     quantile = float(stats.t.ppf((1 + confidence_after(len(shared), adaptive)) / 2, kept - 1))
@@ -154,8 +154,9 @@ def break_even(mine: Mapping[int, Start], baseline: Mapping[int, Start], adaptiv
 
 
 def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
-    """The least and the largest n >= 0 at which D - n·G may be 0, for D = `more` and G = `less`; infinite where they
-    have no end, (inf, inf) where there is none.
+    """Return the smallest and the largest n >= 0 at which D - n·G may be 0, for D = `more` and G = `less`.
+
+    The largest is infinite where there is none; both are where D - n·G cannot be 0.
 
     D - n·G has the variance V_DD - 2n·V_DG + n²·V_GG, and may be 0 where its square is at most t² times that
     (Fieller 1954). With `reach` (2, 2) = t²·V this is a·n² + b·n + c <= 0, where a = G² - reach_GG,
@@ -169,7 +170,7 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
     b = -2 * (more * less - float(reach[0, 1]))
     c = more**2 - float(reach[0, 0])
     first, last = _roots(a, b, c)
-    if c <= 0:  # no step at all is among them
+    if c <= 0:  # n = 0 is among them
         return 0.0, max(last, 0.0) if a > 0 else math.inf
     if last <= 0:
         return math.inf, math.inf
@@ -180,7 +181,7 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
 def _of_processes(
     contender: Contender, shape: Shape, group: Mapping[str, CellRecords], processes: _Processes, adaptive: bool
 ) -> Costs:
-    """The costs that the processes of a contender tell, from its cells at a shape, by phase."""
+    """Return the costs of a contender's processes, from its cells at a shape, by phase."""
     cells = [*group.values()]
     return Costs(
         contender,
@@ -198,7 +199,7 @@ def _of_processes(
 def _with_starts(
     cost: Costs, starts: Mapping[int, Start], baseline: Mapping[int, Start] | None, adaptive: bool
 ) -> Costs:
-    """With what its passes cost before their second step, compared with its baseline's where it has one."""
+    """Return the costs with the start-up, and with the break-even where the contender has a baseline."""
     return replace(
         cost,
         start_seconds=_estimate({pass_number: start.start_up for pass_number, start in starts.items()}),
@@ -207,7 +208,7 @@ def _with_starts(
 
 
 def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Of D = `more` and G = `less`, and of their covariance (2, 2) times the squared quantile.
+    """Return the break-even of D = `more` and G = `less` with `reach`, their covariance times the squared quantile.
 
     | a start, a step | faster           | not known                 | slower         |
     | --------------- | ---------------- | ------------------------- | -------------- |
@@ -215,9 +216,9 @@ def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
     | not known       | after or at once | unclear                   | never or until |
     | cheaper         | at once          | at once, until or unclear | until          |
 
-    Where only the order of the starts is not known, the sign of D as estimated decides (`_by_steps`). Where only that
-    of the steps is not, the order of the starts decides if no n can be even; `after` or `until` if the G that is
-    estimated leads to it; else `unclear` (`_by_starts`).
+    Where only the order of the starts is not known, the sign of the estimated D decides (`_by_steps`). Where only that
+    of the steps is not known, the order of the starts decides if no n can be even; the answer is `after` or `until` if
+    the estimated G leads to it; else it is `unclear` (`_by_starts`).
     """
     start, step = _known_sign(more, reach[0, 0]), _known_sign(less, reach[1, 1])
     if step:
@@ -226,8 +227,8 @@ def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
 
 
 def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Where the order of the steps is known, and perhaps not that of the starts: `at once` and `never` may then be off
-    by as many steps as the interval reaches."""
+    """Return the break-even where the order of the steps is known. Where that of the starts is not, `at once` and
+    `never` may be wrong for the first `high` steps."""
     answer = ANSWERS[start or _sign(more), step]
     low, high = fieller(more, less, reach)
     if answer in ("after", "until"):
@@ -236,7 +237,7 @@ def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray
 
 
 def _by_starts(start: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Where the order of the starts is known, and not that of the steps."""
+    """Return the break-even where the order of the starts is known, and not that of the steps."""
     low, high = fieller(more, less, reach)
     if math.isinf(low):
         return BreakEven(ANSWERS[start, -start])
@@ -246,22 +247,22 @@ def _by_starts(start: int, more: float, less: float, reach: np.ndarray) -> Break
 
 
 def _even_at(more: float, less: float) -> float:
-    """D / G, the n at which both are even; 0 where that is not above 0."""
+    """Return D / G, the n at which both are even; 0 where that is not above 0."""
     return more / less if less and more / less > 0 else 0.0
 
 
 def _roots(a: float, b: float, c: float) -> tuple[float, float]:
-    """Of a·n² + b·n + c, the smaller one first; infinite where there is none."""
+    """Return the roots of a·n² + b·n + c, the smaller one first; infinite where there is none."""
     if a == 0:
         root = -c / b if b else math.inf
         return root, root
-    apart = math.sqrt(max(b**2 - 4 * a * c, 0.0))
-    first, last = sorted([(-b - apart) / (2 * a), (-b + apart) / (2 * a)])
+    distance = math.sqrt(max(b**2 - 4 * a * c, 0.0))
+    first, last = sorted([(-b - distance) / (2 * a), (-b + distance) / (2 * a)])
     return first, last
 
 
 def _known_sign(value: float, reach: float) -> int:
-    """1 or -1 where the interval of a value leaves out 0."""
+    """Return 1 or -1 where the interval of a value excludes 0, else 0."""
     return _sign(value) if value**2 > reach else 0
 
 
@@ -270,13 +271,13 @@ def _sign(value: float) -> int:
 
 
 def _baseline(key: str, baselines: Mapping[str, MeasuredCell]) -> str | None:
-    """The key of the step that a step is compared with; None for a baseline itself."""
+    """Return the key of the step that a step is compared with; None for a baseline itself."""
     base = baselines.get(key)
     return base.key if base and base.key != key else None
 
 
 def _visits(run: RunRecords) -> dict[Contender, list[_Visit]]:
-    """What the processes of each contender prepared, each shape of a process once."""
+    """Return the visits of each contender's processes, one for each shape of a process."""
     first: dict[int, Prepared] = {}
     for prepared in run.of_kind(Prepared):
         first.setdefault(prepared.number, prepared)
@@ -301,7 +302,7 @@ def _imports(cell: CellRecords) -> dict[int, float]:
 
 
 def _later_imports(cell: CellRecords) -> dict[int, float]:
-    """Of the passes after the first one, or of that one alone."""
+    """Return the imports of the passes after the first, or of the first where it is the only one."""
     imports = _imports(cell)
     first = min(imports, default=None)
     return {number: seconds for number, seconds in imports.items() if number != first or len(imports) == 1}
@@ -322,28 +323,31 @@ def _processes(visits: Sequence[_Visit]) -> _Processes:
 
 
 def _cold(seconds: Sequence[tuple[_Visit, float]]) -> dict[Shape, dict[int, float]]:
-    """What each shape costs as the first of its process, by pass, from visits and their seconds. Where it came later,
-    that is its own seconds and what the first shape of the same process cost beyond its usual ones."""
-    beyond = {visit.process: _beyond_usual(visit, cost, seconds) for visit, cost in seconds if visit.fresh}
+    """Return what each shape costs as the first of its process, by pass, from visits and their seconds.
+
+    Where it came later, that is its own seconds plus the extra seconds of the same process's first shape."""
+    extras = {visit.process: _extra_of_first(visit, cost, seconds) for visit, cost in seconds if visit.fresh}
     by_shape: dict[Shape, list[tuple[int, float]]] = defaultdict(list)
     for visit, cost in seconds:
-        extra = 0.0 if visit.fresh else beyond.get(visit.process, 0.0)
+        extra = 0.0 if visit.fresh else extras.get(visit.process, 0.0)
         by_shape[visit.shape].append((visit.pass_number, cost + extra))
     return {shape: _by_pass(costs) for shape, costs in by_shape.items()}
 
 
-def _beyond_usual(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, float]]) -> float:
-    """By how much the first shape of a process cost more than it does in processes that had another one before it; if
-    there are none, than the later shapes of its process; 0 if there are none either."""
-    later = [(visit, usual) for visit, usual in seconds if not visit.fresh]
-    usual = [other for visit, other in later if visit.shape == first.shape]
-    usual = usual or [other for visit, other in later if visit.process == first.process]
+def _extra_of_first(first: _Visit, cost: float, seconds: Sequence[tuple[_Visit, float]]) -> float:
+    """Return how much more the first shape of a process cost than it does in processes that had another one before it,
+    else than the later shapes of its process; 0 if there are none either."""
+    later = [(visit, later_cost) for visit, later_cost in seconds if not visit.fresh]
+    usual = [later_cost for visit, later_cost in later if visit.shape == first.shape]
+    usual = usual or [later_cost for visit, later_cost in later if visit.process == first.process]
     return max(cost - float(np.median(usual)), 0.0) if usual else 0.0
 
 
 def _peaks(cells: Sequence[CellRecords], began_with: Set[int]) -> dict[int, float]:
-    """The device's most bytes on an accelerator, the process's resident set on the host, by pass: of the passes whose
-    process began with this shape, and held no other's memory, if there are two; else of all."""
+    """Return the peak bytes by pass: the device's on an accelerator, the process's resident set on the host.
+
+    If there are two passes whose process began with this shape, and so had no other's memory, only such passes count.
+    """
     peaks: dict[int, float] = {}
     for cell in cells:
         for pass_number, peak in cell.peaks:
@@ -353,7 +357,7 @@ def _peaks(cells: Sequence[CellRecords], began_with: Set[int]) -> dict[int, floa
 
 
 def _starts(step: CellRecords, processes: _Processes) -> dict[int, Start]:
-    """The starts of a step's contender, by pass, where all of their parts are known."""
+    """Return the starts of a step's contender, by pass, where import, set-up and first step are known."""
     shape, errors = step.cell.shape, step.block_errors
     parts = (_imports(step), processes.setups.get(shape, {}), processes.first_steps.get(shape, {}))
     starts = {}
@@ -372,11 +376,11 @@ def _time(cell: CellRecords | None, adaptive: bool) -> Estimate:
 
 
 def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:
-    """A process that died has another after it in its pass: the median of these."""
+    """Return the median value of each pass: a process that died is followed by another in the same pass."""
     by_pass: dict[int, list[float]] = defaultdict(list)
     for pass_number, value in values:
         by_pass[pass_number].append(value)
-    return {pass_number: float(np.median(several)) for pass_number, several in by_pass.items()}
+    return {pass_number: float(np.median(values_of_pass)) for pass_number, values_of_pass in by_pass.items()}
 
 
 def _estimate(per_pass: Mapping[int, float]) -> Estimate:

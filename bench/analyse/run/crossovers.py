@@ -1,4 +1,4 @@
-"""Where the winner changes: the sizes at which one contender overtakes another. Pure."""
+"""The sizes at which one contender overtakes another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .comparable import Terms, are_comparable
 from .measured import MeasuredCell
 
 AXES = ("N", "D_in", "H")
-"""Along which winners are looked for."""
+"""The axes along which crossovers are looked for."""
 SIZES = (*AXES, "D_out")
 COLUMNS = ("contender", "other", "dtype", "axis", "phase", "fixed", "answer", "size", "size_low", "size_high")
 RANGE = ("measured_low", "measured_high")
@@ -26,30 +26,30 @@ RANGE = ("measured_low", "measured_high")
 
 @dataclass(frozen=True)
 class Series:
-    """A contender's times over many shapes."""
+    """The times of a contender over many shapes."""
 
     name: str
     terms: Terms
-    """Those of all of its cells; without a shape."""
+    """The terms that its cells share, without a shape."""
     blocks: dict[Shape, Blocks]
 
 
 def crossovers(
     cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collection[str] | None = None, adaptive: bool = False
 ) -> pd.DataFrame:
-    """What is known of every pair of comparable contenders along every axis, of a run that may have been `adaptive`.
+    """Return where every pair of comparable contenders crosses along every axis, in a run that may be `adaptive`.
 
-    `names` says what each cell's contender is called; `phases` restricts the phases. One row for each pair, axis, phase
-    and setting of the other sizes (`fixed`, like `D_in=1000 H=100`) with two sizes or more along the axis, and one more
-    for each further crossing. `answer` is of the measured range, `measured_low` to `measured_high`, alone:
+    `names` has the name of each cell's contender; `phases` restricts the phases. There is one row for each pair, axis,
+    phase and setting of the other sizes (`fixed`, like `D_in=1000 H=100`) with two sizes or more along the axis, and
+    one more for each further crossing. `answer` is of the measured range, `measured_low` to `measured_high`, alone:
 
     - `always`, `never`: `contender` is faster, or slower, than `other` at every size;
     - `at`: `contender` overtakes `other` at `size`, and is the faster above it;
-    - `cannot tell`: neither of these is known.
+    - `cannot tell`: none of these is known.
 
     Which of two is faster is known at a size where the 95 % interval of their ratio, paired within
-    rounds, excludes 1. `size_low` and `size_high` are where the band between these intervals stops to
-    exclude 1 on either side, the inversion of an interval that is Fieller's (1954) for a straight line;
+    rounds, excludes 1. `size_low` and `size_high` are where the band between these intervals stops
+    excluding 1 on either side, the inversion of an interval that is Fieller's (1954) for a straight line;
     between sizes, log ratio and band are linear in log size.
     """
     series = _series(cells, names, phases)
@@ -59,7 +59,7 @@ def crossovers(
 
 
 def crossings(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[tuple[bool, float, float, float]]:
-    """Sizes at which the first of a pair overtakes (True) or falls behind (False), with their intervals.
+    """Return where the first of a pair overtakes (True) or falls behind (False): sizes with their intervals.
 
     `ratios`, at ascending `sizes`, are how many times faster the first is.
     """
@@ -105,7 +105,7 @@ def _pair_rows(first: Series, second: Series, adaptive: bool) -> Iterator[dict[s
 
 
 def _lines(shapes: Sequence[Shape], axis: str) -> dict[str, list[Shape]]:
-    """The shapes that differ along one axis alone, ascending, by what they share; two or more of them."""
+    """Return the lines of two or more shapes that differ along one axis alone, ascending, by the sizes they share."""
     lines: dict[str, list[Shape]] = {}
     for shape in sorted(shapes):
         rest = [f"{name}={getattr(shape, name)}" for name in SIZES if name != axis]
@@ -114,44 +114,45 @@ def _lines(shapes: Sequence[Shape], axis: str) -> dict[str, list[Shape]]:
 
 
 def _answers(sizes: Sequence[int], ratios: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """The answers of a pair along a line; `forward` is whether the first of the pair is the row's contender."""
+    """Return the answers of a pair along a line; `forward` is whether the first of the pair is the row's contender."""
     nowhere: dict[str, Any] = {"size": nan, "size_low": nan, "size_high": nan}
     signs = {_sign(ratio) for ratio in ratios}
     if signs == {1}:
         return [{"forward": True, "answer": "always", **nowhere}]
     if signs == {-1}:
         return [{"forward": True, "answer": "never", **nowhere}]
-    places = crossings(sizes, ratios)
-    if not places:
+    crossed = crossings(sizes, ratios)
+    if not crossed:
         return [{"forward": True, "answer": "cannot tell", **nowhere}]
     return [
         {"forward": forward, "answer": "at", "size": size, "size_low": low, "size_high": high}
-        for forward, size, low, high in places
+        for forward, size, low, high in crossed
     ]
 
 
 def _sign(ratio: Estimate) -> int:
-    """1 where the first is known to be faster, -1 where it is known to be slower, 0 where neither."""
+    """Return 1 where the first is known to be faster, -1 where it is known to be slower, else 0."""
     if isnan(ratio.low) or ratio.low <= 1 <= ratio.high:
         return 0
     return 1 if ratio.low > 1 else -1
 
 
 def _crossing(sizes: Sequence[int], ratios: Sequence[Estimate]) -> tuple[bool, float, float, float]:
-    """The crossing between two sizes whose signs are known and differ, with none known between them."""
+    """Return the crossing between two sizes whose signs are known and differ; between them no sign is known."""
     logs = [log(size) for size in sizes]
     upwards = _sign(ratios[-1]) > 0
     values, lows, highs = ([log(getattr(ratio, end)) for ratio in ratios] for end in ("value", "low", "high"))
     first, last = (highs, lows) if upwards else (lows, highs)
-    # The edge that excludes 1 at the left end stops to do so at its first zero, the other edge begins to at its last.
+    # The edge that excludes 1 at the left end does so up to its first zero, the other edge from its last zero on.
     low, high = _zeros(logs, first)[0], _zeros(logs, last)[-1]
     middle = _zeros(logs, values)
     return upwards, exp(middle[len(middle) // 2]), exp(low), exp(high)
 
 
 def _zeros(positions: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Where the broken line through the points changes its sign, ascending; where it lies on 0 between, in
-    the middle of that."""
+    """Return where the piecewise linear function through the points changes its sign, ascending.
+
+    Where it is 0 over an interval in between, that is the interval's middle."""
     zeros = []
     nonzero = [index for index, height in enumerate(heights) if height != 0]
     for left, right in pairwise(nonzero):

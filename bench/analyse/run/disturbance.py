@@ -1,4 +1,4 @@
-"""What other processes and the hypervisor took of the processors while cells were sampled, and which cells suffered."""
+"""The processor time that other processes and the hypervisor took from cells, and which cells it disturbed."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from .recorded import RunRecords
 
 UNSTEADY = "unsteady"
 DISTURBED = 0.05
-"""The share of its processors' time from which a process was disturbed.
+"""The taken share of its processors' time from which a process was disturbed.
 
 A process that is preempted waits for about 3 ms, the scheduler's slice, which is longer than a sample of 2 ms: at 5 %
 about one sample in twenty is hit, and from there on the 95th percentile and the medians of short blocks move. Where
 nothing else runs, 99 of 100 blocks lose less than 0.1 %.
 """
 FEW_BLOCKS = 0.1
-"""The share of a cell's blocks that may be disturbed without harm: a median over the rest lies at their 56th percentile
-then. Bursts that took 13 % of a processor's time, in 4 % of the blocks, left the noise of a pass at 0.7 %.
+"""The share of a cell's blocks that may be disturbed without harm: the median of all is then the 56th percentile of
+the rest. Bursts that took 13 % of a processor's time, in 4 % of the blocks, left the noise of a pass at 0.7 %.
 """
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """Shares of the processors' time, from 0 to 1, while samples were taken."""
+    """The shares of the processors' time, from 0 to 1, that were taken while cells were sampled."""
 
     others: float
-    """That the measured process wanted and other processes had."""
+    """The share that the measured process wanted and other processes had."""
     stolen: float | None
-    """That the hypervisor gave to other machines; None where the system does not tell."""
+    """The share that the hypervisor gave to other machines; None where the system does not report it."""
     switches: float
-    """Involuntary, a second of one processor."""
+    """Involuntary context switches per second of one processor."""
     blocks: float
     """The share of the blocks that were disturbed."""
 
     @property
     def share(self) -> float:
-        """Of others and the hypervisor together."""
+        """The share that other processes and the hypervisor took together."""
         return _together(self.others, self.stolen)
 
     @property
@@ -51,20 +51,20 @@ class Disturbance:
 
 
 def of_run(run: RunRecords) -> Disturbance | None:
-    """The disturbance of all cells together; None where the system did not tell of any."""
+    """Return the disturbance of all cells together; None where the system did not report any."""
     return _of([cell.blocks for cell in run.cells.values() if cell.blocks])
 
 
 def of_cell(blocks: Sequence[Block]) -> Disturbance | None:
-    """The disturbance of a cell, by all of its blocks; None where the system did not tell of any."""
+    """Return the disturbance of a cell, from all of its blocks; None where the system did not report any."""
     return _of([blocks])
 
 
 def shares_of(blocks: Sequence[Block]) -> list[float]:
-    """What was taken of the processors' time in each of a cell's blocks; 0 where the system does not tell.
+    """Return the share of the processors' time that was taken in each of a cell's blocks; 0 where not reported.
 
-    What its threads waited for one another is known of all blocks together only, and taken to be the same share of what
-    they waited in each.
+    How long the cell's threads waited for one another is known only of all blocks together. It is assumed to be the
+    same share of the time that they waited in each block.
     """
     known = [block for block in blocks if _is_known(block)]
     waited = _sum(block.waited_seconds for block in known)
@@ -78,34 +78,34 @@ def shares_of(blocks: Sequence[Block]) -> list[float]:
 
 
 def is_unsteady(taken: Disturbance | None, half_width: float, min_effect: float) -> bool:
-    """Whether a cell's time suffered: it was disturbed, in more than a few of its blocks, and the interval of its time,
-    of this `half_width` as a fraction, is too wide to tell the smallest effect that matters. A time whose interval
-    stayed narrow is as good as any, however much was going on beside it."""
+    """Return whether a cell's time is unsteady: the cell was disturbed, in more than a few of its blocks, and the
+    interval of its time, of this `half_width` as a fraction, is too wide to show the smallest effect that matters. A
+    time whose interval is narrow is as good as any, however disturbed."""
     return taken is not None and taken.is_disturbed and taken.blocks > FEW_BLOCKS and not half_width <= min_effect
 
 
 def reason_of(taken: Disturbance) -> str:
-    """Why a cell is unsteady, in words that cells of one cause share."""
+    """Return why a cell is unsteady; cells with the same cause have the same reason."""
     causes = {"other processes": taken.others, "the hypervisor": taken.stolen or 0.0}
     cause = next((name for name, share in causes.items() if share > DISTURBED), " and ".join(causes))
     return f"{UNSTEADY}: {cause} took more than {percent(DISTURBED)} of its processors while it was sampled"
 
 
 def says_unsteady(reason: object) -> bool:
-    """Whether a reason, or a part of it, is that of an unsteady cell."""
+    """Return whether a reason, or a part of it, is that of an unsteady cell."""
     return any(part.startswith(f"{UNSTEADY}:") for part in str(reason).split("; "))
 
 
 def disturbed_rounds(*sides: Sequence[Block]) -> dict[tuple[int, int], float]:
-    """The share taken in each (pass, round) in which any of the sides, a cell's blocks each, was disturbed, the most of
-    any side. Such a round is to be set aside on all sides alike, since samples set aside on one side alone would make
-    that side faster."""
+    """Return the largest share taken in each (pass, round) in which any of the sides, a cell's blocks each, was
+    disturbed. Such a round has to be set aside on all sides: set aside on one side alone, it would make that side
+    faster."""
     most: dict[tuple[int, int], float] = {}
     for blocks in sides:
         for block, share in zip(blocks, shares_of(blocks), strict=True):
             if share > DISTURBED:
-                place = block.pass_number, block.round
-                most[place] = max(share, most.get(place, 0.0))
+                key = block.pass_number, block.round
+                most[key] = max(share, most.get(key, 0.0))
     return most
 
 
@@ -130,8 +130,8 @@ def _is_known(block: Block) -> bool:
 
 
 def _others_seconds(known: Sequence[Block]) -> float:
-    """What the process wanted and others had: no more than it waited, and no more than others used."""
-    return max(0.0, min(_sum(b.waited_seconds for b in known), _sum(b.others_seconds for b in known)))
+    """Return the seconds that the process wanted and others had: at most what it waited and what others used."""
+    return max(0.0, min(_sum(block.waited_seconds for block in known), _sum(block.others_seconds for block in known)))
 
 
 def _sum(values: Iterable[float | None]) -> float:
@@ -139,5 +139,5 @@ def _sum(values: Iterable[float | None]) -> float:
 
 
 def _together(others: float, stolen: float | None, available: float = 1.0) -> float:
-    """At most all of it: a process may wait for a processor that is stolen, which counts that time twice."""
+    """Return the share that others and the hypervisor took, at most 1: waiting for a stolen processor counts twice."""
     return min(1.0, (others + (stolen or 0.0)) / available)

@@ -1,4 +1,4 @@
-"""The variables that a run's processes had set, and in which of them two runs differ."""
+"""The environment variables of a run's processes, and the variables in which two runs differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOT_SET = "not set"
 
 
 def of_workers(workers: Iterable[WorkerStarted]) -> dict[str, str] | None:
-    """The value of each variable that processes have in common, or all of theirs; None where none was recorded."""
+    """Return each variable's value, or all values where processes differ; None where none were recorded."""
     recorded = [worker.details["environment"] for worker in workers if "environment" in worker.details]
     names = sorted({name for variables in recorded for name in variables})
     merged = {name: ", ".join(sorted({str(variables.get(name, NOT_SET)) for variables in recorded})) for name in names}
@@ -21,18 +21,18 @@ def of_workers(workers: Iterable[WorkerStarted]) -> dict[str, str] | None:
 
 
 def of_run(run: RunRecords, side: str | None = None) -> dict[str, str] | None:
-    """The variables of all processes of a run, or of those of one side."""
+    """Return the variables of all processes of a run, or of those of one side."""
     workers = run.of_kind(WorkerStarted)
     return of_workers(worker for worker in workers if side is None or worker.contender.endswith(f"~{side}"))
 
 
 def of_sides(run: RunRecords) -> list[tuple[str, str, str]]:
-    """The name and both values of what a run's base and head have in other ways."""
+    """Return the name and both values of each variable in which a run's base and head differ."""
     return different(of_run(run, BASE), of_run(run, HEAD))
 
 
 def different(base: Mapping[str, str] | None, head: Mapping[str, str] | None) -> list[tuple[str, str, str]]:
-    """The name and both values of each variable that differs; none where one side was not recorded."""
+    """Return the name and both values of each variable that differs; none where one side was not recorded."""
     if base is None or head is None:
         return []
     names = sorted({*base, *head})

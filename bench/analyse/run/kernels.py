@@ -1,4 +1,4 @@
-"""Which matrix kernels a contender's processes ran, and whether the processor offers more."""
+"""Which matrix kernels a contender's processes ran, and whether the processor has better instructions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bench.measure import instructions
 
 OWNERS = {"numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch"}
 WITHOUT_BLAS = ("jax", "cupy")
-"""Backends that bring kernels of their own."""
+"""The backends that have kernels of their own."""
 PYTORCH = {"DEFAULT": instructions.SSE, "NO AVX": instructions.SSE, "AVX2": instructions.AVX2}
-"""What PyTorch's kernels are written for, by its name for them; its best are for AVX-512."""
+"""The instruction sets of PyTorch's kernels, by its names for them; its best kernels are for AVX-512."""
 OPENBLAS_SETTINGS = ("OPENBLAS_CORETYPE",)
 BLIS_SETTINGS = ("BLIS_ARCH_TYPE",)
 MKL_SETTINGS = ("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_CBWR_BRANCH")
@@ -25,42 +25,42 @@ LIMITS = {
     **dict.fromkeys(("AVX", "AVX_E1"), instructions.AVX),
     **dict.fromkeys(("AVX2", "AVX2_E1", "AVX2_VNNI", "AVX2_VNNI_2"), instructions.AVX2),
 }
-"""What MKL, oneDNN and XLA are limited to, by their names for it; others are AVX-512 or no limit."""
+"""The instruction sets to which MKL, oneDNN and XLA are limited, by their names; others are AVX-512 or no limit."""
 
 
 @dataclass(frozen=True)
 class Slower:
-    """A library that computes with less than the processor offers."""
+    """A library that does not use all of the processor's instructions."""
 
     library: str
     runs: str
-    """What it runs, in words."""
+    """A description of the kernels that it runs."""
     offered: str
-    """The instructions that the processor has."""
+    """The processor's instruction set."""
     cause: str
-    """`NAME=value`, or empty where nothing in the environment causes it."""
+    """The environment variable that causes it, `NAME=value`; empty where none does."""
 
 
 def used(backend: str, details: Mapping[str, Any]) -> dict[str, str]:
-    """By library, the kernels that a backend's products run on."""
-    told: Mapping[str, str] = details.get("kernels") or {}
-    return {library: kernel for library, kernel in told.items() if _uses(backend, library)}
+    """Return the kernels that a backend's products run on, by library."""
+    kernels: Mapping[str, str] = details.get("kernels") or {}
+    return {library: kernel for library, kernel in kernels.items() if _uses(backend, library)}
 
 
 def in_words(backend: str, details: Mapping[str, Any]) -> str:
-    """`NumPy's OpenBLAS SkylakeX`; empty where nothing is known."""
+    """Return the kernels like `NumPy's OpenBLAS SkylakeX`; empty where they are not known."""
     return ", ".join(f"{library} {kernel}" for library, kernel in used(backend, details).items())
 
 
 def slower(backend: str, details: Mapping[str, Any], offered: str | None) -> list[Slower]:
-    """What of a host contender's process runs with less than its processor offers, an instruction set."""
+    """Return the libraries of a host contender's process that use less than the processor's instruction set."""
     if offered is None:
         return []
     return [*_kernels(backend, details, offered), *_limited(backend, details, offered)]
 
 
 def _kernels(backend: str, details: Mapping[str, Any], offered: str) -> Iterator[Slower]:
-    """Those that libraries report themselves."""
+    """Return the slower libraries among those that report their kernels."""
     for library, kernel in used(backend, details).items():
         if library == "PyTorch":
             written, names = PYTORCH.get(kernel), ("ATEN_CPU_CAPABILITY",)
@@ -70,22 +70,22 @@ def _kernels(backend: str, details: Mapping[str, Any], offered: str) -> Iterator
             names = BLIS_SETTINGS if library.endswith("BLIS") else OPENBLAS_SETTINGS
             lacking = kernel.lower() == instructions.GENERIC or instructions.is_below(written, offered)
         if lacking:
-            names_it = written is None or library == "PyTorch"  # whose names are those of instruction sets
-            named = f"the {kernel} kernels" + ("" if names_it else f" ({written})")
+            is_instruction_set = written is None or library == "PyTorch"
+            named = f"the {kernel} kernels" + ("" if is_instruction_set else f" ({written})")
             yield Slower(library, named, offered, _cause(details, names))
 
 
 def _limited(backend: str, details: Mapping[str, Any], offered: str) -> Iterator[Slower]:
-    """Those that do not report what they run, by what the environment limits them to."""
+    """Return the slower libraries that do not report their kernels, by the limits that the environment sets."""
     variables: Mapping[str, str] = details.get("environment") or {}
     has_mkl = backend == "torch" or any(library.endswith("MKL") for library in used(backend, details))
-    limits = [("MKL", name, variables.get(name, "").partition(",")[0]) for name in MKL_SETTINGS if has_mkl]
+    isa_limits = [("MKL", name, variables.get(name, "").partition(",")[0]) for name in MKL_SETTINGS if has_mkl]
     if backend == "torch":
-        limits += [("PyTorch's oneDNN", name, variables.get(name, "")) for name in ONEDNN_SETTINGS]
+        isa_limits += [("PyTorch's oneDNN", name, variables.get(name, "")) for name in ONEDNN_SETTINGS]
     if backend == "jax":
-        limits += [("XLA", "XLA_FLAGS", limit) for limit in XLA_LIMIT.findall(variables.get("XLA_FLAGS", ""))[-1:]]
-    for library, name, limit in limits:
-        written = LIMITS.get(limit.upper())
+        isa_limits += [("XLA", "XLA_FLAGS", name) for name in XLA_LIMIT.findall(variables.get("XLA_FLAGS", ""))[-1:]]
+    for library, name, isa in isa_limits:
+        written = LIMITS.get(isa.upper())
         if instructions.is_below(written, offered):
             yield Slower(library, f"at most {written}", offered, f"{name}={variables[name]}")
     if backend == "numpy" and variables.get("NPY_DISABLE_CPU_FEATURES"):
@@ -94,8 +94,8 @@ def _limited(backend: str, details: Mapping[str, Any], offered: str) -> Iterator
 
 
 def _uses(backend: str, library: str) -> bool:
-    """A library of another package is loaded beside a backend, but computes nothing for it. A class of someone's own
-    may use any."""
+    """Return whether a backend computes with a library. It does not with another package's, which is merely loaded too;
+    a user's own class may use any."""
     owner = next((name for name, owner in OWNERS.items() if library == owner or library.startswith(f"{owner}'s ")), "")
     if owner:
         return owner == backend or (backend not in OWNERS and backend not in WITHOUT_BLAS)

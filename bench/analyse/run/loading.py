@@ -1,4 +1,4 @@
-"""Reading runs: the one place that knows where a run's facts are."""
+"""Read runs from their folders or CSV files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .run import Run
 from .tables import RunTables
 
 MOST_INFO_BYTES = 1 << 28
-"""Of a run.json, which has every cell of the plan."""
+"""The largest run.json, which has every cell of the plan."""
 
 
 def load_run(path: str | PathLike[str]) -> RunTables:
-    """The tables of a run's folder, a results folder (its newest run) or a `timings.csv`.
+    """Return the tables of a run's folder, of a results folder's newest run, or of a `timings.csv`.
 
-    Raises FileNotFoundError when there is no run, ValueError when what is there is none.
+    Raises FileNotFoundError where there is no run, ValueError where the files are not those of a run.
     """
     path = Path(path)
     if run := load(path):
@@ -36,7 +36,7 @@ def load_run(path: str | PathLike[str]) -> RunTables:
 
 
 def tables_of(run: Run, path: Path) -> RunTables:
-    """The tables of a run that was read from `path`. Raises ValueError where its records are of another version."""
+    """Return the tables of a run read from `path`. Raises ValueError where its records are of another version."""
     try:
         return run.tables
     except (KeyError, TypeError) as error:
@@ -44,7 +44,7 @@ def tables_of(run: Run, path: Path) -> RunTables:
 
 
 def load(path: Path) -> Run | None:
-    """A run, from where `load_run` finds it; None where it has no journal, so that only a CSV is left.
+    """Return a run, from where `load_run` finds it; None where it has no journal, so that only a CSV is left.
 
     Raises FileNotFoundError or ValueError as `load_run` does.
     """
@@ -55,24 +55,24 @@ def load(path: Path) -> Run | None:
 
 
 def read(folder: Path) -> Run:
-    """The run that a folder's journal has. Raises FileNotFoundError or ValueError."""
+    """Return the run of a folder's journal. Raises FileNotFoundError or ValueError."""
     return Run(*journal.load(folder))
 
 
 def runs(results: Path) -> list[Path]:
-    """The folders of the runs in a results folder, in the order they were started."""
-    return sorted(found.parent for found in results.glob(f"runs/*/{journal.FILE}"))
+    """Return the folders of the runs in a results folder, in the order they were started."""
+    return sorted(journal_file.parent for journal_file in results.glob(f"runs/*/{journal.FILE}"))
 
 
 def find(path: Path) -> Path:
-    """A run's folder: the path itself, or the newest run of a results folder. Raises FileNotFoundError."""
+    """Return a run's folder: the path itself, or the newest run of a results folder. Raises FileNotFoundError."""
     if path.name == journal.FILE and path.is_file():
         return path.parent
     if (path / journal.FILE).exists():
         return path
-    if found := runs(path):
-        reading.refuse_outside(found[-1], path)
-        return found[-1]
+    if run_folders := runs(path):
+        reading.refuse_outside(run_folders[-1], path)
+        return run_folders[-1]
     if (path / "timings.csv").exists():
         return path
     raise FileNotFoundError(f"{path}: no run here; a run's folder holds {journal.FILE}, a results folder runs/")
@@ -83,11 +83,11 @@ def _from_csv(path: Path, within: Path | None = None) -> RunTables:
         reading.refuse_outside(path, within)
     texts = csvfiles.read(path)
     _check_columns(path, texts, TIMINGS, "timings.csv")
-    for place, status in enumerate(texts["status"]):
+    for index, status in enumerate(texts["status"]):
         if status not in STATUSES:
-            line = csvfiles.line_of(texts, place)
-            what = f"{status!r} is no status" if status else "the row has no status"
-            raise ValueError(f"{path}:{line}: {what}; those are {', '.join(STATUSES)}")
+            line = csvfiles.line_of(texts, index)
+            problem = f"{status!r} is no status" if status else "the row has no status"
+            raise ValueError(f"{path}:{line}: {problem}; those are {', '.join(STATUSES)}")
     table = _typed(path, texts, TIMINGS)
     table["reason"] = pd.Series(table["reason"].map(one_line, na_action="ignore"), dtype="string")
     name = str(texts["run"].iloc[0]) if len(texts) else path.parent.name
@@ -115,7 +115,7 @@ def _info_beside(path: Path) -> dict[str, Any]:
 
 
 def _check_columns(path: Path, table: pd.DataFrame, columns: Sequence[Column], what: str) -> None:
-    """Raise ValueError for the first column that is missing, but for those that earlier versions did not write."""
+    """Raise ValueError for the first missing column, except for those that earlier versions did not write."""
     for column in columns:
         if column.name not in table and not column.is_optional:
             raise ValueError(f"{path}:1: not a {what}: it has no column {column.name!r}")

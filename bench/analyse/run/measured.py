@@ -17,7 +17,7 @@ from .disturbance import Disturbance
 from .recorded import CellRecords
 
 BUSY_BEYOND_LIMIT = 1.25
-"""Processor seconds per second, over the limit, from which a thread limit did not hold."""
+"""The processor seconds per second, over the thread limit, from which a cell exceeded it."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class MeasuredCell:
     threads: int
     """Host threads in force."""
     terms: Terms | None = None
-    """What its time depends on; None where it has no time that can be true."""
+    """What the time depends on; None where there is no time that can be true."""
     time: Estimate = UNKNOWN
     """Typical seconds over the passes."""
     errors: Mapping[int, float] = field(default_factory=dict)
-    """The standard error of the log of each pass's typical time."""
+    """The standard error of the log of each pass's typical time, by pass."""
     closeness: Closeness = NOT_BOUND
     disturbance: Disturbance | None = None
     min_effect: float = 0.0
@@ -43,7 +43,7 @@ class MeasuredCell:
 
     @property
     def cell(self) -> Cell:
-        """What was measured."""
+        """The plan's cell."""
         return self.records.cell
 
     @property
@@ -64,21 +64,21 @@ def cells(
     unsteadiness: Mapping[tuple[str, str, str], Mapping[int, float]],
     call_seconds: Mapping[Contender, Mapping[str, float]],
 ) -> list[MeasuredCell]:
-    """Every cell of a run, in the plan's order, before times that cannot be true are set aside.
+    """Return every cell of a run, in the plan's order, before times that cannot be true are set aside.
 
-    `unsteadiness` has, in logs, by how much the machine's pace moved in a pass; its times are known no better than
-    that. It and `limits` are by device, dtype and thread limit, and by pass. `call_seconds` has, by phase, what a
-    contender's call takes without any work.
+    `unsteadiness` is by how much the machine's pace moved in a pass, in logs: the pass's times are known no better. It
+    and `limits` are by device, dtype and thread limit, and by pass. `call_seconds` are those of a call without any
+    work, by contender and phase.
     """
     return [
         _measured(
-            each,
+            cell_records,
             plan,
-            limits.get(each.cell.contender.place, {}),
-            unsteadiness.get(each.cell.contender.place, {}),
-            call_seconds.get(each.cell.contender, {}).get(each.cell.phase, 0.0),
+            limits.get(cell_records.cell.contender.place, {}),
+            unsteadiness.get(cell_records.cell.contender.place, {}),
+            call_seconds.get(cell_records.cell.contender, {}).get(cell_records.cell.phase, 0.0),
         )
-        for each in records
+        for cell_records in records
     ]
 
 
@@ -118,7 +118,7 @@ def _threads_in_force(records: CellRecords, thread_limit: int) -> int:
 
 
 def _reasons(records: CellRecords, plan: Plan, threads: int, thread_limit: int) -> list[str]:
-    """What is odd about a time, in words."""
+    """Return descriptions of what is odd about a time."""
     reasons: list[str] = []
     if threads != thread_limit:
         reasons.append(f"asked to use {thread_limit} threads, it kept {records.busy:.1f} busy")

@@ -1,4 +1,4 @@
-"""Who is faster than whom, of contenders that were timed in turns, and who cannot be told apart."""
+"""Rank contenders that were timed in turns; those that cannot be told apart share their ranks."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class Precision(Protocol):
 
 @dataclass(frozen=True)
 class Timed:
-    """A cell that has times."""
+    """The times of a cell, and what they can be compared with."""
 
     key: str
     terms: Terms
     blocks: Blocks
     half_width: float
-    """Half the width of its time's interval, as a fraction."""
+    """Half the width of the time's interval, as a fraction."""
     min_effect: float = MIN_EFFECT
-    """The relative difference too small to matter; between two cells, the larger of theirs."""
+    """The relative difference too small to matter; two cells are compared by the larger of theirs."""
     turns: Hashable = None
-    """Shared by cells that were timed in turns with each other: only these are ranked among each other."""
+    """The group of cells that were timed in turns; only cells of the same group are ranked."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells that were compared. `verdict` is the first's against the second."""
+    """The comparison of two cells. `verdict` is that of the first against the second."""
 
     first: Timed
     second: Timed
@@ -49,8 +49,8 @@ class Pair:
 
 
 def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
-    """Every two comparable cells that were timed in turns, with their variances pooled and false-discovery control
-    over all of them."""
+    """Compare every two comparable cells that were timed in turns, with their variances pooled and false-discovery
+    control over all of them."""
     groups = defaultdict(list)
     for cell in timed:
         groups[cell.turns, cell.terms.likeness].append(cell)
@@ -62,9 +62,11 @@ def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
 
 
 def ranks(timed: Sequence[Timed], pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:
-    """By key, the best and the worst rank that the verdicts leave open: one more than there are faster
-    ones, and as many as there are that are not slower (in the manner of Mogstad et al. 2024). Cells
-    whose ranks overlap cannot be told apart."""
+    """Return the best and the worst rank of each cell that the verdicts leave open, by key.
+
+    The best is one more than the number of faster cells; the worst is the number of cells that are not slower, itself
+    included (in the manner of Mogstad et al. 2024). Cells whose ranks overlap cannot be told apart.
+    """
     best = {cell.key: 1 for cell in timed}
     worst = {cell.key: 1 for cell in timed}
     for pair in pairs:
@@ -76,7 +78,7 @@ def ranks(timed: Sequence[Timed], pairs: Sequence[Pair]) -> dict[str, tuple[int,
 
 
 def undecided(pairs: Sequence[Pair], precision: float) -> set[str]:
-    """The keys of cells in pairs that read `unclear` and are not precise enough: neither their ratio nor both times."""
+    """Return the keys of cells in pairs that are `unclear` and not precise enough, by their ratio or by both times."""
     return {
         cell.key
         for pair in pairs
@@ -86,6 +88,6 @@ def undecided(pairs: Sequence[Pair], precision: float) -> set[str]:
 
 
 def is_precise(ratio: Estimate, times: Iterable[Precision], precision: float) -> bool:
-    """Whether half an interval is at most `precision`, a fraction, of a ratio or of both of its times: then how much
-    faster one is, or how long they take, is an answer, though it may lie at the edge of what matters."""
+    """Tell whether half the interval of a ratio, or of both of its times, is at most `precision`, a fraction. How much
+    faster one is, or how long they take, is an answer then, though it may lie at the edge of what matters."""
     return min(ratio.half_width, max(time.half_width for time in times)) <= precision

@@ -1,4 +1,4 @@
-"""A run as its journal has it: what was asked, and what happened in each cell."""
+"""The records of a run's journal: its plan, and what happened in each cell."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class CellRecords:
-    """What a journal has about one cell. Seconds are of one iteration."""
+    """A journal's records of one cell. Seconds are of one iteration."""
 
     cell: Cell
     blocks: Sequence[Block] = ()
@@ -41,11 +41,11 @@ class CellRecords:
     left: Sequence[Left] = ()
     failed: Failed | None = None
     changed: Sequence[str] = ()
-    """What had changed when the run was resumed after some of the cell's blocks, in words."""
+    """Descriptions of what had changed when the run was resumed after some of the cell's blocks."""
 
     @property
     def status(self) -> str:
-        """One of STATUSES; a time that cannot be true is `ok` here."""
+        """One of STATUSES. The status of a time that cannot be true is `ok` too."""
         if self.failed:
             return self.failed.status
         return "ok" if self.blocks else "not_run"
@@ -105,18 +105,18 @@ class CellRecords:
 
     @property
     def busy(self) -> float:
-        """Processor seconds per second while the cell was sampled, the median of its blocks."""
+        """Processor seconds per second while the cell was sampled: the median of its blocks."""
         return float(np.median([block.cpu_per_wall for block in self.blocks])) if self.blocks else math.nan
 
     @property
     def peaks(self) -> list[tuple[int, int]]:
-        """The most bytes of each visit, with its pass: the device's on an accelerator, else the process's."""
+        """The pass and the peak bytes of each visit: the device's on an accelerator, else the process's."""
         on_host = self.cell.contender.device == "cpu"
         peaks = [(left.pass_number, left.host_bytes if on_host else left.device_bytes) for left in self.left]
         return [(pass_number, peak) for pass_number, peak in peaks if peak is not None]
 
     def only(self, is_counted: Callable[[int], bool]) -> CellRecords:
-        """The same cell with the blocks of some passes alone."""
+        """Return the same cell with only the blocks of some passes."""
         return replace(self, blocks=[block for block in self.blocks if is_counted(block.pass_number)])
 
 
@@ -129,7 +129,7 @@ class RunRecords:
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Self:
-        """The run of a journal's records. Raises ValueError where the first one's plan is none."""
+        """Return the run of a journal's records. Raises ValueError where the first record has no valid plan."""
         first = records[0]
         assert isinstance(first, RunStarted)
         return cls(records, from_plain(first.plan))
@@ -147,7 +147,7 @@ class RunRecords:
         return self.head.run
 
     def of_kind(self, kind: type[R]) -> list[R]:
-        """The records of one kind, in their order."""
+        """Return the records of one kind, in their order."""
         return self._by_kind.get(kind, [])  # type: ignore[return-value, arg-type]
 
     @cached_property
@@ -159,12 +159,12 @@ class RunRecords:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run got to its end."""
+        """Whether the run ended completely."""
         return any(record.complete for record in self.of_kind(RunEnded))
 
     @cached_property
     def cells(self) -> dict[str, CellRecords]:
-        """What the journal has about each of the plan's cells, by its key, in the plan's order."""
+        """The records of each of the plan's cells, by its key, in the plan's order."""
         return _by_cell(self.records, self.plan)
 
 

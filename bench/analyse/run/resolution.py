@@ -1,4 +1,4 @@
-"""What the last calibration of a machine says that a run on it can resolve."""
+"""What a run can resolve, by the last calibration of its machine."""
 
 from __future__ import annotations
 
@@ -11,44 +11,46 @@ from bench.plan.plan import Plan
 from .recorded import RunRecords
 
 FLOOR, TYPICAL = "floor", "typical"
-"""What is judged: floors, of a change between two sides; medians paired by round, of who is faster."""
+"""The measures: floors for a change between two sides; medians paired by round for the order of contenders."""
 FOUND = 0.95
-"""A change is resolved if it is found in at least so many of the trials."""
+"""The share of trials from which a change that they find counts as resolved."""
 
 
 def resolves(
     calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int = 1, measure: str = FLOOR
 ) -> float | None:
-    """What a calibration says that a run of this design resolves in one of so many cells, by floors or by typical
-    times; None where that is nothing it tried, or it `covers` no such design."""
+    """Return what a run of this design resolves in one of its cells, by floors or by typical times; None where it
+    resolves no slowdown that was tried, or the calibration does not cover the design."""
     best = _nearest(calibration, threads, passes, rounds, cells, measure)
     return best["resolution"] if best else None
 
 
 def of_adaptive(calibration: Mapping[str, Any], threads: int, cells: int = 1, measure: str = FLOOR) -> float | None:
-    """The same of an adaptive run, given the time; None also where none was tried."""
-    families = [one for one in _families(calibration, threads, cells, measure) if one["passes"] is None]
+    """Return what an adaptive run resolves, given enough time; None also where no such run was tried."""
+    families = [family for family in _families(calibration, threads, cells, measure) if family["passes"] is None]
     if families:
-        return max(families, key=lambda one: one["rounds"])["resolution"]
-    found = [one for setting in calibration["settings"] if setting["threads"] == threads for one in setting["auto"]]
-    return smallest_found([(one["slowdown"], one["detected"]) for one in found])
+        return max(families, key=lambda family: family["rounds"])["resolution"]
+    effects = [effect for setting in _settings(calibration, threads) for effect in setting["auto"]]
+    return smallest_found([(effect["slowdown"], effect["detected"]) for effect in effects])
 
 
 def has_families(calibration: Mapping[str, Any]) -> bool:
-    """Whether a calibration tells of runs of many cells, as earlier versions' do not."""
+    """Return whether a calibration covers runs of many cells; those of earlier versions do not."""
     return any(setting.get("families") for setting in calibration["settings"])
 
 
 def tried_cells(calibration: Mapping[str, Any], threads: int, cells: int) -> int:
-    """The number of cells in a run that a calibration tells of, if asked about so many: the least that it tried of no
-    fewer, or the most that it tried."""
-    tried = {one["cells"] for setting in _settings(calibration, threads) for one in setting.get("families", ())} | {1}
+    """Return the number of cells whose trials stand for a run of `cells`: the smallest number tried that is not below,
+    else the largest."""
+    families = [family for setting in _settings(calibration, threads) for family in setting.get("families", ())]
+    tried = {family["cells"] for family in families} | {1}
     return min((count for count in tried if count >= cells), default=max(tried))
 
 
 def smallest_found(detected: Sequence[tuple[float, float]]) -> float | None:
-    """Of slowdowns and how often each was found: the smallest that was in at least 95 % of the trials, as were all
-    above it; None if there is none."""
+    """Return the smallest slowdown that, like all larger ones, was found in at least 95 % of the trials; or None.
+
+    `detected` has the slowdowns and how often each was found."""
     best = None
     for slowdown, rate in sorted(detected, reverse=True):
         if slowdown == 0 or not rate >= FOUND:
@@ -58,22 +60,22 @@ def smallest_found(detected: Sequence[tuple[float, float]]) -> float | None:
 
 
 def is_enough(resolution: float | None, asked: float) -> bool:
-    """Whether a machine resolves what is asked of it: of the slowdowns that were tried, the smallest beyond a minimum
-    effect, which no change of that very size can be shown to exceed."""
-    return resolution is not None and resolution <= min((one for one in SLOWDOWNS if one > asked), default=asked)
+    """Return whether a resolution suffices for a minimum effect: it is at most the smallest slowdown tried above that
+    effect. A change of the very size of the minimum effect cannot be shown to exceed it."""
+    return resolution is not None and resolution <= min((s for s in SLOWDOWNS if s > asked), default=asked)
 
 
 def covers(
     calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int = 1, measure: str = FLOOR
 ) -> bool:
-    """Whether a calibration can tell anything of a run of this design."""
+    """Return whether a calibration has a design from which this one can be judged."""
     return _nearest(calibration, threads, passes, rounds, cells, measure) is not None
 
 
 def _nearest(
     calibration: Mapping[str, Any], threads: int, passes: int, rounds: int, cells: int, measure: str
 ) -> Mapping[str, Any] | None:
-    """The largest design that takes no more of anything."""
+    """Return the largest calibrated design with no more passes and rounds."""
     lone = [design for setting in _settings(calibration, threads) for design in setting["designs"]]
     fitting = [
         design
@@ -87,10 +89,10 @@ def _nearest(
 def _families(calibration: Mapping[str, Any], threads: int, cells: int, measure: str) -> list[Mapping[str, Any]]:
     tried = tried_cells(calibration, threads, cells)
     return [
-        one
+        family
         for setting in _settings(calibration, threads)
-        for one in setting.get("families", ())
-        if one["measure"] == measure and one["cells"] == tried
+        for family in setting.get("families", ())
+        if family["measure"] == measure and family["cells"] == tried
     ]
 
 
@@ -99,13 +101,14 @@ def _settings(calibration: Mapping[str, Any], threads: int) -> list[Mapping[str,
 
 
 def limits(plan: Plan) -> list[int]:
-    """The thread limits of a plan's contenders on the host, which is what calibrations are of."""
+    """Return the thread limits of a plan's contenders on the host, where calibrations are made."""
     return [*dict.fromkeys(plan.threads(cell.contender) for cell in plan.cells if cell.contender.device == "cpu")]
 
 
 def of_run(run: RunRecords) -> float | None:
-    """The resolution of a run, as a fraction: the coarsest of its thread limits, or the largest slowdown that was tried
-    where one resolves none; None where its machine was not calibrated for such a run."""
+    """Return a run's resolution as a fraction; None where its machine was not calibrated for such a run.
+
+    It is the coarsest of its thread limits; one that resolves nothing counts as the largest slowdown tried."""
     calibration, design = run.head.calibration, (run.plan.passes, run.plan.rounds)
     if not calibration:
         return None

@@ -1,4 +1,4 @@
-"""A run, made once when its journal is read; what follows from it is computed once, when it is asked for."""
+"""A run and its results, each of which is computed once, when it is first used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Run(RunRecords):
 
     @cached_property
     def limits(self) -> dict[Place, dict[int, Limits]]:
-        """The most that any backend got out of a device, by device, dtype and thread limit, and by pass."""
+        """The best rates of any backend, by device, dtype and thread limit, and by pass."""
         return ceilings.limits(self)
 
     @cached_property
@@ -41,34 +41,34 @@ class Run(RunRecords):
 
     @cached_property
     def measured(self) -> list[MeasuredCell]:
-        """Each cell with the estimate of its time, in the plan's order."""
+        """The cells with the estimates of their times, in the plan's order."""
         unsteadiness = ceilings.unsteadiness(self, self.resolution)
         cells = measured.cells([*self.cells.values()], self.plan, self.limits, unsteadiness, self.call_seconds)
         return suspicion.marked(cells, self.plan)
 
     @property
     def suspects(self) -> dict[str, str]:
-        """Why a cell's time cannot be true, by its key."""
+        """The reasons why cells' times cannot be true, by key."""
         return {cell.key: cell.reason for cell in self.measured if cell.status == suspicion.SUSPECT}
 
     @cached_property
     def baselines(self) -> dict[str, MeasuredCell]:
-        """The cell that each cell is compared with, by its key; a baseline is its own."""
+        """The cell that each cell is compared with, by key; a baseline is its own."""
         return standing.baselines(self.measured, self.plan.baseline)
 
     @cached_property
     def speedups(self) -> dict[str, Speedup]:
-        """How many times faster each cell is than its baseline, by its key."""
+        """How many times faster each cell is than its baseline, by key."""
         return standing.speedups(self.measured, self.baselines, self.plan)
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Every two cells that can be compared, and which is faster."""
+        """All pairs of cells that can be compared, and which of the two is faster."""
         return standing.pairs(self.measured, self.plan.adaptive)
 
     @cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:
-        """The best and the worst rank of each cell that can be compared, by its key."""
+        """The best and the worst rank of each cell that can be compared, by key."""
         return standing.ranks(self.measured, self.pairs)
 
     @property
@@ -93,13 +93,13 @@ class Run(RunRecords):
 
     @cached_property
     def warmups(self) -> dict[str, str]:
-        """Whether each timed cell kept its pace, by its key: one of `warmup.KINDS`."""
+        """Whether each timed cell kept its pace, by key: one of `warmup.KINDS`."""
         timed = [(key, records) for key, records in self.cells.items() if records.status == "ok"]
         return {key: warmup.of_cell(warmup.of_processes(records).values()) for key, records in timed}
 
     @property
     def info(self) -> dict[str, Any]:
-        """What was asked, of which machine, and how it ended, as `run.json` has it."""
+        """The run's options, machine and plan, and how it ended, as `run.json` has them."""
         return {
             "run": self.name,
             "started": self.head.started,

@@ -1,4 +1,4 @@
-"""How a run's cells stand to each other: speed-ups over the baseline, verdicts, ranks."""
+"""Compare a run's cells with each other: speed-ups over the baseline, verdicts, ranks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ITSELF = Estimate(1.0, 1.0, 1.0, 0)
 
 @dataclass(frozen=True)
 class Speedup:
-    """How many times faster a cell is than its baseline, with a verdict where the ratio is known."""
+    """How many times faster a cell is than its baseline, by typical times and by floors, with verdicts where known."""
 
     typical: Estimate
     verdict: str | None
@@ -28,7 +28,7 @@ class Speedup:
 
 
 def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, MeasuredCell]:
-    """The cell that each timed cell is compared with, by key: one of the baseline's `implementation`, or itself."""
+    """Return the cell that each timed cell is compared with, by key: one of the `implementation`, or itself."""
     candidates: dict[tuple[object, ...], list[tuple[Terms, MeasuredCell]]] = defaultdict(list)
     bases: dict[str, MeasuredCell] = {}
     for cell in cells:
@@ -42,8 +42,8 @@ def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, M
 
 
 def speedups(cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], plan: Plan) -> dict[str, Speedup]:
-    """The speed-ups over the baseline, by key: paired within passes, their variances pooled, their verdicts judged
-    together. Typical times tell who is faster, floors what changed."""
+    """Return the speed-ups over the baseline, by key: paired within passes, with their variances pooled and their
+    verdicts judged together. Typical times show which contender is faster, floors what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
     pairs = [(cell, base) for cell, base in based if cell is not base]
     typicals = pooled([_typical_ratio(base, cell, plan.adaptive) for cell, base in pairs])
@@ -55,7 +55,7 @@ def speedups(cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], p
 
 
 def _speedup(typical: Estimate, verdict: str, floor: Estimate, verdict_floor: str) -> Speedup:
-    """Without a verdict where no pass has both."""
+    """Return a speed-up, without a verdict where no pass has both cells."""
     return Speedup(
         typical if typical.passes else UNKNOWN,
         verdict if typical.passes else None,
@@ -65,12 +65,12 @@ def _speedup(typical: Estimate, verdict: str, floor: Estimate, verdict_floor: st
 
 
 def pairs(cells: Sequence[MeasuredCell], adaptive: bool) -> list[ranking.Pair]:
-    """Every two cells that can be compared, and which is faster."""
+    """Return all pairs of cells that can be compared, and which of the two is faster."""
     return ranking.compare(_rankable(cells), adaptive)
 
 
 def ranks(cells: Sequence[MeasuredCell], judged: Sequence[ranking.Pair]) -> dict[str, tuple[int, int]]:
-    """The best and the worst rank of each cell that can be compared, by key."""
+    """Return the best and the worst rank of each cell that can be compared, by key."""
     return ranking.ranks(_rankable(cells), judged)
 
 
@@ -96,8 +96,8 @@ def undecided(
     cells: Sequence[MeasuredCell],
     precision: float,
 ) -> set[str]:
-    """The keys of cells whose place among the others, or verdict against the baseline, is `unclear`, where neither the
-    ratio nor the times are precise enough to leave it at that; with them those they are compared with."""
+    """Return the keys of cells whose comparison with another, or with the baseline, is `unclear` and not precise
+    enough, by its ratio or by both times, and of the cells that they are compared with."""
     keys = ranking.undecided(judged, precision)
     by_key = {cell.key: cell for cell in cells}
     for key, base in bases.items():
@@ -108,12 +108,12 @@ def undecided(
 
 
 def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Estimate:
-    """How many times faster a cell is than its baseline, from the passes and rounds that have both."""
+    """Return how many times faster a cell is than its baseline, from the passes and rounds that have both."""
     return paired(base.records.block_typicals, cell.records.block_typicals, adaptive)
 
 
 def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Estimate:
-    """The same of their floors, from the passes that have both."""
+    """Return how many times smaller a cell's floor is than its baseline's, from the passes that have both."""
     slower, faster = base.records.floors, cell.records.floors
-    shared = [slower[pass_number] / faster[pass_number] for pass_number in faster if pass_number in slower]
-    return estimate(shared, confidence=confidence_after(len(shared), adaptive))
+    ratios = [slower[pass_number] / faster[pass_number] for pass_number in faster if pass_number in slower]
+    return estimate(ratios, confidence=confidence_after(len(ratios), adaptive))

@@ -1,5 +1,6 @@
-"""Times that cannot be true: above what the device can do, or a training quicker than its steps. Such a cell is
-`suspect`; it keeps its time, but has no rank, wins no verdict, and nothing is judged against it."""
+"""Find times that cannot be true: shorter than the device allows, or a training quicker than its steps.
+
+Such a cell is `suspect`. It keeps its time, but has no rank and no verdict, and nothing is compared with it."""
 
 from __future__ import annotations
 
@@ -18,21 +19,21 @@ from .columns import SUSPECT
 from .measured import MeasuredCell
 
 ABOVE = {"compute": 1.25, "bandwidth": 2.0}
-"""How many times its ceiling a cell may seem to reach. Bandwidths are less certain: what lies in a smaller cache than
-the smallest footprint measured moves faster."""
+"""The multiple of its ceiling that a cell may seem to reach. Bandwidths are less certain: arrays in a smaller cache
+than the smallest footprint measured move faster."""
 QUICKER = 2.0
-"""How many times longer a step alone may take than a step of a training, besides its call: compilers fuse steps."""
+"""The factor by which a step alone may take longer than one of a training, besides its call: compilers fuse steps."""
 CALL_SECONDS = {"cpu": 1e-4}
 DEVICE_CALL_SECONDS = 5e-4
-"""What the call and the synchronise of a step may take, which a training has only once."""
+"""The seconds that a step's call and synchronisation may take, which a training needs only once."""
 SINGLE_PASS = 10.0
 """The factor by which a ratio from a single pass, which has no interval, may be off on a machine that others use."""
 FEWEST_FLOORS = 3
-"""Passes of which the quickest has a step's true time, whoever else used the machine in the others."""
+"""The passes from which the quickest shows a step's true time, even if others used the machine in the rest."""
 
 
 def marked(cells: Sequence[MeasuredCell], plan: Plan) -> list[MeasuredCell]:
-    """The cells, of which those whose time cannot be true have the status `suspect`, the reason, and no terms."""
+    """Return the cells; those whose time cannot be true have the status `suspect`, the reason, and no terms."""
     steps = {cell.cell: cell for cell in cells if cell.cell.phase == "step" and cell.is_timed}
     return [_marked(cell, _above_ceiling(cell) or _quick_training(cell, steps, plan)) for cell in cells]
 
@@ -45,12 +46,12 @@ def _marked(cell: MeasuredCell, reason: str) -> MeasuredCell:
 
 
 def trusted(timings: pd.DataFrame) -> pd.Series:
-    """Which rows of a table have a time that can be true."""
+    """Return which rows of a table have a time that can be true."""
     return (timings["status"] == "ok") & (timings["verdict"].astype("string").fillna("") != SUSPECT)
 
 
 def _above_ceiling(cell: MeasuredCell) -> str:
-    """Why a time is less than the machine's best rates allow; empty where it is not."""
+    """Return why a time is shorter than the machine's best rates allow; empty where it is not."""
     fraction, bound = cell.closeness.fraction, cell.closeness.bound
     rate = "compute" if bound == "compute" else "bandwidth"
     if not cell.is_timed or bound is None or not _low(fraction) > ABOVE[rate]:
@@ -61,7 +62,7 @@ def _above_ceiling(cell: MeasuredCell) -> str:
 
 
 def _quick_training(training: MeasuredCell, steps: Mapping[Cell, MeasuredCell], plan: Plan) -> str:
-    """Why a training takes less than its steps do; empty where it does not."""
+    """Return why a training takes less than its steps do; empty where it does not."""
     step = steps.get(replace(training.cell, phase="step"))
     if not training.is_timed or training.cell.phase != "train" or step is None:
         return ""
@@ -70,8 +71,8 @@ def _quick_training(training: MeasuredCell, steps: Mapping[Cell, MeasuredCell], 
     quickest = min(floors) if len(floors) >= FEWEST_FLOORS else 0.0
     if not _high(training.time) / plan.steps < quickest / QUICKER - call:
         return ""
-    together = in_words(plan.steps * step.time.value)
-    return f"takes {in_words(training.time.value)}, but its {plan.steps} steps take {together} one by one"
+    steps_duration = in_words(plan.steps * step.time.value)
+    return f"takes {in_words(training.time.value)}, but its {plan.steps} steps take {steps_duration} one by one"
 
 
 def _low(estimate: Estimate) -> float:

@@ -1,4 +1,4 @@
-"""A run as tables: one row per cell, one row per sample."""
+"""The tables of a run: one row per cell, one row per sample."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .standing import Speedup
 
 @dataclass(frozen=True)
 class RunTables:
-    """A run's tables, from its journal or from its CSV files."""
+    """The tables of a run, from its journal or from its CSV files."""
 
     name: str
     timings: pd.DataFrame
     samples: pd.DataFrame
     info: dict[str, Any]
-    """Its plan, machine and options, as `run.json` has them; empty where only a CSV is left."""
+    """The run's plan, machine and options, as `run.json` has them; empty where only a CSV is left."""
 
 
 def timings(
@@ -37,13 +37,13 @@ def timings(
     speedups: Mapping[str, Speedup],
     ranks: Mapping[str, tuple[int, int]],
 ) -> pd.DataFrame:
-    """One row per cell of the plan, measured or not, in the plan's order."""
+    """Return one row per cell of the plan, measured or not, in the plan's order."""
     keyed = zip(run.cells, cells, strict=True)
     return table_of([_row(cell, speedups.get(key), ranks.get(key), run) for key, cell in keyed])
 
 
 def samples(run: RunRecords) -> pd.DataFrame:
-    """One row per sample, in the order they were taken."""
+    """Return one row per sample, in the order they were taken."""
     blocks = run.of_kind(Block)
     counts = [len(block.seconds) for block in blocks]
     facts = {key: names_of(records.cell, run.plan) for key, records in run.cells.items()}
@@ -64,11 +64,11 @@ def samples(run: RunRecords) -> pd.DataFrame:
 
 
 CELL_NAMES = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase")
-"""The columns that name a cell; `threads` is the limit, but in a row of a cell that exceeded it."""
+"""The columns that name a cell. `threads` is the thread limit, except in the row of a cell that exceeded it."""
 
 
 def names_of(cell: Cell, plan: Plan) -> dict[str, Any]:
-    """The values of the columns that name a cell."""
+    """Return the values of the columns that name a cell."""
     contender, shape = cell.contender, cell.shape
     sizes = shape.N, shape.D_in, shape.H, shape.D_out
     values = contender.implementation, contender.device, contender.dtype, plan.threads(contender), *sizes, cell.phase
@@ -76,7 +76,7 @@ def names_of(cell: Cell, plan: Plan) -> dict[str, Any]:
 
 
 def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
-    """The typical seconds of each cell's blocks, by the values of CELL_NAMES, from a table of samples."""
+    """Return the typical seconds of each cell's blocks, by the values of CELL_NAMES, from a table of samples."""
     medians = samples.groupby([*CELL_NAMES, "pass", "round"], observed=True)["seconds"].median()
     blocks: dict[tuple[object, ...], dict[int, dict[int, float]]] = {}
     for (*cell, pass_number, round_number), seconds in zip(medians.index.to_list(), medians, strict=True):
@@ -105,7 +105,7 @@ def _row(cell: MeasuredCell, speedup: Speedup | None, rank: tuple[int, int] | No
 
 
 def _add_processes(row: Timing, records: CellRecords, head: RunStarted) -> None:
-    """Add what a cell's processes said of themselves, and what they took before they were timed."""
+    """Add what a cell's processes reported, and what they took before they were timed."""
     if records.workers:
         worker = records.workers[-1]
         row.backend, row.backend_version = worker.backend, worker.backend_version
@@ -117,7 +117,7 @@ def _add_processes(row: Timing, records: CellRecords, head: RunStarted) -> None:
         key = records.cell.key
         row.setup_seconds = _median(prepared.setup_seconds for prepared in records.prepared)
         row.first_call_seconds = _median(prepared.cells[key] for prepared in records.prepared)
-        checks = [(p.error or 0.0, p.tolerance) for p in records.prepared if p.tolerance]
+        checks = [(prepared.error or 0.0, prepared.tolerance) for prepared in records.prepared if prepared.tolerance]
         row.error, row.tolerance = max(checks, key=lambda check: check[0] / check[1], default=(None, None))
     if records.failed:
         row.error = records.failed.error if records.failed.error is not None else row.error
@@ -139,7 +139,7 @@ def _add_time(row: Timing, cell: MeasuredCell, plan: Plan) -> None:
 
 
 def _source(cell: Cell, plan: Plan, head: RunStarted) -> str:
-    """What a contender's implementation came from: a side, a class of someone's own, or this tree."""
+    """Return the source of a contender's implementation: a side, a user's own class, or this tree."""
     sides = [f"{side.name} {side.label}" for side in plan.sides if side.name == cell.contender.variant]
     if ":" in cell.contender.implementation:
         sides = [cell.contender.implementation, *sides]

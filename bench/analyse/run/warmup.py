@@ -1,9 +1,9 @@
 """Whether a process kept its pace while it was sampled (Barrett et al. 2017, "Virtual machine warmup blows hot and
-cold"): by change points over its samples, and over the place of a sample in its block.
+cold"), by change points over its samples, and over the position of a sample in its block.
 
-Each block times a net that lies elsewhere in memory, which alone can be worth a third of a step. Such jumps stand
-between blocks only, so what is seen there is taken as the noise that a change across blocks must rise above; a change
-within blocks need not.
+Each block times a net at another place in memory, which alone can change a step's time by a third. Such jumps occur
+between blocks only. Their size is therefore noise that a change across blocks has to exceed, and a change within blocks
+does not.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from bench.analyse.estimates.changepoints import MIN_SIZE, Noise, noise_of, segm
 from .recorded import CellRecords
 
 KINDS = ("flat", "warming", "slowing", "no steady state")
-"""The better first."""
+"""The classes of a process, the best first."""
 MIN_EFFECT = 0.03
-"""Between the levels of a process, as a fraction: below it a change does not matter."""
-BESIDE = 2
-"""A block's share, as its inverse, that stands for its beginning, or its end."""
-SHORTEST = 10
-"""The share of a process's samples, as its inverse, that a level lasts at least."""
-SHORTEST_WITHIN = 5
-"""The share of a block's places, as its inverse, that a level within blocks lasts at least."""
-JUMPS = 1.5
-"""By how much more a change across blocks costs where jumps are all the noise. Blocks that lie at one of two levels
-stray further together than Gaussian ones of the same spread: of simulated processes of 14 such blocks, 97 % are flat
-with it, 87 % without."""
+"""The smallest change between the levels of a process that matters, as a fraction."""
+EDGE_SHARE = 2
+"""The inverse of the share of a block that is its beginning, and of the share that is its end."""
+LEVEL_SHARE = 10
+"""The inverse of the smallest share of a process's samples that is a level."""
+LEVEL_SHARE_WITHIN = 5
+"""The inverse of the smallest share of a block's positions that is a level within blocks."""
+JUMP_COST = 1.5
+"""The factor by which a change across blocks costs more where jumps are all the noise. Blocks at one of two levels
+deviate further together than Gaussian ones of the same spread: of simulated processes of 14 such blocks, 97 % are flat
+with this factor, 87 % without."""
 ADVICE = {
     "flat": "nothing to do: its processes kept their pace",
     "warming": "it got faster while it was sampled, which its time includes: sample it for longer, raise rounds in "
@@ -44,10 +44,10 @@ ADVICE = {
 
 
 def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
-    """Of one process: `flat`, `warming` (ends faster than it began), `slowing` (ends slower) or `no steady state`
-    (changes back and forth), from the samples (m,) of each of its blocks, in order of measurement.
+    """Return the class of a process, from the samples (m,) of each of its blocks, in order of measurement.
 
-    Raises ValueError for samples that are not positive and finite.
+    It is `flat`, `warming` (ends faster than it began), `slowing` (ends slower) or `no steady state` (changes back and
+    forth). Raises ValueError for samples that are not positive and finite.
 
     >>> classify([[1.0, 1.0, 1.1, 1.1, 1.1, 1.1]] * 8)
     'slowing'
@@ -63,38 +63,38 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
 
 
 def of_processes(records: CellRecords) -> dict[int, str]:
-    """The class of each of a cell's processes, by pass."""
+    """Return the class of each of a cell's processes, by pass."""
     return {pass_number: classify(blocks) for pass_number, blocks in records.samples_by_round.items()}
 
 
 def of_cell(kinds: Iterable[str]) -> str:
-    """A cell's class: that of most of its processes, of equally many the worse; `flat` without any."""
+    """Return the class of most of a cell's processes, the worse one in a tie; `flat` without any processes."""
     counts = Counter(kinds)
     return max(KINDS, key=lambda kind: (counts[kind], KINDS.index(kind))) if counts else "flat"
 
 
 def advice(kind: str) -> str:
-    """What to do about cells of a class. Raises ValueError for a word that is none."""
+    """Return what to do about cells of a class. Raises ValueError for a word that is no class."""
     if kind not in ADVICE:
         raise ValueError(f"kind: {kind!r} is no class of warm-up; they are {', '.join(KINDS)}")
     return ADVICE[kind]
 
 
 def _levels_across(logs: Sequence[np.ndarray]) -> list[float]:
-    """The levels of the samples in order; jumps between blocks count as noise that a whole block shares."""
+    """Return the levels of the samples in order; jumps between blocks count as noise that a whole block shares."""
     series = np.concatenate(logs)
     within = _noise_within(logs)
     noise = _noise_across(within, _jumps(logs, within), float(np.mean([len(block) for block in logs])))
     if noise.scale == 0:
         return _levels(series, noise, MIN_SIZE)
-    return _levels(series, noise, max(MIN_SIZE, len(series) // SHORTEST))
+    return _levels(series, noise, max(MIN_SIZE, len(series) // LEVEL_SHARE))
 
 
 def _levels_within(logs: Sequence[np.ndarray]) -> list[float]:
-    """The levels over the place in a block: every block's samples about its median, the first ones first."""
+    """Return the levels over the position in a block, from the samples of all blocks about their block's median."""
     length = min(len(block) for block in logs)
     series = _about_medians(logs, length).T.ravel()
-    min_size = max(MIN_SIZE, len(logs) * max(1, length // SHORTEST_WITHIN))
+    min_size = max(MIN_SIZE, len(logs) * max(1, length // LEVEL_SHARE_WITHIN))
     return _levels(series, _noise_within(logs), min_size)
 
 
@@ -113,34 +113,35 @@ def _kind(levels: Sequence[float]) -> str:
 
 
 def _noise_across(within: Noise, jumps: float, length: float) -> Noise:
-    """Of samples in blocks of m = `length`: y = u + e, where u, with the standard deviation `jumps`, is the same for
-    all of a block, and e is the noise `within`, an AR(1) of the correlation ρ.
+    """Return the noise of samples in blocks of m = `length`: y = u + e, where u, with the standard deviation `jumps`,
+    is the same for all of a block, and e is the noise `within`, an AR(1) with the correlation ρ.
 
-    A needless split gains by the long-run variance of the signs of y (`Noise.long_run`). With σ² = Var u + Var e and
-    the share s = Var u / σ², two samples of a block that are k apart have the correlation s + (1 - s)·ρ^k, samples of
-    different blocks 0. Signs of Gaussian values that have the correlation r have 2/π·asin(r) (Sheppard 1899).
+    The gain of a needless split depends on the long-run variance of the signs of y (`Noise.long_run`). With
+    σ² = Var u + Var e and the share s = Var u / σ², two samples of a block that are k apart have the correlation
+    s + (1 - s)·ρ^k, and samples of different blocks have none. The signs of Gaussian values with the correlation r have
+    the correlation 2/π·asin(r) (Sheppard 1899).
 
-    - Without e's correlation, each of m samples shares 2/π·asin(s) with the m - 1 others of its block. The variance of
-      the sum of their signs is m + m·(m - 1)·2/π·asin(s), or 1 + (m - 1)·2/π·asin(s) a sample: 1 without jumps, m with
-      nothing but jumps, when a block counts as one value.
-    - What e adds at k = 1 is (1 - s)·ρ: `Noise` has its own factor for an AR(1) of this correlation.
+    - Without e's correlation, each of the m signs of a block has the correlation 2/π·asin(s) with the m - 1 others.
+      The variance of their sum is m + m·(m - 1)·2/π·asin(s), or 1 + (m - 1)·2/π·asin(s) a sample:
+      1 without jumps, and m with nothing but jumps, when a block counts as one value.
+    - e adds (1 - s)·ρ at k = 1: `Noise` has its own factor for an AR(1) with this correlation.
 
-    The product of the two factors is exact where ρ = 0 or s = 1, and nearly so for s = 0. Between these it is too
-    large, by up to a fifth for ρ = 0.2 and m <= 50: a process is rather called flat. `JUMPS` enters in proportion to s.
+    The product of the two factors is exact where ρ = 0 or s = 1, and nearly so for s = 0. In between it is too
+    large, by up to a fifth for ρ = 0.2 and m <= 50, which favours `flat`. `JUMP_COST` enters in proportion to s.
     """
     spread = math.hypot(within.scale, jumps)
     if spread == 0:
         return within
     share = (jumps / spread) ** 2
     sign_correlation = 2 / math.pi * math.asin(share)
-    inflation = (1 + (length - 1) * sign_correlation) * (1 + (JUMPS - 1) * share)
+    inflation = (1 + (length - 1) * sign_correlation) * (1 + (JUMP_COST - 1) * share)
     return Noise(spread, within.correlation * (1 - share), inflation)
 
 
 def _noise_within(logs: Sequence[np.ndarray]) -> Noise:
-    """Of samples about their block's level, without what the same place in every block has in common.
+    """Return the noise of samples about their block's level, without what the same position in all blocks shares.
 
-    Taking the median of B blocks off each place leaves 1 - 1/B of the variance, as taking off a mean would.
+    Subtracting the median of B blocks at each position leaves 1 - 1/B of the variance, as subtracting a mean would.
     """
     if len(logs) < MIN_SIZE:
         return noise_of(*logs)
@@ -150,32 +151,32 @@ def _noise_within(logs: Sequence[np.ndarray]) -> Noise:
 
 
 def _about_medians(logs: Sequence[np.ndarray], length: int) -> np.ndarray:
-    """(blocks, length): the first samples of each block about their median."""
+    """Return the first samples of each block less their median, (blocks, length)."""
     return np.array([block[:length] - np.median(block[:length]) for block in logs])
 
 
 def _jumps(logs: Sequence[np.ndarray], within: Noise) -> float:
-    """Standard deviation of what a block's samples share, from the jumps between one block's end and the next one's
-    beginning: a drift does not jump there.
+    """Return the standard deviation of what a block's samples share, from the jumps between one block's end and the
+    next one's beginning, where a drift does not jump.
 
     A jump is the difference of two blocks' shared parts and of two medians' noise, so that half of its mean square is
-    the sum of their variances. Squares of jumps, not medians: two places in memory are two levels.
+    the sum of their variances. Jumps are squared rather than their median taken: two places in memory are two levels.
     """
     if len(logs) < 2:
         return 0.0
-    ends = [np.median(block[-_beside(block) :]) for block in logs[:-1]]
-    begins = [np.median(block[: _beside(block)]) for block in logs[1:]]
+    ends = [np.median(block[-_edge_size(block) :]) for block in logs[:-1]]
+    begins = [np.median(block[: _edge_size(block)]) for block in logs[1:]]
     variance = float(np.mean(np.square(np.subtract(begins, ends)))) / 2
-    count = float(np.mean([_beside(block) for block in logs]))
+    count = float(np.mean([_edge_size(block) for block in logs]))
     return math.sqrt(max(variance - _median_variance(within, count), 0.0))
 
 
 def _median_variance(noise: Noise, count: float) -> float:
-    """Of the median of so many samples: that of an AR(1)'s mean, σ²/m·(1 + ρ)/(1 - ρ), and π/2 times as much
+    """Return the variance of the median of `count` samples: that of an AR(1)'s mean, σ²/m·(1 + ρ)/(1 - ρ), times π/2
     (Laplace 1818) from three samples on; the median of fewer is their mean."""
     lengthened = (1 + noise.correlation) / (1 - noise.correlation)
     return noise.scale**2 * lengthened * (math.pi / 2 if count >= MIN_SIZE else 1) / count
 
 
-def _beside(block: np.ndarray) -> int:
-    return max(1, len(block) // BESIDE)
+def _edge_size(block: np.ndarray) -> int:
+    return max(1, len(block) // EDGE_SHARE)

@@ -1,1 +1,1 @@
-"""What changed between two sides or runs, and over many."""
+"""Shows what changed between two sides or runs, and over many runs."""

@@ -1,4 +1,4 @@
-"""What a history tells of each cell: its trend, its changes, and how the newest run fares."""
+"""Shows the history of each cell: its trend, its changes, and how the newest run compares."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from . import unpaired
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 16
-"""Of a trend's drawing, in characters."""
+"""The width of a trend's drawing, in characters."""
 LEAST_RANGE = 0.1
-"""From its lowest bar to its highest, as a fraction at least, so that noise does not look like change."""
+"""The least range of a drawing, as a fraction, so that noise does not look like change."""
 QUIET = ("same", "unclear", "untimed")
 """Verdicts on the newest run that are counted, and not listed."""
 LAST_LEVEL = "each cell's last level"
 
 
-def text(told: Look) -> str:
-    """The trends, the changes and what they may come from, new series, and the newest run."""
-    changes = [row for trend in told.trends for row in _changes(trend, told.since)]
+def text(look: Look) -> str:
+    """The trends, the changes and their possible causes, new series, and the newest run."""
+    changes = [row for trend in look.trends for row in _changes(trend, look.since)]
     parts = [
-        _table([_trend(trend, told.since) for trend in told.trends], right=("runs", "first", "now", "by")),
-        _table(changes, right=("by",)) if changes else f"No change of level{_from(told)}.",
-        *_new_series(told),
-        _newest(told),
-        _missing(told),
-        _dated_later(told),
+        _table([_trend(trend, look.since) for trend in look.trends], right=("runs", "first", "now", "by")),
+        _table(changes, right=("by",)) if changes else f"No change of level{_from(look)}.",
+        *_new_series(look),
+        _newest(look),
+        _missing(look),
+        _dated_later(look),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def data(told: Look) -> dict[str, Any]:
-    """For JSON: seconds, ratios of after over before, times in UTC; None for what is unknown."""
+def data(look: Look) -> dict[str, Any]:
+    """The history for JSON: seconds, ratios of after over before, times in UTC; None for unknown values."""
     return {
-        "runs": told.runs,
-        "since": told.since.isoformat() if told.since is not None else None,
-        "cells": [_cell(trend, told.since) for trend in told.trends],
-        "newest": {**unpaired.data(_comparison(told)), "first": list(told.first)},
-        "missing": list(told.missing),
-        "dated_later": list(told.dated_later),
+        "runs": look.runs,
+        "since": look.since.isoformat() if look.since is not None else None,
+        "cells": [_cell(trend, look.since) for trend in look.trends],
+        "newest": {**unpaired.data(_comparison(look)), "first": list(look.first)},
+        "missing": list(look.missing),
+        "dated_later": list(look.dated_later),
     }
 
 
 def rebuilt(runs: int, cut_off: Sequence[str], two_sides: Sequence[str], unreadable: Sequence[str]) -> str:
-    """What a new index has, and what it has not."""
+    """The lines on what a new index has, and what was left out."""
     lines = [f"the history has {_count(runs, 'run')}"]
     if cut_off:
         lines.append(f"left out, as they were cut off: {', '.join(cut_off)}")
@@ -79,8 +79,8 @@ def _trend(trend: Trend, since: pd.Timestamp | None) -> dict[str, str]:
     }
 
 
-def _level(trend: Trend, place: int) -> float:
-    return next(level.seconds for level in trend.levels if place < level.end)
+def _level(trend: Trend, index: int) -> float:
+    return next(level.seconds for level in trend.levels if index < level.end)
 
 
 def _changes(trend: Trend, since: pd.Timestamp | None) -> list[dict[str, str]]:
@@ -93,62 +93,63 @@ def _changes(trend: Trend, since: pd.Timestamp | None) -> list[dict[str, str]]:
             "what else changed there": _explained(explained) or "nothing that is recorded",
             "first run": trend.runs[shift.at],
         }
-        for shift, explained, before, after in _told(trend, since)
+        for shift, explained, before, after in _shown_shifts(trend, since)
     ]
 
 
-def _told(trend: Trend, since: pd.Timestamp | None) -> list[tuple[Shift, Sequence[Difference], Any, Any]]:
-    each = zip(trend.shifts, trend.explained, trend.levels, trend.levels[1:], strict=False)
-    return [one for one in each if since is None or trend.seconds.index[one[0].at] >= since]
+def _shown_shifts(trend: Trend, since: pd.Timestamp | None) -> list[tuple[Shift, Sequence[Difference], Any, Any]]:
+    rows = zip(trend.shifts, trend.explained, trend.levels, trend.levels[1:], strict=False)
+    return [row for row in rows if since is None or trend.seconds.index[row[0].at] >= since]
 
 
-def _explained(found: Sequence[Difference]) -> str:
-    told = []
-    for one in found:
-        later = abs(one.runs_later)
-        when = f" ({_count(later, 'run')} {'later' if one.runs_later > 0 else 'earlier'})" if later else ""
-        told.append(f"{one.name} {one.before or 'none'} → {one.after or 'none'}{when}")
-    return ", ".join(told)
+def _explained(differences: Sequence[Difference]) -> str:
+    texts = []
+    for difference in differences:
+        runs_apart = abs(difference.runs_later)
+        direction = "later" if difference.runs_later > 0 else "earlier"
+        when = f" ({_count(runs_apart, 'run')} {direction})" if runs_apart else ""
+        texts.append(f"{difference.name} {difference.before or 'none'} → {difference.after or 'none'}{when}")
+    return ", ".join(texts)
 
 
-def _new_series(told: Look) -> list[str]:
-    """One line for all cells whose series began the same way."""
+def _new_series(look: Look) -> list[str]:
+    """One line for all cells whose series began on the same day for the same reasons."""
     cells: dict[tuple[str, str], int] = defaultdict(int)
-    for trend in told.trends:
-        if trend.begins and (told.since is None or trend.seconds.index[0] >= told.since):
-            named = [one for one in trend.begins if one.name != "machine"] or trend.begins
-            cells[f"{trend.seconds.index[0]:%Y-%m-%d}", _explained(named)] += 1
+    for trend in look.trends:
+        if trend.begins and (look.since is None or trend.seconds.index[0] >= look.since):
+            reasons = [difference for difference in trend.begins if difference.name != "machine"] or trend.begins
+            cells[f"{trend.seconds.index[0]:%Y-%m-%d}", _explained(reasons)] += 1
     lines = [f"{_count(count, 'cell')} begin a new series on {day}: {what}" for (day, what), count in cells.items()]
     return ["\n".join(line.replace("1 cell begin ", "1 cell begins ") for line in lines)] if lines else []
 
 
-def _newest(told: Look) -> str:
-    shown = [change for change in told.changes if change.verdict not in QUIET]
-    lines = [unpaired.text(_comparison(told, shown))] if told.changes else []
-    if told.first:
-        lines.append(f"{_count(len(told.first), 'cell')} of {told.newest} had no run to be held against yet")
+def _newest(look: Look) -> str:
+    shown = [change for change in look.changes if change.verdict not in QUIET]
+    lines = [unpaired.text(_comparison(look, shown))] if look.changes else []
+    if look.first:
+        lines.append(f"{_count(len(look.first), 'cell')} of {look.newest} had no earlier run to be compared with")
     return "\n".join(lines)
 
 
-def _comparison(told: Look, shown: Sequence[Any] | None = None) -> unpaired.Comparison:
+def _comparison(look: Look, shown: Sequence[Any] | None = None) -> unpaired.Comparison:
     how = "processes of the newest run with those of the runs on the cell's last level"
-    changes = told.changes if shown is None else shown
-    return unpaired.Comparison(LAST_LEVEL, told.newest, gate.outcome(told.changes), changes, how=how)
+    changes = look.changes if shown is None else shown
+    return unpaired.Comparison(LAST_LEVEL, look.newest, gate.outcome(look.changes), changes, how=how)
 
 
-def _missing(told: Look) -> str:
-    if not told.missing:
+def _missing(look: Look) -> str:
+    if not look.missing:
         return ""
-    count = _count(len(told.missing), "whole run")
+    count = _count(len(look.missing), "whole run")
     return f"not in the history: {count} of this folder; `python -m bench history rebuild` makes it anew with them"
 
 
-def _dated_later(told: Look) -> str:
-    if not told.dated_later:
+def _dated_later(look: Look) -> str:
+    if not look.dated_later:
         return ""
-    which = "it counts" if len(told.dated_later) == 1 else "they count"
+    which = "it counts" if len(look.dated_later) == 1 else "they count"
     return (
-        f"dated later than now: {', '.join(told.dated_later)}; {which} as newer than every run of today: correct "
+        f"dated later than now: {', '.join(look.dated_later)}; {which} as newer than every run of today: correct "
         "`started` in the journal's first line, or remove the run's folder, then `python -m bench history rebuild`"
     )
 
@@ -159,7 +160,7 @@ def _cell(trend: Trend, since: pd.Timestamp | None) -> dict[str, Any]:
     return {
         "cell": trend.key,
         "conditions": dict(trend.conditions),
-        "new_series": [_difference(one) for one in trend.begins],
+        "new_series": [_difference(difference) for difference in trend.begins],
         "runs": len(trend.seconds) - begin,
         "first": when[begin],
         "last": when[-1],
@@ -186,32 +187,32 @@ def _cell(trend: Trend, since: pd.Timestamp | None) -> dict[str, Any]:
                 "p": shift.p,
                 "seconds_before": before.seconds,
                 "seconds": after.seconds,
-                "versions": [asdict(one) for one in explained],
+                "versions": [asdict(difference) for difference in explained],
             }
-            for shift, explained, before, after in _told(trend, since)
+            for shift, explained, before, after in _shown_shifts(trend, since)
         ],
     }
 
 
-def _difference(one: Difference) -> dict[str, str]:
-    return {"name": one.name, "before": one.before, "after": one.after}
+def _difference(difference: Difference) -> dict[str, str]:
+    return {"name": difference.name, "before": difference.before, "after": difference.after}
 
 
 def _drawn(seconds: np.ndarray) -> str:
-    """Medians of at most WIDTH stretches, on a scale of logs about their middle."""
+    """A bar for the median of each of at most WIDTH stretches, on a logarithmic scale about their middle."""
     logs = np.array([np.median(part) for part in np.array_split(np.log(seconds), min(WIDTH, len(seconds)))])
     low, high = logs.min(), logs.max()
-    short = max(0.0, math.log1p(LEAST_RANGE) - (high - low)) / 2
-    places = (logs - low + short) / (high - low + 2 * short) * (len(BARS) - 1)
-    return "".join(BARS[round(place)] for place in places)
+    padding = max(0.0, math.log1p(LEAST_RANGE) - (high - low)) / 2
+    heights = (logs - low + padding) / (high - low + 2 * padding) * (len(BARS) - 1)
+    return "".join(BARS[round(height)] for height in heights)
 
 
-def _from(told: Look) -> str:
-    return f" since {told.since:%Y-%m-%d %H:%M}" if told.since is not None else ""
+def _from(look: Look) -> str:
+    return f" since {look.since:%Y-%m-%d %H:%M}" if look.since is not None else ""
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(rows: Sequence[dict[str, str]], right: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Base against head, measured in the same passes: as a comparison, and as a section of the run's page."""
+"""Base and head measured in the same passes, as a comparison and as a section of the run's page."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ HOW = "paired: base and head had fresh processes in the same passes, and took tu
 
 
 def comparison(run: Run, fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Comparison:
-    """The comparison that a run of two sides is."""
+    """Make the comparison of a run of two sides."""
     changes = paired.changes(run)
     base, head = run.plan.sides
-    fresh = len(paired.confirming(run))
-    again = f"; what seemed slower had up to {fresh} fresh ones to confirm it" if fresh else ""
+    confirming = len(paired.confirming(run))
+    confirmation = f"; what seemed slower had up to {confirming} fresh ones to confirm it" if confirming else ""
     facts = {
         "run": run.name,
         "fail_on": [*fail_on],
         "min_effect": run.plan.min_effect,
         "min_effect_of": dict(run.plan.min_effects),
-        "confirming_passes": fresh,
+        "confirming_passes": confirming,
     }
     return Comparison(
         base.label,
@@ -35,12 +35,12 @@ def comparison(run: Run, fail_on: Sequence[str] = gate.DEFAULT_FAIL_ON) -> Compa
         gate.outcome(changes, fail_on),
         changes,
         [Difference(*values, matters=True) for values in environments.of_sides(run)],
-        how=HOW + again,
+        how=HOW + confirmation,
         facts=facts,
         notes=[*disturbance.lines(run), *surroundings.lines(run)],
     )
 
 
 def section(run: Run) -> str:
-    """Markdown; empty for a run of one side."""
+    """A Markdown section on what changed; empty for a run of one side."""
     return unpaired.section(comparison(run)) if run.plan.sides else ""

@@ -23,7 +23,7 @@ from bench.report.plain import plain
 from bench.report.run.rows import AXES, contender_names, shape_name
 
 MOST_IN_SIGHT = 40
-"""Rows of a pull request's comment that stand before the fold."""
+"""The most rows of a pull request's comment above the fold."""
 LEFT = ("contender", "phase", "shape", "change", "verdict", "why")
 """The columns that are text."""
 MARKS = {"clean": "✅", "regression": "❌", "not judged": "❔"}
@@ -31,28 +31,28 @@ MARKS = {"clean": "✅", "regression": "❌", "not judged": "❔"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sides, what became of their cells, and what that comes to."""
+    """Two sides, the changes of their cells, and the outcome."""
 
     base: str
     head: str
-    """What each is called."""
+    """The labels of the two sides."""
     outcome: Outcome
     changes: Sequence[Change] = ()
     differences: Sequence[Difference] = ()
     stopping: Sequence[Difference] = ()
-    """Those because of which nothing was compared."""
+    """The differences because of which nothing was compared."""
     how: str = "unpaired: each process of one run is compared with all of the other's"
-    """The changes were found, in a few words."""
+    """How the changes were found, in a few words."""
     remedy: str = ""
     """What to do where nothing was compared."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """More for the plain data."""
+    """More values for the plain data."""
     notes: Sequence[str] = ()
-    """What a reader should know before the numbers, a sentence each."""
+    """Sentences that a reader should know before the numbers."""
 
 
 def text(comparison: Comparison) -> str:
-    """The differences, the cells that changed most first, whatever has no time, and what it comes to."""
+    """The differences, the cells with the largest changes first, the cells without a time, and the outcome."""
     parts = [f"{comparison.base} → {comparison.head}"]
     if comparison.stopping:
         parts += [_listed("These differ, and matter:", comparison.stopping), comparison.remedy]
@@ -67,7 +67,7 @@ def text(comparison: Comparison) -> str:
 
 
 def markdown(comparison: Comparison) -> str:
-    """Those cells that are not the same stand in sight, and all of them behind a fold."""
+    """A comment for a pull request: cells that are not the same in sight, and all cells behind a fold."""
     parts = [
         f"### {MARKS[comparison.outcome.kind]} {page.escaped(comparison.outcome.summary)}",
         f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}.",
@@ -87,7 +87,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def section(comparison: Comparison) -> str:
-    """A section of a run's page: all of them in sight."""
+    """A section of a run's page, with all cells in sight."""
     parts = [
         "## What changed",
         f"{page.code(comparison.base)} → {page.code(comparison.head)}, {comparison.how}: "
@@ -103,7 +103,7 @@ def section(comparison: Comparison) -> str:
 
 
 def data(comparison: Comparison) -> dict[str, Any]:
-    """For JSON: None for what is unknown; seconds, and ratios of head over base."""
+    """The comparison for JSON: seconds, and ratios of head over base; None for unknown values."""
     return {
         "base": comparison.base,
         "head": comparison.head,
@@ -112,7 +112,9 @@ def data(comparison: Comparison) -> dict[str, Any]:
         "exit_code": comparison.outcome.exit_code,
         "summary": comparison.outcome.summary,
         "failing": [change.cell.key for change in comparison.outcome.failing],
-        "differences": [{**asdict(one), "stops": one in comparison.stopping} for one in comparison.differences],
+        "differences": [
+            {**asdict(difference), "stops": difference in comparison.stopping} for difference in comparison.differences
+        ],
         "machine_ratio": plain(machine_ratio(comparison.changes)),
         "cells": [_cell(change) for change in comparison.changes],
         "notes": [*comparison.notes],
@@ -121,14 +123,14 @@ def data(comparison: Comparison) -> dict[str, Any]:
 
 
 def _rows(changes: Sequence[Change], brief: bool = False) -> list[dict[str, str]]:
-    """One a cell that was timed or should have been, the gravest and largest first."""
+    """One row per cell that was timed or should have been, the gravest and largest changes first."""
     shown = [change for change in changes if change.verdict != "untimed"]
     if not shown:
         return []
     names = dict(zip(map(id, shown), _names(shown), strict=True))
-    limits = any(isfinite(change.relative.value) for change in shown)
-    why = any(change.reason for change in shown)
-    changed = _alone if brief else _with_interval
+    has_limits = any(isfinite(change.relative.value) for change in shown)
+    has_reasons = any(change.reason for change in shown)
+    shown_ratio = _without_interval if brief else _with_interval
     rows = []
     for change in sorted(shown, key=_gravity):
         row = {
@@ -139,17 +141,17 @@ def _rows(changes: Sequence[Change], brief: bool = False) -> list[dict[str, str]
             "head": units.duration(change.head.floor.value),
             "change": _with_interval(change.ratio),
             "verdict": change.verdict + (f" (typical: {change.typical_verdict})" if change.disagrees else ""),
-            "typical": changed(change.typical),
+            "typical": shown_ratio(change.typical),
         }
-        if limits:
-            row["over its limit"] = changed(change.relative)
-        if why:
+        if has_limits:
+            row["over its limit"] = shown_ratio(change.relative)
+        if has_reasons:
             row["why"] = change.reason
         rows.append(row)
     return rows
 
 
-def _alone(ratio: Estimate) -> str:
+def _without_interval(ratio: Estimate) -> str:
     return units.change(ratio.value)
 
 
@@ -179,7 +181,7 @@ def _axes(change: Change) -> dict[str, int]:
 
 
 def _table(changes: Sequence[Change], most: int | None = None) -> str:
-    """Narrow, since there is a limit to how long a comment may be."""
+    """A Markdown table with narrow columns, since the length of a comment is limited."""
     rows = [{name: page.escaped(value) for name, value in row.items()} for row in _rows(changes)]
     if not rows:
         return ""
@@ -197,16 +199,16 @@ def _untimed(changes: Sequence[Change]) -> list[str]:
 
 def _listed(title: str, differences: Sequence[Difference], bullet: str = "") -> str:
     lines = [
-        f"{one.name}: {one.base} → {one.head}"
-        + (f" ({one.cells} cell{'' if one.cells == 1 else 's'})" if one.cells else "")
-        for one in differences
+        f"{difference.name}: {difference.base} → {difference.head}"
+        + (f" ({difference.cells} cell{'' if difference.cells == 1 else 's'})" if difference.cells else "")
+        for difference in differences
     ]
     shown = [f"{bullet}{page.escaped(line)}" for line in lines] if bullet else [one_line(line) for line in lines]
     return "\n".join([title, *([""] if bullet else []), *shown]) if shown else ""
 
 
 def _machine(changes: Sequence[Change]) -> str:
-    """Whether the machine itself kept its pace."""
+    """The sentence on whether the machine itself kept its pace."""
     ratio = machine_ratio(changes)
     if isnan(ratio):
         return ""
@@ -218,11 +220,11 @@ def _method(changes: Sequence[Change]) -> str:
     effects = sorted({change.min_effect for change in changes})
     if not effects:
         return ""
-    asked = " to ".join(units.short_percent(effect) for effect in dict.fromkeys([effects[0], effects[-1]]))
+    min_effect = " to ".join(units.short_percent(effect) for effect in dict.fromkeys([effects[0], effects[-1]]))
     return (
         "A change is that of the floor (5th percentile of a process's samples), head over base, with its interval; "
-        f"`slower` and `faster` lie wholly beyond {asked}, under false-discovery control over all cells, `same` lies "
-        "wholly within, and `unclear` is neither."
+        f"`slower` and `faster` lie wholly beyond {min_effect}, under false-discovery control over all cells, `same` "
+        "lies wholly within, and `unclear` is neither."
     )
 
 
@@ -244,11 +246,11 @@ def _cell(change: Change) -> dict[str, Any]:
         values |= {name: plain(ratio.value), f"{name}_low": plain(ratio.low), f"{name}_high": plain(ratio.high)}
     values["confidence"] = change.ratio.confidence
     for name in ("base", "head"):
-        held = getattr(change, name)
+        side = getattr(change, name)
         values |= {
-            f"{name}_status": held.status,
-            f"{name}_passes": held.floor.passes,
-            f"{name}_seconds": plain(held.typical.value),
-            f"{name}_seconds_floor": plain(held.floor.value),
+            f"{name}_status": side.status,
+            f"{name}_passes": side.floor.passes,
+            f"{name}_seconds": plain(side.typical.value),
+            f"{name}_seconds_floor": plain(side.floor.value),
         }
     return values

@@ -1,3 +1,3 @@
-"""A run as other tools read it, a file a format."""
+"""A run in formats that other tools read, one module per format."""
 
 FORMATS = ("pytest-benchmark", "bencher", "github-action", "asv", "csv", "jsonl")

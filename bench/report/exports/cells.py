@@ -1,4 +1,4 @@
-"""A run as the formats take it: its cells, each with its row and the samples behind it."""
+"""A run in the form that the formats start from: its cells, each with its row and its samples."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Measured:
 
     cell: Cell
     row: dict[str, Any]
-    """Plain values; None for what is not known."""
+    """Plain values; None for unknown ones."""
     samples: Samples
     """Empty where a run's samples are lost."""
 
@@ -42,7 +42,7 @@ class Measured:
         return [second for rounds in self.samples.values() for block in rounds.values() for second in block]
 
     def per_pass(self) -> list[float]:
-        """The typical seconds of each pass, of which each is a process of its own."""
+        """The typical seconds of each pass, that is, of each process."""
         return [typical(np.concatenate([*map(np.asarray, rounds.values())])) for rounds in self.samples.values()]
 
     def per_block(self) -> Blocks:
@@ -55,7 +55,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Exported:
-    """A run, and its cells in the plan's order."""
+    """A run and its cells, in the plan's order."""
 
     run: RunTables
     cells: tuple[Measured, ...]
@@ -64,30 +64,30 @@ class Exported:
 
     @property
     def source(self) -> str:
-        """What git said of the sources that were measured, like `v1.0-3-gabc1234-dirty`; empty where not known."""
-        told = str(self.run.info.get("machine", {}).get("source", ""))
-        own = (str(one.row["source"] or "") for one in self.cells if ":" not in one.cell.contender.implementation)
-        return told or next(filter(None, own), "")
+        """The revision of the measured sources by git, like `v1.0-3-gabc1234-dirty`; empty where not known."""
+        recorded = str(self.run.info.get("machine", {}).get("source", ""))
+        built_in = (exported for exported in self.cells if ":" not in exported.cell.contender.implementation)
+        return recorded or next((str(exported.row["source"]) for exported in built_in if exported.row["source"]), "")
 
     def timed(self) -> list[Measured]:
         """The cells that have a time. Raises ValueError where none has: an empty file would pass for a clean run."""
-        if timed := [one for one in self.cells if one.ok]:
+        if timed := [measured for measured in self.cells if measured.ok]:
             return timed
         raise ValueError(f"run {self.run.name}: none of its {len(self.cells)} cells has a time, nothing to export")
 
     def sampled(self) -> list[Measured]:
-        """The cells that have a time, with their samples. Raises ValueError where one's are lost."""
-        for one in (timed := self.timed()):
-            if not one.samples:
+        """The cells that have a time, with their samples. Raises ValueError where those of a cell are lost."""
+        for measured in (timed := self.timed()):
+            if not measured.samples:
                 raise ValueError(
-                    f"run {self.run.name}: {one.cell.key} has no samples; this format needs the run's "
+                    f"run {self.run.name}: {measured.cell.key} has no samples; this format needs the run's "
                     "journal.jsonl or samples.csv.gz beside its timings.csv"
                 )
         return timed
 
 
 def of_run(run: Run) -> Exported:
-    """The cells of a run with a journal, which alone tells cells apart whose thread limits are the same number."""
+    """Export a run with a journal, which alone distinguishes cells whose thread limits are the same number."""
     cells = [
         Measured(
             records.cell, row, _of_blocks((block.pass_number, block.round, block.seconds) for block in records.blocks)
@@ -98,11 +98,11 @@ def of_run(run: Run) -> Exported:
 
 
 def of_tables(run: RunTables) -> Exported:
-    """The cells of a run by its tables."""
+    """Export a run from its tables."""
     rows, plan = _rows(run.timings), _plan(run)
-    planned = plan is not None and len(plan.cells) == len(rows)
-    cells = [*plan.cells] if plan and planned else _cells_of(rows)
-    samples = _looked_up(run.samples, [_names(cell, plan) for cell in cells])
+    is_planned = plan is not None and len(plan.cells) == len(rows)
+    cells = [*plan.cells] if plan and is_planned else _cells_of(rows)
+    samples = _samples_by_names(run.samples, [_names(cell, plan) for cell in cells])
     measured = tuple(Measured(*parts) for parts in zip(cells, rows, samples, strict=True))
     return Exported(run, measured, plan is not None and plan.adaptive)
 
@@ -112,7 +112,7 @@ def _rows(timings: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _plan(run: RunTables) -> Plan | None:
-    """What was asked, where the run still tells."""
+    """The run's plan, where its `run.json` still has it."""
     if "plan" not in run.info:
         return None
     try:
@@ -122,17 +122,17 @@ def _plan(run: RunTables) -> Plan | None:
 
 
 def _cells_of(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
-    """The cells that rows tell of: by the threads in force, and numbered where two limits came to the same."""
-    found: list[Cell] = []
+    """The cells of rows, by the threads in force, and numbered where two thread limits gave the same number."""
+    cells: list[Cell] = []
     seen: Counter[Cell] = Counter()
     for row in rows:
         shape = Shape(row["N"], row["D_in"], row["H"], row["D_out"])
         names = row["implementation"], row["device"], row["dtype"], row["threads"]
         cell = Cell(Contender(*names), shape, row["phase"])
         seen[cell] += 1
-        again = str(seen[cell]) if seen[cell] > 1 else ""
-        found.append(Cell(Contender(*names, again), shape, row["phase"]))
-    return found
+        number = str(seen[cell]) if seen[cell] > 1 else ""
+        cells.append(Cell(Contender(*names, number), shape, row["phase"]))
+    return cells
 
 
 def _names(cell: Cell, plan: Plan | None) -> tuple[Any, ...]:
@@ -142,18 +142,18 @@ def _names(cell: Cell, plan: Plan | None) -> tuple[Any, ...]:
     return (contender.implementation, contender.device, contender.dtype, threads, *sizes, cell.phase)
 
 
-def _looked_up(samples: pd.DataFrame, names: Sequence[tuple[Any, ...]]) -> list[Samples]:
-    """Each cell's samples by what its columns say; none for cells of which they say the same."""
+def _samples_by_names(samples: pd.DataFrame, names: Sequence[tuple[Any, ...]]) -> list[Samples]:
+    """The samples of each cell, looked up by its names; none for cells with the same names."""
     by_name = {}
-    for key, taken in samples.groupby([*CELL_NAMES], observed=True, sort=False):
-        blocks = taken.groupby(["pass", "round"], sort=False)["seconds"]
-        by_name[tuple(map(plain, key))] = _of_blocks((*map(int, at), block.tolist()) for at, block in blocks)
+    for key, of_cell in samples.groupby([*CELL_NAMES], observed=True, sort=False):
+        blocks = of_cell.groupby(["pass", "round"], sort=False)["seconds"]
+        by_name[tuple(map(plain, key))] = _of_blocks((*map(int, numbers), block.tolist()) for numbers, block in blocks)
     count = Counter(names)
     return [by_name.get(name, {}) if count[name] == 1 else {} for name in names]
 
 
 def _of_blocks(blocks: Iterable[tuple[int, int, Sequence[float]]]) -> Samples:
-    found: dict[int, dict[int, Sequence[float]]] = defaultdict(dict)
+    samples: dict[int, dict[int, Sequence[float]]] = defaultdict(dict)
     for pass_number, round_number, seconds in blocks:
-        found[pass_number][round_number] = seconds
-    return dict(found)
+        samples[pass_number][round_number] = seconds
+    return dict(samples)

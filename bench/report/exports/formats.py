@@ -1,4 +1,4 @@
-"""From a format's name to what makes its text."""
+"""The functions that write the formats, by name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ TEXTS: dict[str, Callable[[Exported], str]] = {
     "csv": tabular.csv,
     "jsonl": tabular.jsonl,
 }
-"""The formats of one file. asv's is a tree."""
+"""The formats of one file. asv's format is a tree of files."""
 WHOLE = ("csv", "jsonl")
-"""The formats that have every row; the others have those with a time."""
+"""The formats that have every row; the others have only cells with a time."""

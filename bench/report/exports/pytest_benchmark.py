@@ -1,9 +1,9 @@
-"""pytest-benchmark's JSON, as `pytest bench --benchmark-json` writes it of the same run.
+"""pytest-benchmark's JSON, as `pytest bench --benchmark-json` writes it for the same run.
 
 Names, parameters and statistics are those of the tests in `bench/test_two_layer_net.py`, so that
-`pytest-benchmark compare` sets an exported run beside a native one. As there, all samples of a cell are
-pooled: its spread holds that between processes. Cells without a time are left out, and so are a commit's
-time and branch, of which a run knows nothing.
+`pytest-benchmark compare` compares an exported run with a native one. As there, all samples of a cell are
+pooled, so that their spread includes that between processes. Cells without a time are left out, and so are a
+commit's time and branch, which a run does not know.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ EXTRA = (
 
 
 def text(run: Exported) -> str:
-    """Raises ValueError where no cell has a time, or samples are lost."""
+    """The JSON text of a run. Raises ValueError where no cell has a time, or samples are lost."""
     info = run.run.info
-    found = {
+    report = {
         "machine_info": _machine(info.get("machine", {})),
         "commit_info": _commit(run),
-        "benchmarks": [_benchmark(one) for one in run.sampled()],
+        "benchmarks": [_benchmark(measured) for measured in run.sampled()],
         "datetime": info.get("started"),
         "version": metadata.version("pytest-benchmark"),
     }
-    return json.dumps(found, indent=4, allow_nan=False) + "\n"
+    return json.dumps(report, indent=4, allow_nan=False) + "\n"
 
 
-def _benchmark(one: Measured) -> dict[str, Any]:
-    contender, shape = one.cell.contender, one.cell.shape
-    name = f"test_{one.cell.phase}[{one.cell.id}]"
+def _benchmark(measured: Measured) -> dict[str, Any]:
+    contender, shape = measured.cell.contender, measured.cell.shape
+    name = f"test_{measured.cell.phase}[{measured.cell.id}]"
     return {
         "group": None,
         "name": name,
@@ -53,15 +53,15 @@ def _benchmark(one: Measured) -> dict[str, Any]:
             "H": shape.H,
             "D_out": shape.D_out,
         },
-        "param": one.cell.id,
-        "extra_info": {name: one.row[name] for name in EXTRA},
+        "param": measured.cell.id,
+        "extra_info": {name: measured.row[name] for name in EXTRA},
         "options": {},
-        "stats": _stats(one.pooled()),
+        "stats": _stats(measured.pooled()),
     }
 
 
 def _stats(seconds: list[float]) -> dict[str, Any]:
-    """By pytest-benchmark's own class: its quartiles are of a kind that NumPy does not have."""
+    """The statistics of pytest-benchmark's own class, whose quartiles NumPy does not have."""
     stats = Stats()
     for second in seconds:
         stats.update(second)
@@ -69,7 +69,7 @@ def _stats(seconds: list[float]) -> dict[str, Any]:
 
 
 def _machine(facts: dict[str, Any]) -> dict[str, Any]:
-    """pytest-benchmark's words for what a run knows of its machine."""
+    """What a run knows of its machine, in pytest-benchmark's keys."""
     implementation, _, version = str(facts.get("python", "")).partition(" ")
     system, _, release = str(facts.get("system", "")).partition(" ")
     return {

@@ -1,4 +1,4 @@
-"""Every row, whatever became of it, as CSV or as JSON lines: nothing but the samples is left out."""
+"""Every row, with or without a time, as CSV or as JSON lines; only the samples are left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def csv(run: Exported) -> str:
 
 
 def jsonl(run: Exported) -> str:
-    """An object a line: the cell's key, then the columns of `timings.csv`, null where not known."""
+    """One object per line: the cell's key, then the columns of `timings.csv`, null where not known."""
     return "".join(
-        json.dumps({"cell": one.cell.key, **one.row}, allow_nan=False, ensure_ascii=False) + "\n" for one in run.cells
+        json.dumps({"cell": measured.cell.key, **measured.row}, allow_nan=False, ensure_ascii=False) + "\n"
+        for measured in run.cells
     )

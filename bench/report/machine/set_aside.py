@@ -1,4 +1,4 @@
-"""With disturbed rounds and without them, as text below a calibration's result."""
+"""What setting disturbed rounds aside changes, as text below a calibration's result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _quantity(name: str, compared: Mapping[str, Any]) -> str:
     text = f"the noise of a pass's {name} is {noises[0]} instead of {noises[1]}"
     if any(way["detected"] is None for way in ways):
         return f"{text}; too few passes to say what is found"
-    found = ["more than 10 %" if way["resolution"] is None else short_percent(way["resolution"]) for way in ways]
-    alarms = [next((one["detected"] for one in way["detected"] if one["slowdown"] == 0), 0.0) for way in ways]
-    text += f", it resolves {found[0]} instead of {found[1]}"
+    resolutions = ["more than 10 %" if way["resolution"] is None else short_percent(way["resolution"]) for way in ways]
+    alarms = [next((rate["detected"] for rate in way["detected"] if rate["slowdown"] == 0), 0.0) for way in ways]
+    text += f", it resolves {resolutions[0]} instead of {resolutions[1]}"
     return f"{text}, false alarms are {short_percent(alarms[0])} instead of {short_percent(alarms[1])}"

@@ -15,7 +15,7 @@ from bench.report.run.rows import shape_name
 
 
 def text(answer: Answer) -> str:
-    """The contenders by their time, then how much of that is known, from what, and what to do about the rest."""
+    """The contenders by their time, then what is certain, what the answer rests on, and what to measure."""
     parts = [_table(answer), _verdict(answer), "\n".join(_grounds(answer))]
     if answer.left_out:
         parts.append("\n".join(["Not answered for:", *answer.left_out]))
@@ -25,45 +25,45 @@ def text(answer: Answer) -> str:
 
 
 def data(answer: Answer) -> dict[str, Any]:
-    """For JSON: None for what is unknown, SI units."""
-    asked, told = answer.question, answer.validation
+    """The answer for JSON, in SI units, with None for unknown values."""
+    question, validation = answer.question, answer.validation
     return {
         "run": answer.run.name,
         "started": answer.run.info.get("started"),
         "machine": _machine(answer),
-        "shape": {axis: getattr(asked.shape, axis) for axis in ("N", "D_in", "H", "D_out")},
-        "phase": asked.phase,
+        "shape": {axis: getattr(question.shape, axis) for axis in ("N", "D_in", "H", "D_out")},
+        "phase": question.phase,
         "iteration": answer.iteration,
-        "steps": asked.steps,
+        "steps": question.steps,
         "level": LEVEL,
         "contenders": [
             {name: plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
         ],
         "left_out": answer.left_out,
-        "cross_validation": told
+        "cross_validation": validation
         and {
-            "cells": told.cells,
-            "inside": plain(told.inside),
-            "typical_error": plain(told.typical_error),
-            "typical_half_width": plain(told.typical_half_width),
+            "cells": validation.cells,
+            "inside": plain(validation.inside),
+            "typical_error": plain(validation.typical_error),
+            "typical_half_width": plain(validation.typical_half_width),
         },
         "measure": answer.measure,
     }
 
 
 def _table(answer: Answer) -> str:
-    asked = answer.question
+    question = answer.question
     names = _names(answer.table)
     lines = []
     for index, row in answer.table.iterrows():
         line = [names[index], _time(row, "")]  # type: ignore[call-overload]
-        if asked.steps:
+        if question.steps:
             line += [units.duration(row["start_seconds"]), _time(row, "total_")]
         marks = ["measured"] if row["measured"] else []
         line.append(", ".join(marks + (["may be as fast"] if row["tied"] else [])))
         lines.append(line)
-    headers = [shape_name(asked.shape), f"time of {_article(answer.iteration)}"]
-    headers += ["start", f"{asked.steps:,} steps from the start"] if asked.steps else []
+    headers = [shape_name(question.shape), f"time of {_article(answer.iteration)}"]
+    headers += ["start", f"{question.steps:,} steps from the start"] if question.steps else []
     align = ("left", *["right"] * (len(headers) - 1), "left")
     return tabulate(lines, [*headers, ""], tablefmt="simple", colalign=align, disable_numparse=True)
 
@@ -78,31 +78,31 @@ def _verdict(answer: Answer) -> str:
     first = names.iloc[0]
     if len(answer.table) == 1:
         return f"Only {first} can be answered for."
-    return f"Use {first}" + (f"; {_listed(tied)} may be as fast." if tied else ", told apart from every other.")
+    return f"Use {first}" + (f"; {_listed(tied)} may be as fast." if tied else ", which is clearly the fastest.")
 
 
 def _grounds(answer: Answer) -> list[str]:
-    """What the answer rests on."""
-    told = answer.validation
+    """The lines on what the answer rests on."""
+    validation = answer.validation
     machine = f", {_machine(answer)}" if _machine(answer) else ""
     started = f", of {answer.run.info['started']}" if answer.run.info.get("started") else ""
     lines = [f"From run {answer.run.name}{started}{machine}; intervals are {units.percent(LEVEL)}."]
     if answer.table["measured"].all():
         lines.append("That run measured this very cell: nothing is predicted.")
-    elif told is None or not told.cells:
+    elif validation is None or not validation.cells:
         lines.append("It has too few shapes to leave any out and see how far such predictions miss.")
     else:
         lines.append(
-            f"Predicted from its other sizes. With each shape left out in turn, {units.percent(told.inside)} of "
-            f"{told.cells} cells fell within such an interval, "
-            f"typically ± {units.two_digit_percent(told.typical_half_width)}; "
-            f"typical error {units.two_digit_percent(told.typical_error)}."
+            f"Predicted from its other sizes. With each shape left out in turn, {units.percent(validation.inside)} of "
+            f"{validation.cells} cells fell within such an interval, "
+            f"typically ± {units.two_digit_percent(validation.typical_half_width)}; "
+            f"typical error {units.two_digit_percent(validation.typical_error)}."
         )
     return lines
 
 
 def _names(table: pd.DataFrame) -> pd.Series:
-    """Each contender with as much of device, dtype and threads as tells them apart."""
+    """The contenders' names, with as much of device, dtype and threads as makes them different."""
     names = table["implementation"].astype(str)
     for column, form in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
         if table[column].nunique() > 1:

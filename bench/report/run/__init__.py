@@ -1,1 +1,1 @@
-"""One run's page and terminal table."""
+"""The page and the terminal table of one run."""

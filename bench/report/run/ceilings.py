@@ -1,4 +1,4 @@
-"""The section on how far every contender is from what the machine can do."""
+"""The section on the machine's limits, and how close every contender comes to them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bench.report import page
 
 from .rows import contender_names, shape_name
 
-APART = ("forward", "backward", "update")
+PHASES_OF_STEP = ("forward", "backward", "update")
 
 
 def section(run: Run) -> str:
-    """Markdown: the ceilings and who reached them, how close each contender's step comes and what binds it, what of a
-    step is not its phases, and the passes whose ceilings moved by more than the run's resolution. Empty where no
-    ceilings were measured."""
+    """A Markdown section: the ceilings and the backends that reached them, how close each contender's step comes and
+    what binds it, step time outside its phases, and the passes whose ceilings moved by more than the run's resolution.
+    Empty where no ceilings were measured."""
     if not run.limits:
         return ""
     parts = [
-        "## How far from the limit",
-        page.table(pd.DataFrame([_limits(place, by_pass) for place, by_pass in run.limits.items()])),
+        "## The machine's limits",
+        page.table(pd.DataFrame([_limits(place, limits) for place, limits in run.limits.items()])),
         _missing(run),
         _closeness(run),
         _calls(run),
@@ -45,27 +45,28 @@ def section(run: Run) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _limits(place: Place, by_pass: dict[int, Limits]) -> dict[str, str]:
+def _limits(place: Place, limits_by_pass: dict[int, Limits]) -> dict[str, str]:
     device, dtype, threads = place
-    sizes = sorted({size for each in by_pass.values() for size in each.streams})
-    passes = [*by_pass.values()]
+    passes = [*limits_by_pass.values()]
+    sizes = sorted({size for limits in passes for size in limits.streams})
     line = {
         "device": device,
         "dtype": dtype,
         "threads": threads,
-        "matrix product": _typical([each.product for each in passes], "FLOP/s"),
+        "matrix product": _typical([limits.product for limits in passes], "FLOP/s"),
     }
     for size in sizes:
-        best = [each.streams[size] for each in passes if size in each.streams]
+        best = [limits.streams[size] for limits in passes if size in limits.streams]
         line[f"in {units.kibibytes_or_mebibytes(size)}"] = _typical(best, "B/s")
     return line
 
 
 def _typical(best: Sequence[Best], unit: str) -> str:
-    """`199 GFLOP/s (jax)`: the median of the passes, and whose it was most often."""
-    names = [each.by for each in best]
-    most = max(dict.fromkeys(names), key=names.count)
-    return f"{units.significant(float(np.median([each.rate for each in best])) / 1e9)} G{unit} ({page.escaped(most)})"
+    """`199 GFLOP/s (jax)`: the median of the passes, and the backend that was best most often."""
+    names = [rate.by for rate in best]
+    most_frequent = max(dict.fromkeys(names), key=names.count)
+    median = float(np.median([rate.rate for rate in best]))
+    return f"{units.significant(median / 1e9)} G{unit} ({page.escaped(most_frequent)})"
 
 
 def _missing(run: Run) -> str:
@@ -76,7 +77,7 @@ def _missing(run: Run) -> str:
 
 
 def _closeness(run: Run) -> str:
-    """Contenders × shapes, of the step or of the first phase measured."""
+    """A table, contenders × shapes, of the step or of the first phase measured."""
     phases = list(dict.fromkeys(cell.phase for cell in run.plan.cells))
     phase = "step" if "step" in phases else phases[0]
     lines: dict[str, dict[str, str]] = {}
@@ -93,7 +94,7 @@ def _closeness(run: Run) -> str:
         )
     if not lines:
         return ""
-    title = f"### The least a {phase} can take, as a share of what it takes"
+    title = f"### Lower bound on {'an' if phase == 'update' else 'a'} {phase}'s time, as a share of it"
     return title + "\n\n" + page.table(pd.DataFrame([*lines.values()]).fillna("—"))
 
 
@@ -112,23 +113,25 @@ def _calls(run: Run) -> str:
 
 
 def _remainders(run: Run) -> str:
-    """Contenders × shapes, of steps whose phases were timed apart."""
+    """A table, contenders × shapes, of steps whose phases were timed separately."""
     lines: dict[str, dict[str, str]] = {}
     for cell, name in zip(run.plan.cells, contender_names(run.timings), strict=True):
-        together = [run.cells.get(replace(cell, phase=phase).key) for phase in ("step", *APART)]
-        if cell.phase != "step" or any(records is None or records.failed for records in together):
+        step_and_phases = [run.cells.get(replace(cell, phase=phase).key) for phase in ("step", *PHASES_OF_STEP)]
+        if cell.phase != "step" or any(records is None or records.failed for records in step_and_phases):
             continue
-        step, *apart = (records.typicals for records in together if records is not None)
-        left = ceilings.remainder(step, apart)
-        if left:
+        step, *separate = (records.typicals for records in step_and_phases if records is not None)
+        remainder = ceilings.remainder(step, separate)
+        if remainder:
             line = lines.setdefault(name, {"contender": name})
-            sign = "−" if left.seconds < 0 else ""
-            seconds = f"{sign}{units.duration(abs(left.seconds))}"
-            line[shape_name(cell.shape)] = f"{units.percent_with_interval(left.share, left.low, left.high)}, {seconds}"
+            sign = "−" if remainder.seconds < 0 else ""
+            seconds = f"{sign}{units.duration(abs(remainder.seconds))}"
+            line[shape_name(cell.shape)] = (
+                f"{units.percent_with_interval(remainder.share, remainder.low, remainder.high)}, {seconds}"
+            )
     if not lines:
         return ""
     return (
-        "### What of a step is not its phases\n\n"
+        "### Step time outside its phases\n\n"
         + page.table(pd.DataFrame([*lines.values()]).fillna("—"))
         + "\n\nThe step's time without those of forward, backward and update timed apart, with its 95 % interval: "
         "below 0 where one step is quicker than its phases, as a fused or compiled one is."
@@ -136,10 +139,10 @@ def _remainders(run: Run) -> str:
 
 
 def _drift(run: Run) -> str:
-    several = len(run.limits) > 1
+    has_several_places = len(run.limits) > 1
     lines = [
         f"* pass {moved.pass_number}: {'products' if moved.what == 'products' else 'bandwidth'}"
-        f"{f' ({moved.place[0]}, {moved.place[1]}, {moved.place[2]} threads)' if several else ''} "
+        f"{f' ({moved.place[0]}, {moved.place[1]}, {moved.place[2]} threads)' if has_several_places else ''} "
         f"{units.two_digit_percent(abs(moved.change))} {'higher' if moved.change > 0 else 'lower'}"
         for moved in ceilings.drift(run, run.resolution)
     ]

@@ -1,4 +1,4 @@
-"""The section on what it costs to get to a steady step, and warnings of cells that did not keep their pace."""
+"""The section on start-up and break-even, and warnings of cells that did not keep their pace."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MOST_WARNINGS = 10
 
 
 def section(run: Run) -> str:
-    """Markdown: every contender's costs at the run's first shape, and its break-even at all of them; empty where
-    nothing was timed."""
+    """A Markdown section: every contender's costs at the run's first shape, and its break-even at all of them. Empty
+    where nothing was timed."""
     if not run.costs:
         return ""
     names, baseline, first = _names(run), run.plan.baseline, run.costs[0].shape
@@ -33,7 +33,7 @@ def section(run: Run) -> str:
         _line(cost, names[cost.contender, cost.shape], overtakes, baseline) for cost in run.costs if cost.shape == first
     ]
     parts = [
-        "## What it costs to get there",
+        "## Start-up and break-even",
         f"At {shape_name(first)}, with 95 % intervals:",
         page.table(_without_empty(pd.DataFrame(lines), overtakes)),
         _others(run.costs, names, baseline),
@@ -48,8 +48,8 @@ def section(run: Run) -> str:
 
 
 def warnings(run: Run) -> list[str]:
-    """A line for each contender's cells that grew slower, or went back and forth, while they were sampled, and what
-    to do; the worst first, and at most ten."""
+    """A line for each contender whose cells grew slower, or went back and forth, while they were sampled, and what to
+    do; the worst first, and at most ten."""
     groups: dict[tuple[str, str], list[tuple[Shape, str]]] = defaultdict(list)
     names = _names(run)
     timed: dict[str, int] = defaultdict(int)
@@ -86,7 +86,7 @@ def _line(cost: Costs, name: str, overtakes: str, baseline: str) -> dict[str, st
 
 
 def _others(costs: Sequence[Costs], names: dict[tuple[Contender, Shape], str], baseline: str) -> str:
-    """Break-even at the other shapes, a column cost."""
+    """The break-even at the other shapes, one column per shape."""
     compared = [cost for cost in costs if cost.break_even and cost.shape != costs[0].shape]
     if not compared:
         return ""
@@ -106,7 +106,7 @@ def _overtakes(cost: Costs, baseline: str) -> str:
 
 
 def break_even(even: BreakEven) -> str:
-    """`1,230 steps [980, 1,600]`, `at once`, `never`, `ahead until …`, or `cannot tell`."""
+    """The break-even in words: `1,230 steps [980, 1,600]`, `at once`, `never`, `ahead until …`, or `cannot tell`."""
     match even.answer:
         case "after":
             return f"{units.steps(even.steps)} steps [{units.steps(even.low)}, {units.steps(even.high)}]"
@@ -126,14 +126,14 @@ def _memory(peak: Estimate) -> str:
     return f"{units.mebibytes(peak.value)} {units.half_width(peak.low, peak.high)}" if peak.passes else "—"
 
 
-def _without_empty(lines: pd.DataFrame, last: str) -> pd.DataFrame:
-    """Without the columns of phases that were not asked for, and of break-even where there is none."""
-    empty = [name for name in lines if lines[name].isin(["—", "baseline"] if name == last else ["—"]).all()]
+def _without_empty(lines: pd.DataFrame, overtakes: str) -> pd.DataFrame:
+    """Drop the columns of phases that were not measured, and of break-even where there is none."""
+    empty = [name for name in lines if lines[name].isin(["—", "baseline"] if name == overtakes else ["—"]).all()]
     return lines.drop(columns=empty)
 
 
 def _names(run: Run) -> dict[tuple[Contender, Shape], str]:
-    """What the step's row calls each contender at each shape, or the first row where there is no step."""
+    """The name of each contender at each shape: that of the step's row, or of the first row where there is no step."""
     names: dict[tuple[Contender, Shape], str] = {}
     for cell, name in zip(run.plan.cells, contender_names(run.timings), strict=True):
         if cell.phase == "step":

@@ -1,4 +1,4 @@
-"""The section that says at which sizes one contender overtakes another."""
+"""The section on the sizes at which one contender overtakes another."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from bench.report import page
 from .rows import contender_names
 
 MOST_ROWS = 12
-"""Of an axis's table."""
-MOST_PLACES = 2
-"""Of one pair in a row, where the other sizes have many settings."""
+"""The most rows of an axis's table."""
+MOST_SIZES = 2
+"""The most sizes of one pair in a row, where the other sizes have many settings."""
 MOST_LINES = 4
-"""On a terminal."""
+"""The most lines on a terminal."""
 
 
 def section(run: Run) -> str:
-    """Markdown: where the winner of `step`, or of the first phase that was timed, changes; empty where no axis has two
-    sizes."""
+    """A Markdown section: where the winner of `step`, or of the first phase that was timed, changes. Empty where no
+    axis has two sizes."""
     rows, phase = _crossovers(run)
     if rows.empty:
         return ""
@@ -39,7 +39,7 @@ def section(run: Run) -> str:
         parts.append(f"### Along {axis}, {on_axis['measured_low'].min():,} to {on_axis['measured_high'].max():,}")
         changes = _changes(on_axis, baselines)
         if changes:
-            lines = [{"faster above": above, "faster below": below, axis: where} for above, below, where in changes]
+            lines = [{"faster above": above, "faster below": below, axis: sizes} for above, below, sizes in changes]
             parts.append(page.table(pd.DataFrame(lines[:MOST_ROWS])))
         if len(changes) > MOST_ROWS:
             parts.append(f"And {len(changes) - MOST_ROWS} more pairs.")
@@ -48,12 +48,12 @@ def section(run: Run) -> str:
 
 
 def terminal_lines(run: Run) -> list[str]:
-    """At most four lines, a sentence each: pairs with the baseline first."""
+    """At most four sentences, one per line, on pairs that change places; those with the baseline first."""
     rows, phase = _crossovers(run)
     lines = [
-        f"{above} overtakes {below} in {phase} at {axis} = {where.replace('<br>', ', ')}"
+        f"{above} overtakes {below} in {phase} at {axis} = {sizes.replace('<br>', ', ')}"
         for axis, on_axis in _axes(rows)
-        for above, below, where in _changes(on_axis, _baselines(run))
+        for above, below, sizes in _changes(on_axis, _baselines(run))
     ]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more pairs change places: see the report"]
@@ -76,36 +76,36 @@ def _axes(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _changes(rows: pd.DataFrame, baselines: set[str]) -> list[tuple[str, str, str]]:
-    """(faster above, faster below, where) of each pair that changes places; those with the baseline first."""
-    several = len(_settings(rows)) > 1
+    """(faster above, faster below, sizes) of each pair that changes places; those with the baseline first."""
+    has_several_settings = len(_settings(rows)) > 1
     changes = []
-    for (above, below), places in rows[rows["answer"] == "at"].groupby(["contender", "other"], sort=False):
-        where = [_place(row, several) for row in places.head(MOST_PLACES).itertuples()]
-        where += [f"and {len(places) - MOST_PLACES} more"] if len(places) > MOST_PLACES else []
-        changes.append((str(above), str(below), "<br>".join(where)))
+    for (above, below), crossings in rows[rows["answer"] == "at"].groupby(["contender", "other"], sort=False):
+        sizes = [_size(row, has_several_settings) for row in crossings.head(MOST_SIZES).itertuples()]
+        sizes += [f"and {len(crossings) - MOST_SIZES} more"] if len(crossings) > MOST_SIZES else []
+        changes.append((str(above), str(below), "<br>".join(sizes)))
     return sorted(changes, key=lambda change: not baselines & {change[0], change[1]})
 
 
-def _place(row: Any, several: bool) -> str:
+def _size(row: Any, with_setting: bool) -> str:
     size, low, high = (rounded(getattr(row, name)) for name in ("size", "size_low", "size_high"))
-    return f"{size} [{low}, {high}]" + (f" ({row.fixed})" if several else "")
+    return f"{size} [{low}, {high}]" + (f" ({row.fixed})" if with_setting else "")
 
 
 def _standing(rows: pd.DataFrame, baselines: set[str], baseline: str) -> list[str]:
-    """One line each for those always faster than the baseline, always slower, and not known throughout."""
+    """One line each for the contenders always faster than the baseline, always slower, and never known."""
     names_by_answer: dict[str, list[str]] = {"always faster": [], "always slower": [], "cannot tell": []}
     settings = len(_settings(rows))
     for base in sorted(baselines):
-        own = rows[(rows["contender"] == base) | (rows["other"] == base)]
-        is_flipped = own["contender"] == base
-        others = own["other"].where(is_flipped, own["contender"])
+        with_base = rows[(rows["contender"] == base) | (rows["other"] == base)]
+        is_flipped = with_base["contender"] == base
+        contenders = with_base["other"].where(is_flipped, with_base["contender"])
         opposite = {"always": "always slower", "never": "always faster"}
         straight = {"always": "always faster", "never": "always slower"}
         answers = [
             (opposite if flipped else straight).get(answer, answer)
-            for flipped, answer in zip(is_flipped, own["answer"], strict=True)
+            for flipped, answer in zip(is_flipped, with_base["answer"], strict=True)
         ]
-        for (name, answer), count in Counter(zip(others, answers, strict=True)).items():
+        for (name, answer), count in Counter(zip(contenders, answers, strict=True)).items():
             if answer in names_by_answer:
                 share = f" ({count} of {settings} settings)" if settings > count else ""
                 names_by_answer[answer].append(f"{name}{share}")
@@ -118,5 +118,5 @@ def _settings(rows: pd.DataFrame) -> set[str]:
 
 
 def _baselines(run: Run) -> set[str]:
-    """What the baseline is called: several names where it ran on several devices or thread limits."""
+    """The baseline's names: several where it ran on several devices or thread limits."""
     return set(contender_names(run.timings)[run.timings["implementation"] == run.plan.baseline])

@@ -1,4 +1,4 @@
-"""What is said of a machine that other processes kept busy while it was measured."""
+"""The line about a machine that other processes kept busy while it was measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines(run: Run) -> list[str]:
 
 
 def mark(reason: object) -> str:
-    """What stands beside the time of an unsteady cell."""
+    """The word beside the time of an unsteady cell."""
     return f" {UNSTEADY}" if says_unsteady(reason) else ""
 
 

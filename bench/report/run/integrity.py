@@ -1,4 +1,4 @@
-"""What a run lacks of what was asked, and what its journal lacks, a line each."""
+"""Lines about passes that a run lacks, changes between its parts, and damage to its journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_SHOWN = 3
 
 
 def lines(run: Run) -> list[str]:
-    """The lines, without full stops at their ends; none of a run that is whole."""
+    """The lines, without full stops at their ends; none for a run that lacks nothing."""
     return [line for line in (_unread(run), _changed(run), _passes(run)) if line]
 
 
@@ -23,10 +23,10 @@ def _unread(run: Run) -> str:
 
 
 def _changed(run: Run) -> str:
-    changed = [what for record in run.of_kind(RunResumed) for what in record.changed]
-    if not changed:
+    changes = [change for record in run.of_kind(RunResumed) for change in record.changed]
+    if not changes:
         return ""
-    return f"The run was resumed after a change of {', '.join(dict.fromkeys(changed))}; its cells were verified again"
+    return f"The run was resumed after a change of {', '.join(dict.fromkeys(changes))}; its cells were verified again"
 
 
 def _passes(run: Run) -> str:
@@ -38,5 +38,5 @@ def _passes(run: Run) -> str:
     return f"Of {run.plan.passes} passes, {_count(len(fewer), 'timed cell')} had {least}"
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,8 +1,9 @@
-"""`report.md`: a run as a page that is worth reading on GitHub. One function a section."""
+"""`report.md`: a run as a page for GitHub, one function per section."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.run import Run
 from bench.measure.records import Block, Calls, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
 from bench.plan import units
-from bench.plan.cells import Contender
+from bench.plan.cells import Contender, Shape
 from bench.report import page
 from bench.report.change import paired
 
@@ -19,7 +20,7 @@ from . import alignment, ceilings, costs, crossovers, disturbance, integrity, su
 from .rows import AXES, contender_names, disagree, rank_range, shape_name, shapes
 
 RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
-"""The columns that the ranking needs: a row of all of them takes long to make."""
+"""The columns that the ranking needs: rows of all columns take long to make."""
 
 
 def report(run: Run) -> str:
@@ -29,7 +30,7 @@ def report(run: Run) -> str:
         shape=[shape_name(cell.shape) for cell in run.plan.cells],
         limit=[str(cell.contender.threads) for cell in run.plan.cells],
     )
-    ranked = not run.plan.sides  # of two sides, who is faster than whom is not what was asked
+    ranked = not run.plan.sides  # a run of two sides asks what changed, not which contender is faster
     sections = [
         _title(run, timings),
         paired.section(run),
@@ -43,7 +44,7 @@ def report(run: Run) -> str:
         costs.section(run) if ranked else "",
         _threads(run),
         _failures(timings),
-        _asked(run),
+        _settings(run),
         _machine(run, timings),
         _method(run),
     ]
@@ -71,36 +72,47 @@ def _title(run: Run, timings: pd.DataFrame) -> str:
 
 
 def _fastest(timings: pd.DataFrame) -> str:
-    """Per shape and phase, the ranking in groups that cannot be told apart."""
+    """The ranking by shape and phase, in groups without a verdict between them."""
     timed = timings.loc[timings["rank"].notna(), RANKED_BY]
     if timed.empty:
         return ""
-    lines: list[dict[str, str]] = []
-    for shape, rows in shapes(timed):
-        line = {"shape": shape_name(shape)}
-        for phase, in_phase in rows.groupby("phase", observed=True):
-            groups = in_phase.groupby(["dtype", "precision", "limit"], observed=True)
-            line[str(phase)] = "<br><br>".join(_groups(comparable) for _, comparable in groups)
-        lines.append(line)
+    lines = [
+        {"shape": shape_name(shape)}
+        | {phase: "<br><br>".join(map(_groups, groups.values())) for phase, groups in by_phase.items()}
+        for shape, by_phase in _ranked(timed).items()
+    ]
     return (
         "## Fastest\n\n"
         + page.table(pd.DataFrame(lines).fillna("—"))
         + "\n\nThe first line has the fastest and all that no verdict puts behind it. A rank such as 2–4 is what the "
-        "verdicts between every two contenders leave open: those whose ranks overlap cannot be told apart."
+        "verdicts between every two contenders leave open: those whose ranks overlap are ties."
     )
 
 
-def _groups(rows: pd.DataFrame) -> str:
-    """`1 **torch**, jax 1–2<br>3 numpy`: a line for each best rank, the quickest first."""
-    lines = []
-    for rank, group in rows.sort_values(["rank", "seconds"]).groupby("rank"):
-        names = [
-            (f"**{row.contender}** {units.duration(row.seconds)}" if rank == 1 and place == 0 else str(row.contender))
-            + (f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else "")
-            for place, row in enumerate(group.itertuples())
-        ]
-        lines.append(f"{rank} {', '.join(names)}")
-    return "<br>".join(lines)
+def _ranked(timed: pd.DataFrame) -> dict[Shape, dict[str, dict[tuple[str, ...], list[Any]]]]:
+    """The rows by shape, phase and what they must share to be ranked among each other.
+
+    They are gathered in one go, since pandas takes milliseconds for each of what may be thousands of groups.
+    """
+    ranked: dict[Shape, dict[str, dict[tuple[str, ...], list[Any]]]] = {}
+    for sizes in timed[AXES].drop_duplicates().itertuples(index=False):
+        ranked[Shape(*sizes)] = {}
+    for row in timed.sort_values(["phase", "dtype", "precision", "limit"], kind="stable").itertuples():
+        groups = ranked[Shape(row.N, row.D_in, row.H, row.D_out)].setdefault(row.phase, {})
+        groups.setdefault((row.dtype, row.precision, row.limit), []).append(row)
+    return ranked
+
+
+def _groups(rows: Sequence[Any]) -> str:
+    """`1 **torch**, jax 1–2<br>3 numpy`: one line per best rank, the quickest first."""
+    by_rank: dict[int, list[str]] = {}
+    for index, row in enumerate(sorted(rows, key=lambda row: (row.rank, row.seconds))):
+        name = (
+            f"**{row.contender}** {units.duration(row.seconds)}" if row.rank == 1 and index == 0 else str(row.contender)
+        )
+        worst = f" {rank_range(row.rank, row.rank_worst)}" if row.rank != row.rank_worst else ""
+        by_rank.setdefault(row.rank, []).append(name + worst)
+    return "<br>".join(f"{rank} {', '.join(names)}" for rank, names in by_rank.items())
 
 
 def _step_times(timings: pd.DataFrame) -> str:
@@ -147,13 +159,13 @@ def _speedups(run: Run, timings: pd.DataFrame) -> str:
 
 
 def _trust(run: Run) -> str:
-    """What the machine resolves, how an adaptive run ended, and which cells did not settle."""
+    """The section on what the machine resolves, how an adaptive run ended, and which cells did not settle."""
     lines = [*surroundings.lines(run), *trust.lines(run), *costs.warnings(run), *alignment.lines(run)]
     return "## How far to trust it\n\n" + "\n".join(f"- {page.sentence(line)}" for line in lines)
 
 
 def _disagreements(timings: pd.DataFrame) -> str:
-    """Cells of which the typical time and the floor say different things."""
+    """The section on cells whose typical time and floor have different verdicts."""
     apart = timings[[disagree(row) for _, row in timings.iterrows()]]
     if apart.empty:
         return ""
@@ -179,7 +191,7 @@ def _verdict_of(row: pd.Series, suffix: str) -> str:
 
 
 def _threads(run: Run) -> str:
-    """Whether limits held: processor seconds per second in the steps of each contender."""
+    """The section on whether thread limits were kept: processor seconds per second in the steps of each contender."""
     busy: dict[Contender, float] = {}
     for records in run.cells.values():
         if records.blocks:
@@ -213,7 +225,7 @@ def _failures(timings: pd.DataFrame) -> str:
     return "## What failed, and why\n\n" + page.table(pd.DataFrame(lines))
 
 
-def _asked(run: Run) -> str:
+def _settings(run: Run) -> str:
     head, plan = run.head, run.plan
     contenders = list(dict.fromkeys(cell.contender for cell in plan.cells))
     passes = f"{plan.passes} or more" if plan.adaptive else plan.passes
@@ -230,7 +242,7 @@ def _asked(run: Run) -> str:
         "baseline": plan.baseline,
         "seed of the orders": plan.seed,
     }
-    return "## What was asked\n\n" + page.facts(facts)
+    return "## Settings\n\n" + page.facts(facts)
 
 
 def _machine(run: Run, timings: pd.DataFrame) -> str:
@@ -253,7 +265,7 @@ def _machine(run: Run, timings: pd.DataFrame) -> str:
 
 
 def _method(run: Run) -> str:
-    """How it was measured, and where the time went."""
+    """The section on how it was measured, and where the time went."""
     plan, spent = run.plan, breakdown(run)
     wall = spent["whole run"]
     lines = [
@@ -262,10 +274,10 @@ def _method(run: Run) -> str:
         "started and prepared one at a time and stopped while another was timed. In its first, before it was timed, "
         "its prediction, gradients, updated weights and a short loss trajectory were compared with float64 NumPy. For "
         "each shape and phase the contenders took turns: "
-        f"{plan.rounds} rounds, each in a random order; a turn is a new net elsewhere in memory, a re-warm, "
-        f"then a block of up to {plan.samples} samples, each of which ends when the device is done. Autograd's "
-        "`backward` is timed alone, one at a time, with the forward that it consumes outside the clock; `train` goes "
-        "from host arrays to host arrays.",
+        f"{plan.rounds} rounds, each in a random order. Before each block, a contender got a new net elsewhere in "
+        f"memory and a re-warm; a block is up to {plan.samples} samples, each of which ends when the device is done. "
+        "Autograd's `backward` is timed alone, one at a time, with the forward that it consumes outside the clock; "
+        "`train` goes from host arrays to host arrays.",
         "A time is the median of a pass's samples, averaged over the passes (geometrically; from five passes on "
         "trimmed at both ends). Intervals are 95 %"
         f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
@@ -292,8 +304,8 @@ def breakdown(run: Run) -> dict[str, float]:
         "between samples and blocks": sum(block.wall_seconds - block.rewarm_seconds for block in blocks) - sampled,
         "calibrating": sum(record.wall_seconds for record in run.of_kind(Entered)),
         "imports": sum(record.wall_seconds for record in run.of_kind(WorkerStarted)),
-        "set-up and first calls": sum(p.setup_seconds + math.fsum(p.cells.values()) for p in prepared),
-        "verifying": sum(p.verify_seconds for p in prepared),
+        "set-up and first calls": sum(record.setup_seconds + math.fsum(record.cells.values()) for record in prepared),
+        "verifying": sum(record.verify_seconds for record in prepared),
         "checking what was timed": sum(record.check_seconds for record in run.of_kind(Left)),
         "ceilings": sum(record.wall_seconds for kind in (Ceiling, Calls) for record in run.of_kind(kind)),
         "failing": sum(record.wall_seconds for record in run.of_kind(Failed)),

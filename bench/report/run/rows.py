@@ -1,4 +1,4 @@
-"""How rows are named and grouped wherever they are shown."""
+"""The names and groups of rows, wherever they are shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AXES = ["N", "D_in", "H", "D_out"]
 
 
 def shapes(timings: pd.DataFrame) -> Iterator[tuple[Shape, pd.DataFrame]]:
-    """The rows of each shape, in the order the shapes first stand."""
+    """The rows of each shape, in the order in which the shapes first appear."""
     for sizes, rows in timings.groupby(AXES, sort=False):
         yield Shape(*(int(size) for size in sizes)), rows  # type: ignore[union-attr]
 
@@ -23,35 +23,35 @@ def shape_name(shape: Shape) -> str:
 
 
 def contender_names(timings: pd.DataFrame) -> pd.Series:
-    """Each row's contender, with as much of device, dtype, threads and side as tells them apart."""
+    """The name of each row's contender, with as much of device, dtype, threads and side as makes names different."""
     names = timings["implementation"].astype(str)
     known = timings[timings["status"] == "ok"]
     for column, text in (("device", "{}"), ("dtype", "{}"), ("threads", "{} threads")):
         if known[column].nunique() > 1 or (column == "device" and set(known[column]) - {"cpu"}):
             names = names + ", " + timings[column].map(lambda value, text=text: text.format(value)).astype(str)
     names = names + _sides(timings)
-    # Limits that did not hold may leave two contenders with one name.
-    again = timings.assign(name=names).groupby(["name", *AXES, "phase"], observed=True).cumcount()
-    return names.where(again == 0, names + " (" + (again + 1).astype(str) + ")")
+    # Thread limits that were not kept may leave two contenders with one name.
+    repeats = timings.assign(name=names).groupby(["name", *AXES, "phase"], observed=True).cumcount()
+    return names.where(repeats == 0, names + " (" + (repeats + 1).astype(str) + ")")
 
 
 def _sides(timings: pd.DataFrame) -> pd.Series:
-    """`, base` or `, head` where a run compared two; its sources then begin with that, after the name of a class of
-    someone's own."""
+    """`, base` or `, head` in a run of two sides, whose sources begin with that word, or with the name of a user's
+    own class and then that word."""
     if "source" not in timings:
         return pd.Series("", timings.index)
-    own = timings["implementation"].astype(str) + ", "
-    sources = [source.removeprefix(name) for source, name in zip(timings["source"].astype(str), own, strict=True)]
+    classes = timings["implementation"].astype(str) + ", "
+    sources = [source.removeprefix(name) for source, name in zip(timings["source"].astype(str), classes, strict=True)]
     sides = [source.partition(" ")[0] for source in sources]
     return pd.Series([f", {side}" if side in (BASE, HEAD) else "" for side in sides], timings.index)
 
 
 def rank_range(best: int, worst: int) -> str:
-    """`2`, or `2–4` where the verdicts leave that open."""
+    """`2`, or `2–4` where the verdicts leave the rank open."""
     return f"{best}" if best == worst else f"{best}–{worst}"
 
 
 def disagree(row: pd.Series) -> bool:
     """Whether the typical time and the floor of a row are both decided, and differently."""
-    told = {str(row[name]) for name in ("verdict", "verdict_floor") if pd.notna(row[name])} - {"unclear"}
-    return len(told) > 1
+    verdicts = {str(row[name]) for name in ("verdict", "verdict_floor") if pd.notna(row[name])} - {"unclear"}
+    return len(verdicts) > 1

@@ -1,4 +1,4 @@
-"""What the environment and the machine do to a run's speed: a sentence each, none where there is nothing to say."""
+"""Sentences on what the environment and the machine do to a run's speed; none where they do nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def of(machine: Mapping[str, Any], started: Iterable[Started]) -> list[str]:
 
 
 def slower(finding: Slower, contenders: Sequence[str]) -> str:
-    """What runs below the processor, what causes it, and what to do."""
+    """The sentence about a library that uses less than the processor offers: its cause, and what to do."""
     remedy = (
         f"{finding.cause} causes this: unset it"
         if finding.cause
@@ -54,17 +54,17 @@ def slower(finding: Slower, contenders: Sequence[str]) -> str:
 
 
 def overridden(values: Mapping[str, str]) -> list[str]:
-    """What the user had set, and the contenders' processes did not get."""
+    """The sentence about variables that the user had set and that contenders' processes did not get."""
     if not values:
         return []
-    had = ", ".join(f"{name}={value}" for name, value in values.items())
+    settings = ", ".join(f"{name}={value}" for name, value in values.items())
     pinned = [f"{name}={limits.SETTINGS[name]}" for name in values if name in limits.SETTINGS]
-    line = f"the environment sets {had}; contenders are measured without {'that' if len(values) == 1 else 'these'}"
+    line = f"the environment sets {settings}; contenders are measured without {'that' if len(values) == 1 else 'these'}"
     return [line + (f", with {', '.join(pinned)}" if pinned else "")]
 
 
 def quota(machine: Mapping[str, Any]) -> list[str]:
-    """A limit on processor time that is less than the processors this process may run on."""
+    """The sentence about a quota of processor time that is less than the processors this process may run on."""
     allowed, affinity = machine.get("quota"), machine.get("affinity")
     if not allowed or not affinity or allowed >= affinity:
         return []
@@ -79,7 +79,7 @@ def _name(contender: Contender) -> str:
 
 
 def facts(run: Run) -> dict[str, str]:
-    """The facts for the page's section about the machine: what was set, what kernels ran, what the processors share."""
+    """The facts for the page's section on the machine: variables, matrix kernels, and what the processors share."""
     variables = environments.of_run(run) or {}
     kernels_run = dict.fromkeys(
         text
@@ -95,7 +95,7 @@ def facts(run: Run) -> dict[str, str]:
 
 
 def of_machine(machine: Mapping[str, Any]) -> dict[str, str]:
-    """What is known of the processors, where it matters."""
+    """The known facts about the processors that matter for speed."""
     cores, affinity, turbo = machine.get("usable_cores"), machine.get("affinity"), machine.get("turbo")
     swap = machine.get("swap_bytes") or 0
     values = {

@@ -1,4 +1,4 @@
-"""The table that a run ends with on a terminal."""
+"""The tables and lines that a run ends with on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_WARNINGS = 3
 
 
 def page(run: Run) -> str:
-    """What a run ends with: the tables, and below them what to make of them; of two sides, what changed."""
+    """The tables of a run and the lines below them; for a run of two sides, what changed."""
     if run.plan.sides:
         return unpaired.text(paired.comparison(run))
     lines = [
@@ -32,8 +32,8 @@ def page(run: Run) -> str:
 
 
 def summary(timings: pd.DataFrame, baseline: str) -> str:
-    """One compact table per shape: step time (or the first phase measured), speed-up, share of the limit;
-    then whatever has no time, and why."""
+    """One compact table per shape with the time of the step (or the first phase measured), speed-up and share of the
+    roofline limit; then the cells without a time, and why."""
     if timings.empty:
         return ""
     phase = "step" if "step" in set(timings["phase"]) else str(timings["phase"].iloc[0])
@@ -57,9 +57,9 @@ def summary(timings: pd.DataFrame, baseline: str) -> str:
     reasons = failed.groupby(["contender", "status", "reason"], sort=False, observed=True).size()
     lines = [f"{name}: {status}, {reason} ({_cells(count)})" for (name, status, reason), count in reasons.items()]
     suspects = timings[timings["verdict"] == SUSPECT]
-    doubts = [f"{names[index]}: {row['phase']} {row['reason']}" for index, row in suspects.iterrows()]
+    suspect_lines = [f"{names[index]}: {row['phase']} {row['reason']}" for index, row in suspects.iterrows()]
     parts += ["\n".join(["Not timed:", *lines])] if lines else []
-    parts += ["\n".join(["Suspect, and compared with nothing:", *doubts])] if doubts else []
+    parts += ["\n".join(["Suspect, and compared with nothing:", *suspect_lines])] if suspect_lines else []
     return "\n\n".join(parts)
 
 
@@ -77,11 +77,11 @@ def _line(name: str, row: pd.Series) -> list[str]:
         row["reason"]
     )
     rank = "" if pd.isna(row["rank"]) else rank_range(row["rank"], row["rank_worst"])
-    return [name, rank, time, speedup, verdict, units.significant(row["gflops"]), _limit(row)]
+    return [name, rank, time, speedup, verdict, units.significant(row["gflops"]), _share_of_limit(row)]
 
 
-def _limit(row: pd.Series) -> str:
-    """`62 % compute`: the share of its time that its limit takes, and what binds it."""
+def _share_of_limit(row: pd.Series) -> str:
+    """`62 % compute`: the roofline limit as a share of the time, and what binds it."""
     if pd.isna(row["ceiling_fraction"]):
         return "—"
     return f"{units.percent(row['ceiling_fraction'])} {row['bound']}"

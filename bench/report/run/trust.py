@@ -19,7 +19,7 @@ UNCALIBRATED = "not calibrated: `python -m bench calibrate` finds out how small 
 
 
 def lines(run: Run) -> list[str]:
-    """One sentence each."""
+    """The sentences on the machine's resolution and on the end of an adaptive run."""
     return [*_resolution(run), *_ending(run)]
 
 
@@ -32,28 +32,28 @@ def _resolution(run: Run) -> list[str]:
 
 
 def _resolved(calibration: Mapping[str, Any], plan: Plan, threads: int, cells: int) -> str:
-    """Of changes' floors, and of typical times where contenders are compared."""
+    """The sentence on what a run resolves: in floors for changes, in typical times where contenders are compared."""
     measure = resolution.TYPICAL if not plan.sides and resolution.has_families(calibration) else resolution.FLOOR
-    least = looks.FIRST if plan.adaptive else plan.passes
+    fewest_passes = looks.FIRST if plan.adaptive else plan.passes
     design = f"{plan.passes} passes of {plan.rounds} rounds"
-    if not resolution.covers(calibration, threads, least, plan.rounds, cells, measure):
+    if not resolution.covers(calibration, threads, fewest_passes, plan.rounds, cells, measure):
         return f"the calibration of {calibration['started']} does not tell what {design} on {threads} threads resolve"
-    tried = resolution.tried_cells(calibration, threads, cells)
-    among = _among(cells, tried)
+    calibrated_cells = resolution.tried_cells(calibration, threads, cells)
+    among = _among(cells, calibrated_cells)
     if plan.adaptive:
-        found = resolution.of_adaptive(calibration, threads, cells, measure)
-        return sentence(found, threads, "as many passes as it takes", plan.min_effect, among)
-    found = resolution.resolves(calibration, threads, plan.passes, plan.rounds, cells, measure)
-    return sentence(found, threads, design, plan.min_effect, among)
+        smallest = resolution.of_adaptive(calibration, threads, cells, measure)
+        return sentence(smallest, threads, "as many passes as needed", plan.min_effect, among)
+    smallest = resolution.resolves(calibration, threads, plan.passes, plan.rounds, cells, measure)
+    return sentence(smallest, threads, design, plan.min_effect, among)
 
 
-def _among(cells: int, tried: int) -> str:
-    """What else a run judges makes one cell's change harder to find; nothing where there is nothing else."""
+def _among(cells: int, calibrated_cells: int) -> str:
+    """The words on the number of cells, which makes one cell's change harder to find; empty for one cell."""
     if cells <= 1:
         return ""
-    if tried == 1:
+    if calibrated_cells == 1:
         return f" in a run of one cell (this one judges {cells}: calibrate again)"
-    return f" in one of {min(cells, tried)} cells"
+    return f" in one of {min(cells, calibrated_cells)} cells"
 
 
 def _judged(run: Run) -> int:
@@ -64,17 +64,17 @@ def _judged(run: Run) -> int:
 
 
 def _ending(run: Run) -> list[str]:
-    """How many passes an adaptive run had, and why no more."""
+    """The sentence on how many passes an adaptive run had, and why it ended."""
     plan = run.plan
     if not plan.adaptive:
         return []
-    chosen = [record for record in run.of_kind(PassChosen) if not record.confirming]
+    deciding = [record for record in run.of_kind(PassChosen) if not record.confirming]
     endings = [record.reason for record in run.of_kind(RunEnded) if record.reason]
-    passes = Counter(key for record in chosen for key in record.cells)
+    passes = Counter(key for record in deciding for key in record.cells)
     if not passes:
         return []
-    least, most = min(passes.values()), max(passes.values())
-    begin = f"{most} passes" if least == most else f"{least} to {most} passes a cell"
+    fewest, most = min(passes.values()), max(passes.values())
+    begin = f"{most} passes" if fewest == most else f"{fewest} to {most} passes a cell"
     undecided = len(paired.undecided(run) if plan.sides else run.undecided)
     reason = endings[-1] if endings else "the run was cut off"
     still = f"; {undecided} of {len(plan.cells)} cells are still undecided" if undecided else ""

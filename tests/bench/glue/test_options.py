@@ -1,4 +1,4 @@
-"""The command line: what is asked for, and one line for what cannot be."""
+"""The command line: valid options make a plan, invalid ones give one line."""
 
 from __future__ import annotations
 
@@ -143,11 +143,11 @@ BAD = [
     (["--baseline", "numpie"], "--baseline", "did you mean 'numpy'?"),
 ]
 REAL = ["nope", "bad.toml", "x y", "nomod:Net", "mod:NoClass", "nowhere", "a-file", "x"]
-"""The values whose complaints are also seen the whole way; the others are told the same way."""
+"""Values whose complaints are also checked in a pytest process; the others take the same path."""
 
 
 class Config:
-    """As much of pytest's as options are read from."""
+    """The part of pytest's Config that options are read from."""
 
     def __init__(self, folder, arguments):
         self.invocation_params = SimpleNamespace(dir=folder)
@@ -158,7 +158,7 @@ class Config:
         )
 
     def add_cleanup(self, cleanup):
-        """pytest's calls it when it ends; nothing here does."""
+        """Ignore a cleanup, which pytest would call at its end."""
 
     def getoption(self, name):
         return getattr(self.parsed, name.removeprefix("--").replace("-", "_"))
@@ -168,50 +168,50 @@ def asked(folder, *arguments):
     return options.plan_from(Config(folder, arguments))
 
 
-@pytest.mark.parametrize(("arguments", "named", "said"), BAD, ids=lambda value: str(value)[:24])
-def test_a_bad_option_is_one_line_that_names_it(folder, arguments, named, said):
+@pytest.mark.parametrize(("arguments", "option", "complaint"), BAD, ids=lambda value: str(value)[:24])
+def test_bad_option_gives_one_line_with_its_name(folder, arguments, option, complaint):
     with pytest.raises(PlanError) as caught:
         asked(folder.path, *arguments)
     line = str(caught.value)
-    assert line.startswith((f"{named}: ", f"{folder.path}/{named}: "))
-    assert said in line
+    assert line.startswith((f"{option}: ", f"{folder.path}/{option}: "))
+    assert complaint in line
     assert "\n" not in line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named", "said"), [bad for bad in BAD if bad[0][1] in REAL], ids=lambda value: str(value)[:24]
+    ("arguments", "option", "complaint"), [bad for bad in BAD if bad[0][1] in REAL], ids=lambda value: str(value)[:24]
 )
-def test_pytest_ends_with_a_usage_error_in_one_line(folder, arguments, named, said):
+def test_bad_option_ends_pytest_with_one_line(folder, arguments, option, complaint):
     result = folder.run(*PYTEST, "--collect-only", "-q", *arguments)
     assert result.ret == USAGE_ERROR
     lines = [line for line in [*result.outlines, *result.errlines] if line]
     [line] = lines
     assert line.startswith("ERROR: ")
-    assert named in line
-    assert said in line
+    assert option in line
+    assert complaint in line
 
 
-HERE = Machine(cpus=4, accelerators=("cuda",))
+THIS_MACHINE = Machine(cpus=4, accelerators=("cuda",))
 
 
 @pytest.fixture
-def here(monkeypatch):
-    monkeypatch.setattr(machine, "here", lambda: HERE)
+def this_machine(monkeypatch):
+    monkeypatch.setattr(machine, "here", lambda: THIS_MACHINE)
 
 
-def test_without_options_it_is_the_default_grid_on_this_machine(tmp_path, here):
-    found = asked(tmp_path)
-    assert found.plan.grid == "default"
-    assert found.results == tmp_path / "results"
-    assert found.resume is None
-    assert found.path[0] == str(tmp_path)
-    assert found.plan.cpus == 4
-    assert {cell.phase for cell in found.plan.cells} <= set(PHASES)
-    assert {cell.contender.implementation for cell in found.plan.cells} >= {"numpy", "torch", "jax", "cupy"}
-    assert {cell.contender.device for cell in found.plan.cells} == {"cpu", "cuda"}
+def test_default_is_the_default_grid_on_this_machine(tmp_path, this_machine):
+    request = asked(tmp_path)
+    assert request.plan.grid == "default"
+    assert request.results == tmp_path / "results"
+    assert request.resume is None
+    assert request.path[0] == str(tmp_path)
+    assert request.plan.cpus == 4
+    assert {cell.phase for cell in request.plan.cells} <= set(PHASES)
+    assert {cell.contender.implementation for cell in request.plan.cells} >= {"numpy", "torch", "jax", "cupy"}
+    assert {cell.contender.device for cell in request.plan.cells} == {"cpu", "cuda"}
 
 
-def test_every_option_overrides_the_grid(tmp_path, here):
+def test_every_option_overrides_the_grid(tmp_path, this_machine):
     arguments = ["--grid", "smoke", "--implementations", "torch,numpy", "--devices", "cpu", "--dtypes", "float64"]
     arguments += [
         "--threads",
@@ -242,81 +242,81 @@ def test_every_key_of_a_grid_has_an_option():
     assert {key for _, key, _ in (*options.AXES, *options.SCALARS)} == {field.name for field in fields(Grid)} - {"name"}
 
 
-def test_how_a_pass_is_sampled_overrides_the_grid(tmp_path, here):
+def test_rounds_and_samples_override_the_grid(tmp_path, this_machine):
     plan = asked(tmp_path, "--grid", "smoke", "--rounds", "7", "--samples", "100000").plan
     assert (plan.rounds, plan.samples) == (7, 100_000)
     assert asked(tmp_path, "--rounds", "1", "--samples", "1").plan.samples == 1
 
 
-def test_sizes_are_combined_as_asked(tmp_path, here):
+def test_combine_option_combines_sizes(tmp_path, this_machine):
     sizes = ["--N", "1,2", "--D-in", "3,4", "--H", "5", "--D-out", "6", "--combine"]
     shapes = [
         {cell.shape for cell in asked(tmp_path, *sizes, combine).plan.cells} for combine in ("product", "in_turn")
     ]
-    assert [len(some) for some in shapes] == [4, 3]
+    assert [len(combined) for combined in shapes] == [4, 3]
     assert shapes[0] - shapes[1] == {Shape(2, 4, 5, 6)}
 
 
-def test_effects_of_some_cells_override_the_grid_s_table(tmp_path, here):
-    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"step*" = "5%"\n')
-    plan = asked(tmp_path, "--grid", "mine.toml", "--min-effect-of", "update*=5%,train*torch*=0.1").plan
+def test_min_effect_of_overrides_the_table_of_the_grid(tmp_path, this_machine):
+    (tmp_path / "own.toml").write_text('N = [3]\n[min_effect_of]\n"step*" = "5%"\n')
+    plan = asked(tmp_path, "--grid", "own.toml", "--min-effect-of", "update*=5%,train*torch*=0.1").plan
     assert plan.min_effects == (("update*", 0.05), ("train*torch*", 0.1))
 
 
-def test_as_many_passes_as_it_takes_within_a_budget(tmp_path, here):
+def test_passes_auto_makes_an_adaptive_plan(tmp_path, this_machine):
     plan = asked(tmp_path, "--passes", "auto", "--time-budget", "1m", "--precision", "0.5%", "--min-effect", "3%").plan
     assert (plan.adaptive, plan.passes, plan.time_budget) == (True, 5, 60.0)
     assert (plan.precision, plan.min_effect) == pytest.approx((0.005, 0.03))
     assert asked(tmp_path, "--passes", "auto").plan.time_budget == 300.0
 
 
-def test_a_grid_file_and_results_are_found_from_where_pytest_was_called(tmp_path, here):
-    (tmp_path / "mine.toml").write_text("N = [3]\nD_in = [2]\nH = [1]\nimplementation = ['numpy']\nsteps = 4\n")
-    found = asked(tmp_path, "--grid", "mine.toml", "--results", "there")
-    assert {cell.shape for cell in found.plan.cells} == {Shape(3, 2, 1)}
-    assert (found.plan.grid, found.plan.steps) == ("mine", 4)
-    assert found.results == tmp_path / "there"
+def test_paths_are_relative_to_the_invocation_folder(tmp_path, this_machine):
+    (tmp_path / "own.toml").write_text("N = [3]\nD_in = [2]\nH = [1]\nimplementation = ['numpy']\nsteps = 4\n")
+    request = asked(tmp_path, "--grid", "own.toml", "--results", "elsewhere")
+    assert {cell.shape for cell in request.plan.cells} == {Shape(3, 2, 1)}
+    assert (request.plan.grid, request.plan.steps) == ("own", 4)
+    assert request.results == tmp_path / "elsewhere"
 
 
-def test_a_class_of_ones_own_is_found_from_there_and_from_pythonpath(tmp_path, here, monkeypatch):
+def test_own_class_is_found_in_invocation_folder_and_pythonpath(tmp_path, this_machine, monkeypatch):
     (tmp_path / "near").mkdir()
     (tmp_path / "far").mkdir()
     (tmp_path / "near" / "beside.py").write_text("class Net: ...")
     (tmp_path / "far" / "away.py").write_text("DEVICE_KINDS = ('cpu', 'cuda')\nclass Net: ...")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "far"))
-    found = asked(tmp_path / "near", "--implementations", "beside:Net,away:Net", "--grid", "smoke")
-    contenders = dict.fromkeys(str(cell.contender) for cell in found.plan.cells)
+    request = asked(tmp_path / "near", "--implementations", "beside:Net,away:Net", "--grid", "smoke")
+    contenders = dict.fromkeys(str(cell.contender) for cell in request.plan.cells)
     assert list(contenders) == ["beside:Net-cpu-float32", "away:Net-cpu-float32", "away:Net-cuda-float32"]
-    assert found.path == (str(tmp_path / "near"), str(tmp_path / "far"))
+    assert request.path == (str(tmp_path / "near"), str(tmp_path / "far"))
 
 
-def test_the_seed_is_from_the_clock_unless_given(tmp_path, here, monkeypatch):
+def test_seed_is_from_the_clock_by_default(tmp_path, this_machine, monkeypatch):
     monkeypatch.setattr(options, "time", SimpleNamespace(time_ns=lambda: 2**32 + 17))
     assert asked(tmp_path).plan.seed == 17
     assert asked(tmp_path, "--seed", "0").plan.seed == 0
 
 
-@pytest.mark.parametrize("given", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--time-budget", "9m"]])
-def test_a_resumed_run_takes_no_options_about_what_to_measure(tmp_path, here, given):
-    with pytest.raises(PlanError, match=f"^{given[0]}: a run that is resumed"):
-        asked(tmp_path, "--resume", "any", *given)
+@pytest.mark.parametrize("arguments", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--time-budget", "9m"]])
+def test_resume_refuses_options_about_what_to_measure(tmp_path, this_machine, arguments):
+    with pytest.raises(PlanError, match=f"^{arguments[0]}: a run that is resumed"):
+        asked(tmp_path, "--resume", "any", *arguments)
 
 
-def test_a_run_is_resumed_by_its_name_in_the_results_or_by_its_path(tmp_path, here):
-    """A name with folders in it is a path from here, not from the results folder."""
+def test_resume_takes_a_run_name_or_a_path(tmp_path, this_machine):
+    """A name with folders in it is a path from the invocation folder, not from the results folder."""
     (tmp_path / "results" / "runs").mkdir(parents=True)
     (tmp_path / "results" / "elsewhere").mkdir()
     with pytest.raises(PlanError, match=f"^--resume: {tmp_path / '..' / 'elsewhere'} is not a run's folder"):
         asked(tmp_path, "--resume", "../elsewhere")
 
 
-def test_a_pattern_that_is_like_no_cell_of_the_grid_is_refused(tmp_path, here):
-    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"stpe*" = "5%"\n')
-    with pytest.raises(PlanError, match=r"^grid mine: min_effect_of: no cell's key is like 'stpe\*'; keys are like"):
-        asked(tmp_path, "--grid", "mine.toml")
+def test_pattern_that_fits_no_cell_is_refused(tmp_path, this_machine):
+    (tmp_path / "own.toml").write_text('N = [3]\n[min_effect_of]\n"stpe*" = "5%"\n')
+    with pytest.raises(PlanError, match=r"^grid own: min_effect_of: no cell's key is like 'stpe\*'; keys are like"):
+        asked(tmp_path, "--grid", "own.toml")
 
 
-def test_a_pattern_of_cells_that_options_leave_out_is_no_mistake(tmp_path, here):
-    (tmp_path / "mine.toml").write_text('N = [3]\n[min_effect_of]\n"step*torch*" = "5%"\n')
-    plan = asked(tmp_path, "--grid", "mine.toml", "--implementations", "numpy", "--phases", "forward").plan
+def test_pattern_may_fit_only_cells_that_options_leave_out(tmp_path, this_machine):
+    (tmp_path / "own.toml").write_text('N = [3]\n[min_effect_of]\n"step*torch*" = "5%"\n')
+    plan = asked(tmp_path, "--grid", "own.toml", "--implementations", "numpy", "--phases", "forward").plan
     assert plan.min_effects == (("step*torch*", 0.05),)

@@ -1,4 +1,4 @@
-"""Options of pytest-benchmark and of other plugins that measuring cannot do with."""
+"""Options of pytest-benchmark and of other plugins that measuring does not work with."""
 
 import re
 
@@ -9,16 +9,16 @@ from bench.glue import plugins
 PARAMETERS = ("N", "H")
 
 
-def option_of(**given):
-    return lambda name, default=None: given.get(name, default)
+def option_of(**values):
+    return lambda name, default=None: values.get(name, default)
 
 
-def complaints(environ=None, **given):
-    return list(plugins.complaints(option_of(**given), PARAMETERS, environ or {}))
+def complaints(environ=None, **values):
+    return list(plugins.complaints(option_of(**values), PARAMETERS, environ or {}))
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("values", "complaint"),
     [
         ({"dist": "load"}, "-n, --dist: .* add -n 0"),
         ({"dist": "each", "tx": ["2*popen"]}, "-n, --dist: "),
@@ -33,14 +33,14 @@ def complaints(environ=None, **given):
         ),
     ],
 )
-def test_an_option_that_measuring_cannot_do_with_gets_one_line(given, said):
-    [line] = complaints(**given)
-    assert re.match(said, line)
+def test_unsuitable_option_gives_one_line(values, complaint):
+    [line] = complaints(**values)
+    assert re.match(complaint, line)
     assert "\n" not in line
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {},
         {"dist": "no", "numprocesses": 0, "tx": []},
@@ -51,11 +51,11 @@ def test_an_option_that_measuring_cannot_do_with_gets_one_line(given, said):
         {"benchmark_histogram": []},
     ],
 )
-def test_other_options_are_left_alone(given):
-    assert complaints(**given) == []
+def test_other_options_are_accepted(values):
+    assert complaints(**values) == []
 
 
-def test_a_histogram_needs_its_packages_before_anything_is_measured(monkeypatch):
+def test_histogram_packages_are_required_before_measuring(monkeypatch):
     monkeypatch.setattr(plugins, "find_spec", lambda name: None)
     [line] = complaints(benchmark_histogram=["name"])
     assert "pip install 'pytest-benchmark[histogram]'" in line
@@ -64,7 +64,7 @@ def test_a_histogram_needs_its_packages_before_anything_is_measured(monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("given", "timed", "measuring"),
+    ("values", "timed", "measuring"),
     [
         ({}, True, True),
         ({"benchmark_disable": True}, False, False),
@@ -74,6 +74,6 @@ def test_a_histogram_needs_its_packages_before_anything_is_measured(monkeypatch)
         ({"collectonly": True}, True, False),
     ],
 )
-def test_what_pytest_benchmark_disables_or_skips_is_not_measured(given, timed, measuring):
-    assert plugins.is_timed(option_of(**given)) is timed
-    assert plugins.is_measuring(option_of(**given)) is measuring
+def test_disabled_or_skipped_benchmarks_are_not_measured(values, timed, measuring):
+    assert plugins.is_timed(option_of(**values)) is timed
+    assert plugins.is_measuring(option_of(**values)) is measuring

@@ -1,4 +1,4 @@
-"""The line that says how far a run is, and where it is shown."""
+"""The progress line: its text, and where it is shown."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def config_of(verbosity=0):
     return SimpleNamespace(get_verbosity=lambda: verbosity, pluginmanager=SimpleNamespace(getplugin=lambda name: None))
 
 
-def test_the_line_tells_pass_share_time_left_and_cell():
+def test_line_has_pass_share_time_left_and_cell():
     assert progress.line(HALFWAY) == "pass 2/5 · 34 % · 1 min 20 s left · step N64-D1000-H100 · jax-cpu-float32"
 
 
-def test_where_no_one_knows_how_many_passes_it_takes_the_line_tells_when_it_ends_at_the_latest():
+def test_line_of_an_adaptive_run_has_time_left_at_most():
     shown = progress.line(replace(HALFWAY, passes=None))
     assert shown == "pass 2 · 34 % · 1 min 20 s left at most · step N64-D1000-H100 · jax-cpu-float32"
 
@@ -38,7 +38,7 @@ def test_time_left_is_in_minutes_and_seconds(seconds, text):
 
 
 @pytest.mark.parametrize(("done", "text"), [(0.0, "0 %"), (0.999, "100 %"), (1.0, "100 %")])
-def test_the_share_is_in_whole_percent(done, text):
+def test_share_is_in_whole_percent(done, text):
     assert f" · {text} · " in progress.line(Progress(1, 1, "step", "N1-D1-H1", "numpy-cpu-float32", done, 1.0))
 
 
@@ -50,7 +50,7 @@ def test_quiet_prints_nothing(capsys, verbosity):
     assert capsys.readouterr() == ("", "")
 
 
-def test_where_there_is_no_terminal_a_line_comes_now_and_then(capsys, monkeypatch):
+def test_without_a_terminal_a_line_is_printed_every_half_a_minute(capsys, monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
     counts = []
@@ -68,7 +68,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_on_a_terminal_one_line_is_redrawn_and_gone_at_the_end(monkeypatch):
+def test_terminal_line_is_redrawn_and_erased(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
@@ -112,14 +112,14 @@ def test_capturing_is_suspended_while_progress_is_shown(capsys):
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), UnicodeEncodeError("ascii", "µ", 0, 1, "no such character")])
-def test_a_line_that_cannot_be_shown_ends_no_run(error):
+def test_line_that_cannot_be_shown_does_not_end_the_run(error):
     def show(progress):
         raise error
 
     progress.unfailing(show)(HALFWAY)
 
 
-def test_where_characters_are_missing_the_line_is_spelt_in_others(monkeypatch):
+def test_missing_characters_are_spelt_in_others(monkeypatch):
     raw = io.BytesIO()
     monkeypatch.setattr(progress.sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     clock = FakeClock()
@@ -129,7 +129,7 @@ def test_where_characters_are_missing_the_line_is_spelt_in_others(monkeypatch):
     assert raw.getvalue() == b"\npass 2/5 - 34 % - 1 min 20 s left - step N64-D1000-H100 - jax-cpu-float32"
 
 
-def test_an_ascii_terminal_gets_the_redrawn_line_as_well(monkeypatch):
+def test_ascii_terminal_gets_the_redrawn_line(monkeypatch):
     class Ascii(io.TextIOWrapper):
         def isatty(self):
             return True

@@ -1,4 +1,4 @@
-"""Samples into pytest-benchmark, unchanged, and what a test says of its cell."""
+"""Samples reach pytest-benchmark unchanged, and tests know their cells."""
 
 from __future__ import annotations
 
@@ -87,13 +87,14 @@ def test_samples_reach_pytest_benchmark_bit_for_bit(pytester):
     assert "unavailable: CuPy is not installed" in output
     assert "unsupported: no cuda" in output
     assert "Traceback" not in output
-    benchmarks = {one["name"]: one for one in json.loads((pytester.path / "out.json").read_text())["benchmarks"]}
+    report = json.loads((pytester.path / "out.json").read_text())
+    benchmarks = {benchmark["name"]: benchmark for benchmark in report["benchmarks"]}
     assert benchmarks.keys() == {"test_awkward", "test_hundred", "test_one"}
-    held = {name: one["stats"]["data"] for name, one in benchmarks.items()}
-    assert held == {"test_awkward": AWKWARD, "test_hundred": [s / 7919 for s in range(1, 101)], "test_one": [0.125]}
-    for one in benchmarks.values():
-        assert one["stats"]["rounds"] == len(one["stats"]["data"])
-        assert one["stats"]["iterations"] == 1
+    samples = {name: benchmark["stats"]["data"] for name, benchmark in benchmarks.items()}
+    assert samples == {"test_awkward": AWKWARD, "test_hundred": [s / 7919 for s in range(1, 101)], "test_one": [0.125]}
+    for benchmark in benchmarks.values():
+        assert benchmark["stats"]["rounds"] == len(benchmark["stats"]["data"])
+        assert benchmark["stats"]["iterations"] == 1
     assert benchmarks["test_awkward"]["group"] == "outer"
     assert benchmarks["test_awkward"]["options"]["min_rounds"] == 3, "the outer marker is merged"
     assert benchmarks["test_hundred"]["group"] == "inner"
@@ -101,7 +102,7 @@ def test_samples_reach_pytest_benchmark_bit_for_bit(pytester):
 
 
 class FakeBenchmark:
-    """Pedantic as pytest-benchmark is, as far as a replay goes."""
+    """A benchmark fixture with the part of `pedantic` that a replay uses."""
 
     def __init__(self, timer):
         self.timer, self.extra_info, self.seconds, self.calls = timer, {}, [], 0
@@ -124,21 +125,21 @@ def test_each_round_takes_one_sample():
     assert benchmark.extra_info == {"passes": 2}
 
 
-def test_without_samples_the_fixture_is_called_once_and_nothing_is_told():
+def test_without_samples_the_fixture_is_called_once():
     benchmark = FakeBenchmark(ReplayClock())
     Samples(Outcome("ok"), ReplayClock()).replay(benchmark)
     assert (benchmark.calls, benchmark.extra_info) == (1, {})
 
 
 @pytest.mark.parametrize("status", ["wrong", "crashed", "timeout", "out_of_memory", "not_run"])
-def test_a_cell_that_failed_fails_with_its_reason_before_the_fixture_is_touched(status):
+def test_failed_cell_fails_with_its_reason_and_runs_nothing(status):
     benchmark = FakeBenchmark(ReplayClock())
     with pytest.raises(pytest.fail.Exception, match=f"^{status}: the reason$"):
         Samples(Outcome(status, "the reason", (1.0,)), ReplayClock()).replay(benchmark)
     assert benchmark.calls == 0
 
 
-def test_a_cell_can_be_selected_by_its_phase_implementation_device_and_dtype():
+def test_marks_are_phase_implementation_device_and_dtype():
     cell = Cell(Contender("my.module:MyNet", "cuda:1", "float32", 2), Shape(1, 2, 3), "step")
     assert marks_of(cell) == ["step", "my_module_MyNet", "cuda", "float32"]
 
@@ -156,11 +157,11 @@ def item_of(**changes):
     return SimpleNamespace(**settings | changes)
 
 
-def test_a_test_knows_its_cell_and_keeps_its_clock():
-    item, other = item_of(), item_of()
+def test_item_has_its_cell_and_one_clock():
+    item, other_item = item_of(), item_of()
     assert replay.cell_of(item) == Cell(Contender("numpy", "cpu", "float32"), Shape(1, 2, 3, 4), "step")
     assert replay.clock_of(item) is replay.clock_of(item)
-    assert replay.clock_of(item) is not replay.clock_of(other)
+    assert replay.clock_of(item) is not replay.clock_of(other_item)
     samples = replay.samples_or_skip(item, Outcome("ok", "", (1.0,)))
     assert samples.clock is replay.clock_of(item)
 
@@ -168,6 +169,6 @@ def test_a_test_knows_its_cell_and_keeps_its_clock():
 @pytest.mark.parametrize(
     "changes", [{"callspec": None}, {"originalname": "test_other"}, {"fixturenames": ["benchmark"]}]
 )
-def test_a_test_of_something_else_has_no_cell_and_no_clock(changes):
+def test_other_test_items_have_no_cell_and_no_clock(changes):
     assert replay.cell_of(item_of(**changes)) is None
     assert replay.clock_of(item_of(**changes)) is None

@@ -1,4 +1,4 @@
-"""What a session's tests come to where something ends its measuring early."""
+"""The outcomes of a session whose measuring ends early."""
 
 import os
 from functools import partial
@@ -19,7 +19,7 @@ def session_of(results, **others):
 
 
 def ending_by(error, records=()):
-    """Stands in for measuring: writes some records and is then ended by an error."""
+    """Replace measuring: write some records, then raise an error."""
 
     def measure(plan, folder, *rest, **others):
         if records:
@@ -30,21 +30,23 @@ def ending_by(error, records=()):
 
 
 def half_a_run():
-    """NumPy's first pass, before anything of PyTorch was measured."""
+    """The records of NumPy's first pass, before anything of PyTorch was measured."""
     records = Story(PLAN, complete=False, passes=1).records()
-    later = next(place for place, one in enumerate(records) if getattr(one, "contender", "") == str(TORCH))
-    return records[:later]
+    first_of_torch = next(
+        index for index, record in enumerate(records) if getattr(record, "contender", "") == str(TORCH)
+    )
+    return records[:first_of_torch]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug"), pytest.fail.Exception("Timeout")])
-def test_cells_that_were_measured_before_an_error_keep_their_samples_in_tests_and_table(tmp_path, monkeypatch, error):
+def test_cells_measured_before_an_error_keep_their_samples(tmp_path, monkeypatch, error):
     monkeypatch.setattr(measuring, "measure", ending_by(error, half_a_run()))
     session = session_of(tmp_path)
     with pytest.raises(pytest.fail.Exception if isinstance(error, RuntimeError) else type(error)) as caught:
         session.measure(lambda progress: None)
     assert session.ended_early == isinstance(error, RuntimeError)
     assert not session.ended_early or "something unexpected happened: RuntimeError: a bug" in str(caught.value)
-    session.measure(lambda progress: None)  # of the next test: it is not measured again
+    session.measure(lambda progress: None)  # as the next test does: nothing is measured again
     numpy, torch = (session.outcome(cell) for cell in PLAN.cells)
     assert (numpy.status, len(numpy.samples)) == ("ok", 10)
     assert torch.status == "not_run"
@@ -54,7 +56,7 @@ def test_cells_that_were_measured_before_an_error_keep_their_samples_in_tests_an
     assert "torch: not_run" in shown
 
 
-def test_a_disk_that_is_full_is_one_line_of_the_first_test(tmp_path, monkeypatch):
+def test_full_disk_gives_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "measure", ending_by(OSError(28, "No space left on device")))
     session = session_of(tmp_path)
     with pytest.raises(pytest.fail.Exception, match=r"^measuring ended early: .*No space left on device; "):
@@ -66,7 +68,7 @@ def test_a_disk_that_is_full_is_one_line_of_the_first_test(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("resumed", [False, True])
-def test_results_that_cannot_be_written_are_one_line_before_anything_is_measured(tmp_path, monkeypatch, resumed):
+def test_unwritable_results_are_refused_before_measuring(tmp_path, monkeypatch, resumed):
     session = session_of(tmp_path / "results")
     session.check_writable()
     assert not (tmp_path / "results").exists()

@@ -20,11 +20,11 @@ def header(timed: bool) -> list[str]:
     return conftest.pytest_report_header(SimpleNamespace(stash={conftest.SESSION: session}))
 
 
-def test_a_busy_machine_is_said_before_anything_is_measured(on_a_busy_machine):
+def test_header_warns_of_a_busy_machine(on_a_busy_machine):
     grid, warning = header(timed=True)
     assert grid.startswith("relubench: grid made")
     assert "other processes keep 75 % of the processors busy just now" in warning
 
 
-def test_where_nothing_is_timed_a_busy_machine_does_not_matter(on_a_busy_machine):
+def test_header_does_not_warn_where_nothing_is_timed(on_a_busy_machine):
     assert len(header(timed=False)) == 1

@@ -26,17 +26,22 @@ from tests.bench.made import NUMPY, TORCH, plan_of_cells, records, write_files
 
 
 def contents(results: Path) -> dict:
-    """All of an index, whatever its rows are numbered."""
-    with store.reading(results) as kept:
-        told = kept.versions()
-        series = [kept.series(number) for number in kept.cells()]
-        runs = kept.runs()
+    """All of an index, without the numbers of its rows."""
+    with store.reading(results) as reader:
+        versions = reader.versions()
+        series = [reader.series(number) for number in reader.cells()]
+        runs = reader.runs()
         return {
             "runs": runs.to_dict("records"),
-            "failed": {run: sorted(map(repr, kept.failed(run))) for run in runs["name"]},
+            "failed": {run: sorted(map(repr, reader.failed(run))) for run in runs["name"]},
             "series": sorted(
                 repr(
-                    (s.key, s.cell, s.conditions, s.timings.assign(versions=s.timings["versions"].map(told)).to_dict())
+                    (
+                        s.key,
+                        s.cell,
+                        s.conditions,
+                        s.timings.assign(versions=s.timings["versions"].map(versions)).to_dict(),
+                    )
                 )
                 for s in series
             ),
@@ -44,27 +49,27 @@ def contents(results: Path) -> dict:
 
 
 def add(results: Path, *runs) -> None:
-    for one in runs:
-        store.add(results, entry_of(Run.of(one)))
+    for run in runs:
+        store.add(results, entry_of(Run.of(run)))
 
 
-def test_a_run_that_was_added_is_found(tmp_path):
+def test_added_runs_are_read(tmp_path):
     add(tmp_path, many.run(0), many.run(1))
-    with store.reading(tmp_path) as kept:
-        assert kept.runs()["name"].tolist() == [many.name(0), many.name(1)]
-        [number] = [number for number, key in kept.cells().items() if key.startswith("step[torch")]
-        series = kept.series(number)
+    with store.reading(tmp_path) as reader:
+        assert reader.runs()["name"].tolist() == [many.name(0), many.name(1)]
+        [number] = [number for number, key in reader.cells().items() if key.startswith("step[torch")]
+        series = reader.series(number)
     assert series.timings["run"].tolist() == [many.name(0), many.name(1)]
     assert series.timings["seconds"].tolist() == [
-        one.seconds for run in (0, 1) for one in entry_of(Run.of(many.run(run))).timed if "torch" in one.key
+        cell.seconds for run in (0, 1) for cell in entry_of(Run.of(many.run(run))).timed if "torch" in cell.key
     ]
     assert series.timings["started"].iloc[1] == pd.Timestamp(many.day(1))
 
 
-def test_series_are_in_the_order_that_runs_were_started_whenever_they_were_added(tmp_path):
+def test_series_are_in_the_order_of_starts(tmp_path):
     add(tmp_path, many.run(2), many.run(0), many.run(1))
-    with store.reading(tmp_path) as kept:
-        assert [*kept.series(1).timings["run"]] == [many.name(number) for number in range(3)]
+    with store.reading(tmp_path) as reader:
+        assert [*reader.series(1).timings["run"]] == [many.name(number) for number in range(3)]
 
 
 def test_adding_a_run_again_changes_nothing(tmp_path):
@@ -74,15 +79,15 @@ def test_adding_a_run_again_changes_nothing(tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_a_run_that_is_added_again_is_what_it_is_now(tmp_path):
+def test_adding_a_changed_run_replaces_it(tmp_path):
     add(tmp_path, many.run(0), many.run(0, lambda cell: 2.0))
-    with store.reading(tmp_path) as kept:
-        assert kept.series(1).timings["seconds"].tolist() == [
+    with store.reading(tmp_path) as reader:
+        assert reader.series(1).timings["seconds"].tolist() == [
             entry_of(Run.of(many.run(0, lambda cell: 2.0))).timed[0].seconds
         ]
 
 
-def test_an_index_made_of_the_folders_is_the_one_that_runs_were_added_to(tmp_path):
+def test_rebuilt_index_equals_the_added_one(tmp_path):
     runs = [many.run(0), records(name="2026-01-01T00-00-00-made"), *many.stepping(9, 5)[1:]]
     many.write(tmp_path, runs)
     add(tmp_path, *reversed(runs))
@@ -94,29 +99,29 @@ def test_an_index_made_of_the_folders_is_the_one_that_runs_were_added_to(tmp_pat
     assert contents(tmp_path) == added
 
 
-def test_making_it_anew_leaves_no_other_file(tmp_path):
+def test_rebuild_leaves_no_other_file(tmp_path):
     many.write(tmp_path, [many.run(0)])
     store.rebuild(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
 
 
-def test_what_is_no_whole_run_is_left_out_and_named(tmp_path):
+def test_rebuild_names_incomplete_and_unreadable_runs(tmp_path):
     many.write(tmp_path, [many.run(0), many.run(1, complete=False)])
     (tmp_path / "runs" / "odd").mkdir()
     (tmp_path / "runs" / "odd" / "journal.jsonl").write_text("{}\n")
-    done = store.rebuild(tmp_path)
-    assert (done.runs, done.cut_off) == (1, [many.name(1)])
-    assert len(done.unreadable) == 1
-    assert "odd" in done.unreadable[0]
+    rebuilt = store.rebuild(tmp_path)
+    assert (rebuilt.runs, rebuilt.cut_off) == (1, [many.name(1)])
+    assert len(rebuilt.unreadable) == 1
+    assert "odd" in rebuilt.unreadable[0]
 
 
-def test_without_runs_there_is_nothing_to_make_it_of(tmp_path):
+def test_rebuild_without_runs_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run here"):
         store.rebuild(tmp_path)
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_history_that_does_not_exist_is_complained_of(tmp_path):
+def test_reading_without_an_index_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"history rebuild"), store.reading(tmp_path):
         pass
     assert not [*tmp_path.iterdir()]
@@ -139,14 +144,14 @@ def scribbled(path: Path) -> None:
     path.write_bytes(content[:4096] + b"\x7f" * (len(content) - 4096))
 
 
-def of_another_version(path: Path) -> None:
+def of_the_version_before(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {store.VERSION - 1}")
     connection.close()
 
 
-@pytest.mark.parametrize("damage", [torn, overwritten, emptied, scribbled, of_another_version])
-def test_a_damaged_file_gives_one_line_that_says_how_to_make_it_anew(tmp_path, damage):
+@pytest.mark.parametrize("damage", [torn, overwritten, emptied, scribbled, of_the_version_before])
+def test_damaged_file_gives_one_line_and_is_rebuilt(tmp_path, damage):
     many.write(tmp_path, [many.run(0), many.run(1)])
     store.rebuild(tmp_path)
     before = contents(tmp_path)
@@ -161,75 +166,75 @@ def test_a_damaged_file_gives_one_line_that_says_how_to_make_it_anew(tmp_path, d
     assert contents(tmp_path) == before
 
 
-def test_the_remedy_names_the_folder_only_where_it_is_not_the_usual_one(tmp_path, monkeypatch):
+def test_rebuild_command_omits_the_default_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"`python -m bench history rebuild`"), store.reading(Path("results")):
         pass
 
 
-def _added(results: str, numbers: list[int]) -> None:
+def _add_runs(results: str, numbers: list[int]) -> None:
     add(Path(results), *(many.run(number) for number in numbers))
 
 
-def test_processes_that_add_runs_at_once_lose_none(tmp_path):
+def test_concurrent_adds_lose_no_run(tmp_path):
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_added, args=(str(tmp_path), [*range(first, 24, 4)])) for first in range(4)]
+    workers = [context.Process(target=_add_runs, args=(str(tmp_path), [*range(first, 24, 4)])) for first in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 4
-    with store.reading(tmp_path) as kept:
-        assert kept.runs()["name"].tolist() == [many.name(number) for number in range(24)]
-        assert {len(kept.series(number).timings) for number in kept.cells()} == {24}
+    with store.reading(tmp_path) as reader:
+        assert reader.runs()["name"].tolist() == [many.name(number) for number in range(24)]
+        assert {len(reader.series(number).timings) for number in reader.cells()} == {24}
 
 
-def test_runs_that_end_while_it_is_made_anew_are_not_lost(tmp_path):
+def test_runs_added_during_a_rebuild_are_not_lost(tmp_path):
     many.write(tmp_path, [many.run(number) for number in range(12)])
     context = multiprocessing.get_context("spawn")
     many.write(tmp_path, [many.run(number) for number in range(12, 18)])
-    worker = context.Process(target=_added, args=(str(tmp_path), [*range(12, 18)]))
+    worker = context.Process(target=_add_runs, args=(str(tmp_path), [*range(12, 18)]))
     worker.start()
     while worker.is_alive():
         store.rebuild(tmp_path)
     worker.join()
     assert worker.exitcode == 0
-    with store.reading(tmp_path) as kept:
-        assert len(kept.runs()) == 18
+    with store.reading(tmp_path) as reader:
+        assert len(reader.runs()) == 18
 
 
-def test_a_run_that_appears_while_the_others_are_read_is_in_the_new_index(tmp_path, monkeypatch):
+def test_rebuild_includes_runs_that_end_meanwhile(tmp_path, monkeypatch):
     many.write(tmp_path, [many.run(0)])
 
-    def late(run):
+    def add_while_reading(run):
         if run.name == many.name(0):
             many.write(tmp_path, [many.run(1)])
         return entry_of(run)
 
-    monkeypatch.setattr(store, "entry_of", late)
+    monkeypatch.setattr(store, "entry_of", add_while_reading)
     assert store.rebuild(tmp_path).runs == 2
-    with store.reading(tmp_path) as kept:
-        assert len(kept.runs()) == 2
+    with store.reading(tmp_path) as reader:
+        assert len(reader.runs()) == 2
 
 
-def test_a_file_that_another_program_has_open_is_not_replaced(tmp_path, monkeypatch):
+def test_open_file_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
     many.write(tmp_path, [many.run(0)])
     store.rebuild(tmp_path)
-    other = sqlite3.connect(tmp_path / store.FILE)
+    connection = sqlite3.connect(tmp_path / store.FILE)
     try:
-        other.execute("SELECT count(*) FROM runs").fetchone()
-        other.execute("BEGIN")
-        other.execute("SELECT count(*) FROM runs").fetchone()
+        connection.execute("SELECT count(*) FROM runs").fetchone()
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM runs").fetchone()
         with pytest.raises(ValueError, match="another program has it open"):
             store.rebuild(tmp_path)
     finally:
-        other.close()
+        connection.close()
     assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
     assert store.rebuild(tmp_path).runs == 1
 
 
-def test_a_lock_that_another_process_has_is_waited_for_with_a_word(tmp_path):
+def test_locked_index_is_waited_for_with_a_line(tmp_path):
     lines = []
     many.write(tmp_path, [many.run(0)])
     with (tmp_path / store.LOCK).open("a") as file:
@@ -242,11 +247,11 @@ def test_a_lock_that_another_process_has_is_waited_for_with_a_word(tmp_path):
             fcntl.flock(file, fcntl.LOCK_EX)
             write(tmp_path, say)
     assert lines == [f"{tmp_path / store.LOCK}: another process has it; waiting for at most 60 s"] * 2
-    with store.reading(tmp_path) as kept:
-        assert len(kept.runs()) == 2
+    with store.reading(tmp_path) as reader:
+        assert len(reader.runs()) == 2
 
 
-def test_a_lock_is_waited_for_only_so_long_and_not_at_all_to_read(tmp_path, monkeypatch):
+def test_lock_wait_is_limited_and_reading_needs_none(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
     many.write(tmp_path, [many.run(0)])
     add(tmp_path, many.run(0))
@@ -260,7 +265,7 @@ def test_a_lock_is_waited_for_only_so_long_and_not_at_all_to_read(tmp_path, monk
     assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
 
 
-def test_a_reader_is_waited_for_before_the_file_is_replaced(tmp_path):
+def test_rebuild_waits_for_a_reader(tmp_path):
     add(tmp_path, many.run(0))
     many.write(tmp_path, [many.run(0), many.run(1)])
     lines = []
@@ -277,7 +282,7 @@ def test_a_reader_is_waited_for_before_the_file_is_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", [store.FILE, f"{store.FILE}-wal", f"{store.FILE}-shm"])
-def test_a_link_out_of_the_folder_is_not_followed_and_replaced_when_it_is_made_anew(tmp_path, name):
+def test_link_out_of_the_folder_is_refused_and_replaced_by_rebuild(tmp_path, name):
     results, outside = tmp_path / "results", tmp_path / "outside"
     many.write(results, [many.run(0)])
     add(results, many.run(0))
@@ -295,7 +300,7 @@ def test_a_link_out_of_the_folder_is_not_followed_and_replaced_when_it_is_made_a
     assert contents(results) == before
 
 
-def test_a_lock_that_is_a_link_out_of_the_folder_is_not_followed(tmp_path):
+def test_lock_that_links_out_of_the_folder_is_refused(tmp_path):
     results, outside = tmp_path / "results", tmp_path / "outside"
     many.write(results, [many.run(0)])
     (results / store.LOCK).symlink_to(outside)
@@ -307,40 +312,40 @@ def test_a_lock_that_is_a_link_out_of_the_folder_is_not_followed(tmp_path):
 
 
 READ = "import sys, pathlib; from bench.history import store\n"
-READ += "with store.reading(pathlib.Path(sys.argv[1])) as kept: print(*kept.runs()['name'])"
+READ += "with store.reading(pathlib.Path(sys.argv[1])) as reader: print(*reader.runs()['name'])"
 NOT_ABOVE_PERMISSIONS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
-"""What root has to drop for a folder to be read-only."""
+"""The command by which root drops the capability to write to read-only folders."""
 
 
 @pytest.mark.skipif(bool(NOT_ABOVE_PERMISSIONS) and not shutil.which("setpriv"), reason="root may write anywhere")
-@pytest.mark.parametrize("lies_there", ["the index alone", "a lock", "a log in use", "a log that was left"])
-def test_it_is_read_in_a_folder_that_cannot_be_written(tmp_path, lies_there):
+@pytest.mark.parametrize("files", ["the index alone", "a lock", "a log in use", "a log that was left"])
+def test_index_is_read_in_a_read_only_folder(tmp_path, files):
     folder = tmp_path / "results"
     folder.mkdir()
     add(folder, many.run(0))
-    other = sqlite3.connect(folder / store.FILE)
+    connection = sqlite3.connect(folder / store.FILE)
     runs = [many.name(0)]
-    if lies_there == "a log in use":
-        other.execute("SELECT count(*) FROM runs").fetchone()
+    if files == "a log in use":
+        connection.execute("SELECT count(*) FROM runs").fetchone()
         add(folder, many.run(1))
         runs.append(many.name(1))
     else:
-        other.close()
-    if lies_there == "a log that was left":
+        connection.close()
+    if files == "a log that was left":
         (folder / f"{store.FILE}-wal").write_bytes(b"")
-    if lies_there == "the index alone":
+    if files == "the index alone":
         (folder / store.LOCK).unlink()
     before = {path.name for path in folder.iterdir()}
     (folder / store.FILE).chmod(0o400)
     folder.chmod(0o500)
     try:
-        asked = [*NOT_ABOVE_PERMISSIONS, sys.executable, "-c", READ, str(folder)]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        command = [*NOT_ABOVE_PERMISSIONS, sys.executable, "-c", READ, str(folder)]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:
         folder.chmod(0o700)
-        other.close()
-    assert (done.stdout.split(), done.stderr) == (runs, "")
-    if lies_there != "a log in use":
+        connection.close()
+    assert (process.stdout.split(), process.stderr) == (runs, "")
+    if files != "a log in use":
         assert {path.name for path in folder.iterdir()} == before
 
 
@@ -383,11 +388,11 @@ def linked_folder(folder: Path) -> None:
         (linked_folder, "leads out of"),
     ],
 )
-def test_a_journal_that_cannot_be_read_is_named_with_the_reason(tmp_path, damage, reason):
+def test_unreadable_journal_is_named_with_the_reason(tmp_path, damage, reason):
     results = tmp_path / "results"
     [_, folder, _] = many.write(results, [many.run(number) for number in range(3)])
     damage(folder)
-    skipped(results, folder, reason)
+    check_is_skipped(results, folder, reason)
 
 
 def of_another_release(run):
@@ -409,15 +414,15 @@ def without_worker(run):
     ],
     ids=["IndexError", "ValueError", "AttributeError", "TypeError of a worker", "IntegrityError"],
 )
-def test_a_journal_that_says_what_cannot_be_kept_is_named_with_the_reason(tmp_path, run, reason):
+def test_invalid_journal_is_named_with_the_reason(tmp_path, run, reason):
     [_, folder, _] = many.write(tmp_path, [many.run(0), run, many.run(2)])
-    skipped(tmp_path, folder, reason)
+    check_is_skipped(tmp_path, folder, reason)
 
 
 @pytest.mark.parametrize(
     "error", [OSError(5, "Input/output error"), ValueError("odd"), MemoryError(), RecursionError()]
 )
-def test_whatever_is_wrong_with_one_run_takes_no_other(tmp_path, monkeypatch, error):
+def test_error_in_one_run_keeps_the_others(tmp_path, monkeypatch, error):
     [_, folder, _] = many.write(tmp_path, [many.run(number) for number in range(3)])
 
     def failing(run):
@@ -426,21 +431,21 @@ def test_whatever_is_wrong_with_one_run_takes_no_other(tmp_path, monkeypatch, er
         return entry_of(run)
 
     monkeypatch.setattr(store, "entry_of", failing)
-    skipped(tmp_path, folder, str(error) or type(error).__name__)
+    check_is_skipped(tmp_path, folder, str(error) or type(error).__name__)
 
 
-def skipped(results: Path, folder: Path, reason: str) -> None:
-    done = store.rebuild(results)
-    [line] = done.unreadable
+def check_is_skipped(results: Path, folder: Path, reason: str) -> None:
+    rebuilt = store.rebuild(results)
+    [line] = rebuilt.unreadable
     assert str(folder) in line
     assert reason in line
     assert "\n" not in line
-    assert (done.runs, done.cut_off, done.two_sides) == (2, [], [])
-    with store.reading(results) as kept:
-        assert kept.runs()["name"].tolist() == [many.name(0), many.name(2)]
+    assert (rebuilt.runs, rebuilt.cut_off, rebuilt.two_sides) == (2, [], [])
+    with store.reading(results) as reader:
+        assert reader.runs()["name"].tolist() == [many.name(0), many.name(2)]
 
 
-def test_a_full_disk_is_no_run_s_fault(tmp_path, monkeypatch):
+def test_full_disk_blames_no_run(tmp_path, monkeypatch):
     many.write(tmp_path, [many.run(0)])
     store.rebuild(tmp_path)
     before = contents(tmp_path)
@@ -454,7 +459,7 @@ def test_a_full_disk_is_no_run_s_fault(tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} == {"runs", store.FILE, store.LOCK}
 
 
-def test_a_log_that_was_left_by_a_removed_file_is_not_taken_for_the_new_one_s(tmp_path):
+def test_leftover_log_of_a_removed_file_is_ignored(tmp_path):
     add(tmp_path, many.run(0))
     with store.reading(tmp_path):
         add(tmp_path, many.run(1))
@@ -463,23 +468,23 @@ def test_a_log_that_was_left_by_a_removed_file_is_not_taken_for_the_new_one_s(tm
     (tmp_path / store.FILE).unlink()
     (tmp_path / f"{store.FILE}-wal").write_bytes(log)
     add(tmp_path, many.run(2))
-    with store.reading(tmp_path) as kept:
-        assert kept.runs()["name"].tolist() == [many.name(2)]
+    with store.reading(tmp_path) as reader:
+        assert reader.runs()["name"].tolist() == [many.name(2)]
 
 
-def _read(results: str) -> None:
+def _read_repeatedly(results: str) -> None:
     for _ in range(60):
-        with store.reading(Path(results)) as kept:
-            runs = kept.runs()["name"].tolist()
+        with store.reading(Path(results)) as reader:
+            runs = reader.runs()["name"].tolist()
             assert runs[:2] == [many.name(0), many.name(1)]
-            assert {len(kept.series(number).timings) for number in kept.cells()} == {len(runs)}
+            assert {len(reader.series(number).timings) for number in reader.cells()} == {len(runs)}
         time.sleep(0.01)
 
 
-def test_readers_see_whole_indexes_while_it_is_added_to_and_made_anew(tmp_path):
+def test_readers_see_complete_indexes_during_writes(tmp_path):
     many.write(tmp_path, [many.run(0), many.run(1)])
     store.rebuild(tmp_path)
-    reader = multiprocessing.get_context("spawn").Process(target=_read, args=(str(tmp_path),))
+    reader = multiprocessing.get_context("spawn").Process(target=_read_repeatedly, args=(str(tmp_path),))
     reader.start()
     for number in itertools.cycle(range(2, 5)):
         add(tmp_path, many.run(number))
@@ -489,59 +494,59 @@ def test_readers_see_whole_indexes_while_it_is_added_to_and_made_anew(tmp_path):
     assert reader.exitcode == 0
 
 
-def test_a_reader_goes_on_with_what_it_found_while_runs_are_added(tmp_path):
+def test_reader_sees_the_index_as_opened(tmp_path):
     add(tmp_path, many.run(0))
-    with store.reading(tmp_path) as kept:
-        assert len(kept.runs()) == 1
+    with store.reading(tmp_path) as reader:
+        assert len(reader.runs()) == 1
         add(tmp_path, many.run(1))
-        assert len(kept.series(1).timings) == 1
-    with store.reading(tmp_path) as kept:
-        assert len(kept.runs()) == 2
+        assert len(reader.series(1).timings) == 1
+    with store.reading(tmp_path) as reader:
+        assert len(reader.runs()) == 2
 
 
-def test_an_add_that_fails_leaves_nothing_of_the_run(tmp_path):
+def test_failed_add_leaves_nothing(tmp_path):
     add(tmp_path, many.run(0))
     before = contents(tmp_path)
-    told = entry_of(Run.of(many.run(1)))
-    broken = replace(told, timed=(told.timed[0], told.timed[0]))
+    entry = entry_of(Run.of(many.run(1)))
+    broken = replace(entry, timed=(entry.timed[0], entry.timed[0]))
     with pytest.raises(ValueError, match="UNIQUE"):
         store.add(tmp_path, broken)
     assert contents(tmp_path) == before
 
 
-def test_a_run_of_two_sides_is_left_out_and_named(tmp_path):
+def test_rebuild_names_runs_of_two_sides(tmp_path):
     sides = tuple(Side(name, name, "python", ".", ("numpy",)) for name in ("base", "head"))
     contenders = [replace(NUMPY, variant=side.name) for side in sides]
-    two = many.run(1, plan=plan_of_cells(contenders, passes=many.PASSES, sides=sides))
-    [one, other] = many.write(tmp_path, [many.run(0), two])
-    (other / "run.json").write_text(json.dumps(Run.of(two).info))
-    assert store.rebuild(tmp_path).two_sides == [other.name]
-    with store.reading(tmp_path) as kept:
-        assert kept.runs()["name"].tolist() == [one.name]
-        assert kept.missing() == []
+    two_sided = many.run(1, plan=plan_of_cells(contenders, passes=many.PASSES, sides=sides))
+    [one_sided_folder, two_sided_folder] = many.write(tmp_path, [many.run(0), two_sided])
+    (two_sided_folder / "run.json").write_text(json.dumps(Run.of(two_sided).info))
+    assert store.rebuild(tmp_path).two_sides == [two_sided_folder.name]
+    with store.reading(tmp_path) as reader:
+        assert reader.runs()["name"].tolist() == [one_sided_folder.name]
+        assert reader.missing() == []
     with pytest.raises(ValueError, match="two sides"):
-        entry_of(Run.of(two))
+        entry_of(Run.of(two_sided))
 
 
-def test_whole_runs_that_it_lacks_are_known(tmp_path):
+def test_missing_has_complete_runs_not_in_the_index(tmp_path):
     for folder in many.write(tmp_path, [many.run(0), many.run(1), many.run(2, complete=False)]):
         write_files(folder)
     add(tmp_path, many.run(0))
-    with store.reading(tmp_path) as kept:
-        assert kept.missing() == [many.name(1)]
+    with store.reading(tmp_path) as reader:
+        assert reader.missing() == [many.name(1)]
 
 
-def test_many_runs_of_many_cells_are_kept(tmp_path):
+def test_many_runs_of_many_cells_are_stored(tmp_path):
     first = entry_of(Run.of(many.run(0)))
-    cells = tuple(replace(one, key=f"{number}{one.key}") for number in range(100) for one in first.timed)
+    cells = tuple(replace(cell, key=f"{number}{cell.key}") for number in range(100) for cell in first.timed)
     for number in range(30):
         store.add(tmp_path, replace(first, run=many.name(number), started=many.day(number), timed=cells))
-    with store.reading(tmp_path) as kept:
-        assert len(kept.cells()) == 200
-        assert len(kept.series(200).timings) == 30
+    with store.reading(tmp_path) as reader:
+        assert len(reader.cells()) == 200
+        assert len(reader.series(200).timings) == 30
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_run_that_is_added(tmp_path):
+def test_add_removes_leftovers_of_a_killed_process(tmp_path):
     add(tmp_path, many.run(0))
     no_process = 2**22 + 1
     for ending in ("", "-wal", "-shm"):

@@ -1,4 +1,4 @@
-"""Text on outputs that lack some of its characters."""
+"""Text on outputs that lack some characters."""
 
 import subprocess
 import sys
@@ -20,11 +20,11 @@ from bench.report.characters import encodable
         ("µ", "no such encoding", "µ"),
     ],
 )
-def test_what_an_encoding_lacks_is_spelt_in_what_it_has(text, encoding, shown):
+def test_missing_characters_are_spelt_in_others(text, encoding, shown):
     assert encodable(text, encoding) == shown
 
 
-def test_every_character_that_the_harness_prints_has_a_plain_spelling():
+def test_every_printed_character_has_a_plain_spelling():
     lines = (
         path.read_text(encoding="utf-8")
         for folder in ("report", "glue")
@@ -32,11 +32,11 @@ def test_every_character_that_the_harness_prints_has_a_plain_spelling():
     )
     printed = {character for text in lines for character in text if not character.isascii()}
     assert "µ" in printed
-    assert [c for c in sorted(printed) if "\\" in encodable(c, "ascii")] == []
+    assert [character for character in sorted(printed) if "\\" in encodable(character, "ascii")] == []
 
 
-def test_a_stream_of_another_encoding_prints_by_the_same_spelling():
+def test_ascii_stream_spells_missing_characters():
     code = "import sys; from bench.verbs import output; output.spell_what_it_lacks(); print('5 µs ± 1')"
     environment = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
-    assert done.stdout == b"5 us +/- 1\n"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert process.stdout == b"5 us +/- 1\n"

@@ -24,12 +24,12 @@ def test_readme_has_the_table_of_columns(name, columns):
 
 
 @pytest.mark.parametrize("columns", [TIMINGS, SAMPLES])
-def test_every_column_says_what_it_means(columns):
+def test_every_column_has_a_meaning(columns):
     assert all(column.meaning for column in columns)
     assert len({column.name for column in columns}) == len(columns)
 
 
-def test_columns_with_a_list_of_values_hold_no_others():
+def test_columns_hold_only_their_listed_values():
     timings = story().run().timings
     for column in (column for column in TIMINGS if column.values):
         assert set(timings[column.name].dropna()) <= set(column.values)

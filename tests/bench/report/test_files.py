@@ -31,14 +31,14 @@ def test_timings_csv_is_the_golden_one():
     assert same_as_golden("timings.csv", files.timings_csv(Run.of(records()).timings))
 
 
-def test_a_run_s_files_are_written_beside_its_journal(folder):
+def test_files_are_written_beside_the_journal(folder):
     before = (folder / journal.FILE).read_bytes()
     assert write_files(folder) == [folder / name for name in WRITTEN]
     assert set(contents(folder)) == {journal.FILE, *WRITTEN}
     assert (folder / journal.FILE).read_bytes() == before
 
 
-def test_writing_twice_gives_the_same_bytes_in_every_file(folder, monkeypatch):
+def test_writing_twice_gives_the_same_bytes(folder, monkeypatch):
     write_files(folder)
     first = contents(folder)
     monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
@@ -48,14 +48,14 @@ def test_writing_twice_gives_the_same_bytes_in_every_file(folder, monkeypatch):
     assert contents(folder) == first
 
 
-def test_the_same_journal_elsewhere_gives_the_same_bytes(folder, tmp_path):
-    other = write_journal(tmp_path / "elsewhere")
+def test_same_journal_elsewhere_gives_the_same_bytes(folder, tmp_path):
+    copy = write_journal(tmp_path / "elsewhere")
     write_files(folder)
-    write_files(other)
-    assert contents(other) == contents(folder)
+    write_files(copy)
+    assert contents(copy) == contents(folder)
 
 
-def test_a_results_folder_gets_the_newest_table_and_report(folder):
+def test_results_folder_gets_table_and_report(folder):
     results = folder.parent.parent
     (results / "report.md").write_text("old\n", encoding="utf-8")
     write_files(folder, results)
@@ -65,7 +65,7 @@ def test_a_results_folder_gets_the_newest_table_and_report(folder):
     assert contents(results) == {name: contents(newer)[name] for name in ("timings.csv", "report.md")}
 
 
-def test_run_json_is_the_run_s_info(folder):
+def test_run_json_is_the_info_of_the_run(folder):
     write_files(folder)
     assert json.loads((folder / "run.json").read_text(encoding="utf-8")) == Run.of(records()).info
 
@@ -81,7 +81,7 @@ def test_samples_are_exact(folder):
     assert [*map(float, samples["seconds"])] == list(Run.of(records()).samples["seconds"])
 
 
-def test_the_packed_samples_have_neither_a_name_nor_a_time_in_them(folder):
+def test_packed_samples_have_no_name_and_no_time(folder):
     write_files(folder)
     packed = (folder / "samples.csv.gz").read_bytes()
     assert packed[3] & 0b1000 == 0
@@ -89,25 +89,25 @@ def test_the_packed_samples_have_neither_a_name_nor_a_time_in_them(folder):
     assert gzip.decompress(packed).startswith(b"run,pass,process,")
 
 
-def test_a_run_that_was_cut_off_has_its_files(tmp_path):
+def test_run_that_was_cut_off_has_files(tmp_path):
     folder = write_journal(tmp_path, records(passes=0, complete=False))
     write_files(folder)
     assert len(pd.read_csv(folder / "timings.csv")) == 12
     assert pd.read_csv(folder / "samples.csv.gz").empty
 
 
-def test_a_folder_without_a_journal_is_left_alone(tmp_path):
+def test_folder_without_a_journal_is_not_changed(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_files(tmp_path)
     assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("is_packed", [True, False])
-def test_a_write_that_fails_half_way_leaves_the_old_file_whole(folder, monkeypatch, is_packed):
+def test_failed_write_keeps_the_old_file(folder, monkeypatch, is_packed):
     for name in WRITTEN:
         (folder / name).write_bytes(b"old")
 
-    def break_off(path: Path, text: str, **others: str) -> None:
+    def break_off(path: Path, text: str, **options: str) -> None:
         path.write_bytes(text[: len(text) // 2].encode())
         raise OSError("no space left on device")
 
@@ -121,7 +121,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_whole(folder, monkeypat
     assert {contents(folder)[name] for name in WRITTEN if is_packed or name != "samples.csv.gz"} == {b"old"}
 
 
-def test_a_copy_that_fails_half_way_leaves_the_old_copy_whole(folder, monkeypatch):
+def test_failed_copy_keeps_the_old_file(folder, monkeypatch):
     results = folder.parent.parent
     (results / "timings.csv").write_bytes(b"old")
 
@@ -136,6 +136,6 @@ def test_a_copy_that_fails_half_way_leaves_the_old_copy_whole(folder, monkeypatc
     assert (folder / "timings.csv").read_bytes() == files.timings_csv(Run.of(records()).timings).encode()
 
 
-def test_nothing_is_left_lying_beside(folder):
+def test_no_temporary_files_are_left(folder):
     write_files(folder, folder.parent.parent)
     assert not list(folder.parent.parent.rglob(".*"))

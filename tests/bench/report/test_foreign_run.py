@@ -1,4 +1,4 @@
-"""A run's folder from a stranger: it is shown safely, and nothing outside of it is read or written."""
+"""A run's folder from a stranger is shown safely, and nothing outside of it is read or written."""
 
 import csv
 import gzip
@@ -24,7 +24,7 @@ TEXTS = ("run", "implementation", "backend", "backend_version", "interpreter", "
 
 @pytest.fixture
 def results(tmp_path):
-    """A results folder with one such run."""
+    """A results folder with one run of a stranger."""
     up = Contender(f"../../../up{EVIL}", "cpu", "float32")
     plan = plan_of_cells((NUMPY, up, TORCH), grid=EVIL)
     story = Story(
@@ -42,7 +42,7 @@ def files_of(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_its_report_has_no_markup_and_no_character_that_is_not_seen(results, capsys):
+def test_report_has_no_markup_and_no_invisible_characters(results, capsys):
     assert main(["report", str(results)]) == 0
     page = (results / "report.md").read_text(encoding="utf-8")
     for text in (page, capsys.readouterr().out):
@@ -57,7 +57,7 @@ def test_its_report_has_no_markup_and_no_character_that_is_not_seen(results, cap
         assert len(columns) == 1, table
 
 
-def test_its_tables_have_no_formula(results):
+def test_tables_have_no_formulas(results):
     assert main(["report", str(results)]) == 0
     with (results / "timings.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -70,13 +70,13 @@ def test_its_tables_have_no_formula(results):
 
 
 @pytest.mark.parametrize("arguments", [["history", "rebuild"], ["history"], ["compare"], ["recommend"], ["export"]])
-def test_every_verb_shows_it_safely_and_writes_only_in_its_folder(results, capsys, arguments):
+def test_verbs_print_safely_and_write_no_other_files(results, capsys, arguments):
     assert main(["history", "rebuild", "--results", str(results)]) == 0
-    other = shutil.copytree(results, results.parent / "other")
+    copy = shutil.copytree(results, results.parent / "copy")
     before = files_of(results.parent)
     verb = {
         "history": [*arguments, "--results", str(results)],
-        "compare": ["compare", str(results), str(other)],
+        "compare": ["compare", str(results), str(copy)],
         "recommend": ["recommend", "--N", "64", "--D-in", "1000", "--H", "100", "--results", str(results)],
         "export": ["export", str(results), "--format", "jsonl"],
     }[arguments[0]]
@@ -88,7 +88,7 @@ def test_every_verb_shows_it_safely_and_writes_only_in_its_folder(results, capsy
     assert files_of(results.parent) == before
 
 
-def test_an_export_of_it_to_asv_stays_in_its_folder(results):
+def test_asv_export_stays_in_its_folder(results):
     target = results.parent / "asv"
     before = files_of(results.parent)
     assert main(["export", str(results), "--format", "asv", "--output", str(target), "--commit", "a" * 40]) == 0
@@ -96,18 +96,18 @@ def test_an_export_of_it_to_asv_stays_in_its_folder(results):
 
 
 @pytest.mark.parametrize("name", ["timings.csv", "samples.csv.gz", "report.md", "run.json"])
-def test_an_output_that_is_a_link_is_replaced_and_not_written_through(results, name):
+def test_linked_output_is_replaced(results, name):
     outside = results.parent / "outside"
-    outside.write_text("mine")
+    outside.write_text("kept")
     link = results / "runs" / "a" / name
     link.symlink_to(outside)
     assert main(["report", str(results / "runs" / "a")]) == 0
-    assert outside.read_text() == "mine"
+    assert outside.read_text() == "kept"
     assert not link.is_symlink()
 
 
 @pytest.mark.parametrize("name", ["timings.csv", "samples.csv.gz", "run.json"])
-def test_a_table_that_is_a_link_out_of_the_folder_is_not_read(results, capsys, name):
+def test_table_linked_out_of_the_folder_is_not_read(results, capsys, name):
     assert main(["report", str(results / "runs" / "a")]) == 0
     folder = results / "runs" / "a"
     (folder / journal.FILE).unlink()
@@ -117,7 +117,7 @@ def test_a_table_that_is_a_link_out_of_the_folder_is_not_read(results, capsys, n
     assert "leads out of" in capsys.readouterr().err
 
 
-def test_a_run_s_folder_that_is_a_link_out_of_the_results_is_not_reported(results, capsys):
+def test_run_folder_linked_out_of_the_results_is_refused(results, capsys):
     shutil.move(results / "runs" / "a", results.parent / "a")
     (results / "runs" / "a").symlink_to(results.parent / "a")
     assert main(["report", str(results)]) == 2
@@ -125,7 +125,7 @@ def test_a_run_s_folder_that_is_a_link_out_of_the_results_is_not_reported(result
     assert files_of(results.parent / "a") == {journal.FILE}
 
 
-def test_a_run_whose_logs_lead_elsewhere_is_not_resumed(tmp_path):
+def test_run_with_logs_linked_elsewhere_is_not_resumed(tmp_path):
     folder = write_journal(tmp_path / "run", Story(plan_of_cells(), complete=False).records())
     (tmp_path / "elsewhere").mkdir()
     (folder / "logs").symlink_to(tmp_path / "elsewhere")
@@ -134,7 +134,7 @@ def test_a_run_whose_logs_lead_elsewhere_is_not_resumed(tmp_path):
 
 
 @pytest.mark.parametrize("label", [f"../../up{EVIL}-cpu-float32", "a" * 300, "é" * 200, "/etc/passwd", "a\\b"])
-def test_a_log_s_name_is_one_file_s_whatever_a_contender_is_called(tmp_path, label):
+def test_log_names_are_safe_and_distinct(tmp_path, label):
     name = file_name(label)
     assert name == (tmp_path / name).name
     assert len(name.encode()) < 250
@@ -143,7 +143,7 @@ def test_a_log_s_name_is_one_file_s_whatever_a_contender_is_called(tmp_path, lab
     assert file_name("own:Net-cpu-float32-T1~+5%") == "own_Net-cpu-float32-T1~+5%.log"
 
 
-def test_what_is_saved_as_json_is_still_json(results):
+def test_report_json_is_valid(results):
     assert main(["report", str(results), "--json", str(results.parent / "out.json")]) == 0
     exported = json.loads((results.parent / "out.json").read_text(encoding="utf-8"))
     assert len(exported["timings"]) == 3

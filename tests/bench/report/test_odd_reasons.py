@@ -1,4 +1,4 @@
-"""A reason of several lines, with characters that mean something elsewhere, wherever a reason is shown."""
+"""A reason of several lines, with special characters, in every place that shows reasons."""
 
 import csv
 import json
@@ -28,31 +28,31 @@ ESCAPED = "first \\| line second \\`line\\` third fourth\\\\x00 &lt;b> \\\\"
 
 @pytest.fixture
 def odd():
-    """A run of which every cell of one contender failed for that reason."""
+    """A run in which every cell of one contender failed for that reason."""
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE))
     lost = {Cell(TORCH, shape, "step"): Outcome("crashed", ODD) for shape in (SMALL, LARGE)}
     return Story(plan, outcomes=lost)
 
 
 def cells_of(row):
-    """Of a row of a Markdown table, as GitHub splits it."""
+    """The cells of a row of a Markdown table, as GitHub splits it."""
     return re.split(r"(?<!\\)(?:\\\\)*\|", row.strip().strip("|"))
 
 
-def test_a_record_has_it_on_one_line_when_it_is_made_and_when_an_older_journal_is_read():
+def test_records_have_one_line_when_made_and_when_read():
     assert Failed(1, ["a"], "crashed", ODD).reason == LINE
     assert Ceiling(1, 1, "a", reason=ODD).reason == LINE
     older = json.dumps({"record": "Failed", "passage": 1, "cells": ["a"], "status": "crashed", "reason": ODD})
     assert journal._decode(older.encode())[1] == Failed(1, ["a"], "crashed", LINE)
 
 
-def test_what_a_contender_says_of_itself_is_on_one_line_as_well():
-    made = WorkerStarted(1, 1, "a", "my\nbackend", "1\n2", "CPython", "a\r\nGPU", "high\x00", 1, 0.1, 0.2)
-    assert (made.backend, made.backend_version, made.device_name) == ("my backend", "1 2", "a GPU")
-    assert made.precision == "high\\x00"
+def test_facts_of_a_worker_have_one_line():
+    record = WorkerStarted(1, 1, "a", "my\nbackend", "1\n2", "CPython", "a\r\nGPU", "high\x00", 1, 0.1, 0.2)
+    assert (record.backend, record.backend_version, record.device_name) == ("my backend", "1 2", "a GPU")
+    assert record.precision == "high\\x00"
 
 
-def test_it_is_one_row_of_the_tables_and_one_line_of_the_terminal(odd, tmp_path):
+def test_tables_and_terminal_have_one_line(odd, tmp_path):
     write_files(write_journal(tmp_path, odd.records()))
     text = (tmp_path / "timings.csv").read_text(encoding="utf-8")
     assert len(text.splitlines()) == 1 + len(odd.plan.cells)
@@ -63,33 +63,33 @@ def test_it_is_one_row_of_the_tables_and_one_line_of_the_terminal(odd, tmp_path)
     assert len(cells_of(row)) == 4
 
 
-def test_a_table_without_its_journal_has_it_on_one_line(odd, tmp_path):
+def test_table_without_its_journal_has_one_line(odd, tmp_path):
     table = odd.run().timings
     table["reason"] = table["reason"].astype(str).replace(LINE, ODD)
     (tmp_path / "timings.csv").write_text(files.timings_csv(table), encoding="utf-8", newline="")
     assert set(bench.load(tmp_path).timings["reason"].dropna()) - {""} == {LINE}
 
 
-def test_it_is_one_row_of_a_comparison():
+def test_comparison_has_one_row():
     records = compared(outcomes={(HEAD, "numpy"): Outcome("crashed", ODD)})
-    told = paired.comparison(Run.of(records))
-    [row] = [line for line in unpaired.section(told).splitlines() if "third fourth" in line]
+    comparison = paired.comparison(Run.of(records))
+    [row] = [line for line in unpaired.section(comparison).splitlines() if "third fourth" in line]
     assert ESCAPED in row
     assert len(cells_of(row)) == len(
-        cells_of(next(line for line in unpaired.section(told).splitlines() if "|:" in line))
+        cells_of(next(line for line in unpaired.section(comparison).splitlines() if "|:" in line))
     )
-    assert sum("second" in line for line in unpaired.text(told).splitlines()) == 1
+    assert sum("second" in line for line in unpaired.text(comparison).splitlines()) == 1
     both = dict.fromkeys([(BASE, "numpy"), (HEAD, "numpy")], Outcome("crashed", ODD))
-    nothing = paired.comparison(Run.of(compared(outcomes=both)))
-    assert f"* numpy: crashed: {ESCAPED} (1 cell)" in unpaired.markdown(nothing).splitlines()
+    untimed = paired.comparison(Run.of(compared(outcomes=both)))
+    assert f"* numpy: crashed: {ESCAPED} (1 cell)" in unpaired.markdown(untimed).splitlines()
 
 
-def test_it_is_one_item_of_the_list_of_missing_ceilings(odd):
+def test_missing_ceilings_have_one_item(odd):
     record = Ceiling(1, 1, "numpy-cpu-float32", reason=ODD)
     assert ceilings._missing(Run.of([*odd.records(), record])) == f"* Not from numpy-cpu-float32: {ESCAPED}"
 
 
-def test_it_is_one_line_of_the_history_and_of_every_export(odd):
+def test_history_and_exports_have_one_line(odd):
     assert {row.reason for row in entries.entry_of(odd.run()).untimed} == {LINE}
     run = exported(odd)
     rows = [json.loads(line) for line in formats.TEXTS["jsonl"](run).splitlines()]
@@ -97,7 +97,7 @@ def test_it_is_one_line_of_the_history_and_of_every_export(odd):
     assert len(formats.TEXTS["csv"](run).splitlines()) == 1 + len(odd.plan.cells)
 
 
-def test_a_fact_of_several_lines_is_one_row():
+def test_facts_have_one_row():
     table = page.facts({"command": page.code("pytest -k 'a\nor b'"), "host": "a|b"})
     assert len(table.splitlines()) == 4
     assert "`pytest -k 'a or b'`" in table

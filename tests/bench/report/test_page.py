@@ -4,7 +4,7 @@ import pytest
 from bench.report import page
 
 
-def test_a_table_has_its_cells_as_they_are():
+def test_table_does_not_change_its_cells():
     text = page.table(pd.DataFrame({"name": ["a", "b"], "number": ["1.50", "007"]}))
     head, rule, *lines = text.splitlines()
     assert [part.strip() for part in head.strip("|").split("|")] == ["name", "number"]
@@ -12,7 +12,7 @@ def test_a_table_has_its_cells_as_they_are():
     assert [[part.strip() for part in line.strip("|").split("|")] for line in lines] == [["a", "1.50"], ["b", "007"]]
 
 
-def test_facts_are_what_and_its_value_and_a_bar_in_one_is_escaped():
+def test_facts_escape_bars():
     text = page.facts({"seed": 7, "options": "-k a|b"})
     assert "| what    | value" in text
     assert r"-k a\|b" in text
@@ -28,15 +28,15 @@ def test_facts_are_what_and_its_value_and_a_bar_in_one_is_escaped():
         ("a|b`c`\\", "a\\|b\\`c\\`\\\\"),
     ],
 )
-def test_other_people_s_words_are_shown_as_they_are(text, expected):
+def test_escaped_words_are_no_markdown(text, expected):
     assert page.escaped(text) == expected
 
 
 @pytest.mark.parametrize("text", ["a`b", "`", "<b>", "a\\|b"])
-def test_what_could_end_code_or_its_cell_is_shown_as_words(text):
+def test_code_without_marks_where_they_could_end_early(text):
     assert page.code(text) == page.escaped(text)
     assert page.code("numpy") == "`numpy`"
 
 
-def test_a_sentence_s_code_stays_code():
+def test_sentence_keeps_its_code():
     assert page.sentence("`a` of <b>") == "`a` of &lt;b>"

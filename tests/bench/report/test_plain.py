@@ -6,7 +6,7 @@ from bench.report.plain import plain
 
 
 def test_plain_values_are_those_of_json():
-    whole = pd.Series([3], dtype="Int64").iloc[0]
-    values = (pd.NA, math.nan, math.inf, "", None, whole, "x", 0.5, 0)
+    number = pd.Series([3], dtype="Int64").iloc[0]
+    values = (pd.NA, math.nan, math.inf, "", None, number, "x", 0.5, 0)
     assert [plain(value) for value in values] == [None, None, None, None, None, 3, "x", 0.5, 0]
-    assert type(plain(whole)) is int
+    assert type(plain(number)) is int

@@ -1,4 +1,4 @@
-"""Arguments that cannot be are one line, and the exit code is 2."""
+"""Invalid arguments give one line, and the exit code 2."""
 
 import ast
 
@@ -12,18 +12,18 @@ SIZES = ["--D-in", "3", "--H", "4"]
 
 
 def complaint(capsys, *arguments):
-    """The one line that is said."""
+    """Run `main` and return its one line on standard error."""
     try:
         code = main(arguments)
-    except SystemExit as left:  # as argparse ends
-        code = left.code
+    except SystemExit as exit_:  # as argparse ends
+        code = exit_.code
     assert code == USAGE_ERROR
     [line] = capsys.readouterr().err.splitlines()
     return line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["report", ""], "an empty value"),
         (["report", "x", "--json", ""], "--json: an empty value"),
@@ -52,13 +52,13 @@ def complaint(capsys, *arguments):
         (["doctor", "--\x1b[31mred"], r"--\x1b[31mred"),
     ],
 )
-def test_what_cannot_be_is_one_line(capsys, tmp_path, monkeypatch, arguments, said):
+def test_invalid_argument_gives_one_line(capsys, tmp_path, monkeypatch, arguments, expected):
     monkeypatch.chdir(tmp_path)
-    assert said in complaint(capsys, *arguments)
+    assert expected in complaint(capsys, *arguments)
     assert not list(tmp_path.iterdir())
 
 
-def test_no_verb_prints_but_by_what_makes_its_text_visible():
+def test_verbs_print_only_through_output():
     for verb in VERBS.values():
         tree = ast.parse((ROOT / "bench" / "verbs" / verb.__file__.rpartition("/")[2]).read_text(encoding="utf-8"))
         called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "id")}

@@ -1,4 +1,4 @@
-"""Verbs that measure, while another run measures on this machine."""
+"""Verbs that measure while another run measures on this machine."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ BUSY = "another run measures on this machine"
 
 @pytest.fixture
 def run(tmp_path):
-    """Starts a verb while the machine's lock is taken."""
+    """A function that starts a verb while the machine's lock is taken."""
     lock = tmp_path / "busy.lock"
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -34,7 +34,7 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
-def test_a_busy_machine_is_refused_in_one_line(run, verb):
+def test_when_busy_fail_gives_one_line(run, verb):
     process = run(*verb, "--when-busy", "fail")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -43,7 +43,7 @@ def test_a_busy_machine_is_refused_in_one_line(run, verb):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
-def test_a_verb_that_waits_for_a_busy_machine_ends_by_a_signal(run, verb, number):
+def test_waiting_verb_ends_by_a_signal(run, verb, number):
     process = run(*verb)
     for line in process.stdout:
         if BUSY in line:

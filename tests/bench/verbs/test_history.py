@@ -17,7 +17,7 @@ def history(results, *more) -> int:
     return main(["history", *more, "--results", str(results)])
 
 
-def test_the_index_is_made_and_asked(results, capsys):
+def test_index_is_rebuilt_and_read(results, capsys):
     assert history(results, "rebuild") == 0
     assert capsys.readouterr().out == "the history has 12 runs\n"
     assert history(results, "--cell", "*torch*") == 0
@@ -26,18 +26,18 @@ def test_the_index_is_made_and_asked(results, capsys):
     assert "numpy-cpu" not in out
 
 
-def test_the_answers_are_written_as_json(results, tmp_path):
-    file = tmp_path / "told.json"
+def test_results_are_written_as_json(results, tmp_path):
+    file = tmp_path / "history.json"
     assert history(results, "rebuild", "--json", str(file)) == 0
     assert json.loads(file.read_text()) == {"runs": 12, "cut_off": [], "two_sides": [], "unreadable": []}
     assert history(results, "--since", "2026-01-03", "--json", str(file)) == 0
-    told = json.loads(file.read_text())
-    assert (told["runs"], told["cells"][0]["runs"]) == (12, 10)
+    result = json.loads(file.read_text())
+    assert (result["runs"], result["cells"][0]["runs"]) == (12, 10)
 
 
-def test_what_cannot_be_done_is_told_in_one_line(results, capsys):
-    def complaint(*asked) -> str:
-        assert history(results, *asked) == 2
+def test_failure_gives_one_line(results, capsys):
+    def complaint(*options) -> str:
+        assert history(results, *options) == 2
         [line] = capsys.readouterr().err.splitlines()
         return line
 
@@ -53,7 +53,7 @@ def test_what_cannot_be_done_is_told_in_one_line(results, capsys):
     assert "no run here" in capsys.readouterr().err
 
 
-def test_an_action_that_is_none_is_refused(results, capsys):
+def test_unknown_action_is_refused(results, capsys):
     with pytest.raises(SystemExit) as caught:
         history(results, "forget")
     assert caught.value.code == 2

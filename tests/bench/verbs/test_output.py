@@ -1,4 +1,4 @@
-"""Every verb where standard output is closed, broken, full, or lacks characters: one line, and no traceback."""
+"""Every verb gives one line and no traceback where standard output is closed, broken, full, or lacks characters."""
 
 import os
 import subprocess
@@ -23,8 +23,8 @@ BROKEN = "standard output was closed by its reader before all was written"
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    """A results folder with one run, in the history."""
+def paths(tmp_path_factory):
+    """The paths of a results folder and of its one run, which is in the history."""
     from bench.history import entries, store
 
     results = tmp_path_factory.mktemp("saved") / "results"
@@ -35,51 +35,51 @@ def places(tmp_path_factory):
     return {"run": str(run), "results": str(results)}
 
 
-def bench(verb, places, stdout, **environment):
-    command = [sys.executable, "-m", "bench", *verb.format(**places).split()]
+def bench(verb, paths, stdout, **environment):
+    command = [sys.executable, "-m", "bench", *verb.format(**paths).split()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
         command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment, cwd="/", check=False
     )
 
 
-def one_line(done, line):
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [done.stderr.rstrip("\n")]
-    assert done.stderr.startswith("python -m bench")
-    assert done.stderr.rstrip("\n").endswith(line)
+def one_line(process, line):
+    assert process.returncode == 2
+    assert process.stderr.splitlines() == [process.stderr.rstrip("\n")]
+    assert process.stderr.startswith("python -m bench")
+    assert process.stderr.rstrip("\n").endswith(line)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_pipe_that_no_one_reads_ends_in_one_line(places, verb):
-    ours, theirs = os.pipe()
-    os.close(ours)
-    done = bench(verb, places, theirs)
-    os.close(theirs)
-    one_line(done, BROKEN)
+def test_broken_pipe_gives_one_line(paths, verb):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = bench(verb, paths, write_end)
+    os.close(write_end)
+    one_line(process, BROKEN)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_terminal_without_the_characters_is_written_to_in_others(places, verb, tmp_path):
+def test_ascii_output_spells_missing_characters(paths, verb, tmp_path):
     with (tmp_path / "out").open("wb") as file:
-        done = bench(verb, places, file, PYTHONIOENCODING="ascii")
-    assert (done.returncode, done.stderr) == (0, "")
+        process = bench(verb, paths, file, PYTHONIOENCODING="ascii")
+    assert (process.returncode, process.stderr) == (0, "")
     text = (tmp_path / "out").read_bytes().decode("ascii")
     assert " us" in text or "numpy," in text
 
 
 @pytest.mark.parametrize("verb", VERBS[::2])
-def test_a_full_disk_ends_in_one_line(places, verb):
+def test_full_disk_gives_one_line(paths, verb):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with Path("/dev/full").open("wb") as full:
-        one_line(bench(verb, places, full), "No space left on device; make room there and try again")
+        one_line(bench(verb, paths, full), "No space left on device; make room there and try again")
 
 
 @pytest.mark.parametrize("verb", VERBS[::2])
-def test_a_standard_output_that_is_closed_ends_in_one_line(places, verb):
-    command = " ".join([sys.executable, "-m", "bench", verb.format(**places), ">&-"])
-    done = subprocess.run(
+def test_closed_standard_output_gives_one_line(paths, verb):
+    command = " ".join([sys.executable, "-m", "bench", verb.format(**paths), ">&-"])
+    process = subprocess.run(
         command,
         shell=True,
         stderr=subprocess.PIPE,
@@ -88,30 +88,30 @@ def test_a_standard_output_that_is_closed_ends_in_one_line(places, verb):
         cwd="/",
         check=False,
     )
-    one_line(done, CLOSED)
+    one_line(process, CLOSED)
 
 
 @pytest.mark.parametrize("option", ["json", "markdown"])
-def test_a_file_that_cannot_be_written_is_named_before_the_verb_begins(tmp_path, monkeypatch, capsys, option):
-    monkeypatch.setattr(compare, "run", lambda asked: pytest.fail("the verb began"))
+def test_unwritable_file_is_named_before_the_verb_begins(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.setattr(compare, "run", lambda arguments: pytest.fail("the verb began"))
     file = tmp_path / "no" / "x"
     assert front.main(["compare", "a", "b", f"--{option}", str(file)]) == 2
-    said = f"--{option}: {file}: there is no folder {tmp_path / 'no'}"
-    assert capsys.readouterr().err == f"python -m bench compare: {said}\n"
+    complaint = f"--{option}: {file}: there is no folder {tmp_path / 'no'}"
+    assert capsys.readouterr().err == f"python -m bench compare: {complaint}\n"
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "complaint"),
     [
         (PermissionError(13, "Permission denied", "results/runs"), 2, "results/runs: Permission denied"),
         (ValueError("--since: no"), 2, "--since: no"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_whatever_ends_a_verb_is_one_line_and_never_the_exit_code_of_a_change(monkeypatch, capsys, error, code, said):
-    def ending(asked):
+def test_any_error_gives_one_line_and_not_exit_code_1(monkeypatch, capsys, error, code, complaint):
+    def failing(arguments):
         raise error
 
-    monkeypatch.setattr(compare, "run", ending)
+    monkeypatch.setattr(compare, "run", failing)
     assert front.main(["compare", "a", "b"]) == code
-    assert capsys.readouterr().err == f"python -m bench compare: {said}\n"
+    assert capsys.readouterr().err == f"python -m bench compare: {complaint}\n"

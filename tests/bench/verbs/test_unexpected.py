@@ -1,4 +1,4 @@
-"""What no one has foreseen, in any verb."""
+"""Unexpected errors in every verb."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from bench import __main__ as verbs
 
-ASKED = {
+ARGUMENTS = {
     "ab": ["--base", ".", "--head", "."],
     "calibrate": [],
     "compare": ["a", "b"],
@@ -21,12 +21,12 @@ ASKED = {
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("no\nway"), KeyError("x"), RecursionError(), MemoryError()])
 @pytest.mark.parametrize("verb", verbs.VERBS)
-def test_a_verb_ends_with_2_and_a_file_that_has_the_traceback(verb, error, monkeypatch, capsys):
-    def run(asked):
+def test_unexpected_error_gives_exit_code_2_and_a_traceback_file(verb, error, monkeypatch, capsys):
+    def run(arguments):
         raise error
 
     monkeypatch.setattr(verbs.VERBS[verb], "run", run)
-    assert verbs.main([verb, *ASKED[verb]]) == 2
+    assert verbs.main([verb, *ARGUMENTS[verb]]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"python -m bench {verb}: something unexpected happened: {type(error).__name__}")
     file = Path(re.search(r"report it with (.+)$", line)[1])

@@ -1,4 +1,4 @@
-"""How often a known slowdown is found: of journals in which it is exactly there, or hidden by noise."""
+"""Tests of calibrations, from journals with known slowdowns, with and without noise."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bench.plan.cells import Cell, Contender
 from tests.bench.made import Outcome, Story, plan_of_cells
 
 Noise = Callable[[np.random.Generator], float]
-"""Of the log of one contender's time in one pass."""
+"""Returns the noise of the log of one contender's time in one pass."""
 KEYS = {"slowdown", "trials", "detected", "detected_low", "detected_high", "coverage", "passes", "false_alarms"}
 SECONDS, PASSES, ROUNDS = 1e-3, 8, 6
 
 
 def made(passes: int, noise: Noise, seed: int = 1, threads=(1,), rounds: int = ROUNDS, **others) -> Story:
-    """A calibration of which each contender is slower by what its variant says, but for noise."""
+    """Return a calibration in which each contender has the slowdown of its variant, and noise."""
     plan = replace(calibrate.plan_of("numpy", threads, 7), cpus=2, passes=PASSES, rounds=rounds)
     draw = np.random.default_rng(seed)
     logs = {(cell, pass_number): noise(draw) for cell in plan.cells for pass_number in range(1, passes + 1)}
@@ -45,30 +45,30 @@ def stormy(draw: np.random.Generator) -> float:
     return draw.normal(0, 0.3)
 
 
-def analysed(told: Story, back_to_back: Story | None = None):
-    in_a_row = back_to_back or replace(told, passes=1)
+def analysed(in_turns: Story, back_to_back: Story | None = None):
+    in_a_row = back_to_back or replace(in_turns, passes=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return calibration.analyse(told.run(), in_a_row.run())
+        return calibration.analyse(in_turns.run(), in_a_row.run())
 
 
 @pytest.fixture(scope="module")
-def found():
+def result():
     return analysed(made(24, calm, threads=(1, 2)))
 
 
-def test_on_a_calm_machine_every_slowdown_of_more_than_the_minimum_effect_is_found(found):
-    detected = {effect["slowdown"]: effect["detected"] for effect in found["effects"]}
+def test_calm_machine_finds_slowdowns_above_minimum_effect(result):
+    detected = {effect["slowdown"]: effect["detected"] for effect in result["effects"]}
     assert (detected[0.03], detected[0.05], detected[0.10]) == (1.0, 1.0, 1.0)
     assert (detected[0.0], detected[0.01]) == (0.0, 0.0)
-    assert found["resolution"] == 0.03
+    assert result["resolution"] == 0.03
 
 
-def test_on_a_calm_machine_the_interval_of_a_slowdown_has_it(found):
-    assert np.mean([effect["coverage"] for effect in found["effects"]]) > 0.85
+def test_calm_machine_intervals_contain_slowdowns(result):
+    assert np.mean([effect["coverage"] for effect in result["effects"]]) > 0.85
 
 
-def test_where_a_slowdown_is_the_same_in_every_pass_its_interval_always_has_it():
+def test_constant_slowdown_is_always_in_its_interval():
     def seconds(cell: Cell, pass_number: int) -> float:
         wave = 1e-4 * (-1) ** pass_number if cell.contender.variant != calibrate.REFERENCE else 0.0  # 0 over all eight
         return SECONDS * (1 + calibrate.VARIANTS[cell.contender.variant]) * math.exp(wave)
@@ -79,38 +79,38 @@ def test_where_a_slowdown_is_the_same_in_every_pass_its_interval_always_has_it()
     assert result["resolution"] == 0.03
 
 
-def test_the_result_has_the_effects_of_every_slowdown_and_what_was_asked(found):
-    assert [effect["slowdown"] for effect in found["effects"]] == [0.0, 0.01, 0.02, 0.03, 0.05, 0.10]
-    assert all(effect.keys() == KEYS for effect in found["effects"])
-    assert {effect["trials"] for effect in found["effects"]} == {24 // PASSES}
-    assert (found["implementation"], found["min_effect"]) == ("numpy", 0.02)
-    assert found["shape"] == {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
-    assert (found["passes"], found["rounds"], found["samples"]) == (PASSES, ROUNDS, calibrate.SAMPLES)
-    for effect in found["effects"]:
+def test_result_has_effects_and_settings(result):
+    assert [effect["slowdown"] for effect in result["effects"]] == [0.0, 0.01, 0.02, 0.03, 0.05, 0.10]
+    assert all(effect.keys() == KEYS for effect in result["effects"])
+    assert {effect["trials"] for effect in result["effects"]} == {24 // PASSES}
+    assert (result["implementation"], result["min_effect"]) == ("numpy", 0.02)
+    assert result["shape"] == {"N": 64, "D_in": 1000, "H": 100, "D_out": 10}
+    assert (result["passes"], result["rounds"], result["samples"]) == (PASSES, ROUNDS, calibrate.SAMPLES)
+    for effect in result["effects"]:
         assert 0 <= effect["detected_low"] <= effect["detected"] <= effect["detected_high"] <= 1
         assert 0 <= effect["coverage"] <= 1
 
 
-def test_the_result_is_json_without_a_number_that_is_none(found):
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+def test_result_is_json_without_nan(result):
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
-def test_each_limit_on_threads_has_its_own_result_and_the_first_stands_beside_them(found):
-    assert [setting["threads"] for setting in found["settings"]] == [1, 2]
-    assert found["effects"] == found["settings"][0]["effects"]
-    assert found["resolution"] == found["settings"][0]["resolution"]
-    assert {setting["passes_measured"] for setting in found["settings"]} == {24}
+def test_each_thread_limit_has_a_result(result):
+    assert [setting["threads"] for setting in result["settings"]] == [1, 2]
+    assert result["effects"] == result["settings"][0]["effects"]
+    assert result["resolution"] == result["settings"][0]["resolution"]
+    assert {setting["passes_measured"] for setting in result["settings"]} == {24}
 
 
-def test_a_run_of_as_many_passes_as_it_takes_finds_the_same_with_fewer(found):
-    auto = {effect["slowdown"]: effect for effect in found["settings"][0]["auto"]}
+def test_adaptive_run_finds_the_same_with_fewer_passes(result):
+    auto = {effect["slowdown"]: effect for effect in result["settings"][0]["auto"]}
     assert [auto[slowdown]["detected"] for slowdown in (0.0, 0.03, 0.05, 0.10)] == [0.0, 1.0, 1.0, 1.0]
     assert auto[0.10]["passes"] == 5.0
     assert auto[0.02]["passes"] > 5.0, "at the minimum effect itself the verdict stays unclear"
 
 
-def test_designs_have_what_they_resolve_as_far_as_passes_and_rounds_were_measured(found):
-    few = found["settings"][0]["designs"]
+def test_designs_within_the_measured_passes_and_rounds_have_a_resolution(result):
+    few = result["settings"][0]["designs"]
     many = analysed(made(8, calm, rounds=18))["settings"][0]["designs"]
     for designs, passes, rounds in ((few, 24, ROUNDS), (many, 8, 18)):
         expected = [design for design in calibration.DESIGNS if design[0] <= passes and design[1] <= rounds]
@@ -118,7 +118,7 @@ def test_designs_have_what_they_resolve_as_far_as_passes_and_rounds_were_measure
         assert {design["resolution"] for design in designs} == {0.03}
 
 
-def test_trials_are_random_sets_of_the_passes_rather_than_the_first_of_them():
+def test_trials_are_random_sets_of_passes():
     first_are_slow = np.log(np.where(np.arange(40) < 20, 1.2, 1.0)) + 1e-4 * np.arange(40) % 7
     ratio = calibration.Ratios(0.0, {4: first_are_slow}, np.zeros((40, 4)), [], 1.0)
     verdicts = []
@@ -127,26 +127,26 @@ def test_trials_are_random_sets_of_the_passes_rather_than_the_first_of_them():
         verdicts.append(tuple(np.sort(logs)))
         return "slower" if logs.mean() > 0.09 else "unclear", True, len(logs)
 
-    told = calibration.effect(ratio, 4, 10, judge)
-    assert 0.2 < told.detected < 0.8
+    slowed = calibration.effect(ratio, 4, 10, judge)
+    assert 0.2 < slowed.detected < 0.8
     assert len(set(verdicts)) > calibration.SETS / 2
 
 
-def test_runs_of_many_cells_are_calibrated_by_floors_and_by_typical_times(found):
-    families = found["settings"][0]["families"]
-    usual = [one for one in families if (one["passes"], one["rounds"]) == (5, ROUNDS)]
-    assert [(one["measure"], one["cells"]) for one in usual] == [
+def test_families_are_calibrated_by_floors_and_typical_times(result):
+    families = result["settings"][0]["families"]
+    usual = [family for family in families if (family["passes"], family["rounds"]) == (5, ROUNDS)]
+    assert [(family["measure"], family["cells"]) for family in usual] == [
         (measure, cells) for measure in ("floor", "typical") for cells in (1, 10, 40, 100)
     ]
-    for one in usual:
-        rates = {effect["slowdown"]: effect["detected"] for effect in one["effects"]}
+    for family in usual:
+        rates = {effect["slowdown"]: effect["detected"] for effect in family["effects"]}
         assert (rates[0.0], rates[0.03], rates[0.10]) == (0.0, 1.0, 1.0)
-        assert {effect["false_alarms"] for effect in one["effects"]} == {0.0}
-        assert one["resolution"] == 0.03
-    assert {one["cells"] for one in families if one["passes"] is None} == {1, 10, 40, 100}
+        assert {effect["false_alarms"] for effect in family["effects"]} == {0.0}
+        assert family["resolution"] == 0.03
+    assert {family["cells"] for family in families if family["passes"] is None} == {1, 10, 40, 100}
 
 
-def test_typical_times_are_judged_by_the_medians_of_the_rounds_that_are_used():
+def test_typical_series_is_the_median_of_used_rounds():
     blocks = np.array([[0.01, 0.03, 0.5, 0.5], [0.02, 0.04, 0.5, 0.5]])
     ratio = calibration.Ratios(0.0, {2: np.array([0.1, 0.2])}, blocks, [], 1.0)
     series = ratio.series("typical", 2)
@@ -155,7 +155,7 @@ def test_typical_times_are_judged_by_the_medians_of_the_rounds_that_are_used():
     assert ratio.series("floor", 2).logs == pytest.approx([0.1, 0.2])
 
 
-def test_where_the_noise_is_larger_than_every_slowdown_nothing_is_resolved():
+def test_noise_above_all_slowdowns_resolves_nothing():
     result = analysed(made(24, stormy))
     assert result["resolution"] is None
     assert all(effect["detected"] < 0.5 for effect in result["effects"])
@@ -163,40 +163,40 @@ def test_where_the_noise_is_larger_than_every_slowdown_nothing_is_resolved():
     json.dumps(result, allow_nan=False)
 
 
-def test_false_alarms_are_verdicts_of_either_kind():
-    def one_of_them_is_slower(cell: Cell, pass_number: int) -> float:
+def test_faster_counts_as_false_alarm():
+    def unslowed_variant_is_faster(cell: Cell, pass_number: int) -> float:
         return SECONDS * (0.9 if cell.contender.variant == "+0%" else 1.0) * (1 + 1e-4 * pass_number)
 
-    result = analysed(replace(made(8, calm), seconds=one_of_them_is_slower))
+    result = analysed(replace(made(8, calm), seconds=unslowed_variant_is_faster))
     assert result["effects"][0]["detected"] == 1.0
 
 
-def test_a_slowdown_that_is_not_there_is_not_covered():
+def test_absent_slowdown_is_not_covered():
     result = analysed(replace(made(8, calm), seconds=lambda cell, pass_number: SECONDS))
     assert [effect["coverage"] for effect in result["effects"][1:]] == [0.0] * 5
     assert [effect["detected"] for effect in result["effects"]] == [0.0] * 6
 
 
-def test_one_pass_back_to_back_is_a_trial(found):
-    naive = found["settings"][0]["back_to_back"]
+def test_one_pass_back_to_back_is_a_trial(result):
+    naive = result["settings"][0]["back_to_back"]
     assert [effect["trials"] for effect in naive] == [1] * 6
     assert naive[0]["detected"] == 0.0
 
 
-def test_a_pass_that_is_not_whole_is_left_out():
-    told = made(9, calm).records()
-    last = max(number for number, record in enumerate(told) if type(record).__name__ == "Block")
-    result = calibration.analyse(Run.of(told[:last]), made(1, calm).run())
+def test_incomplete_pass_is_left_out():
+    records = made(9, calm).records()
+    last_block = max(index for index, record in enumerate(records) if type(record).__name__ == "Block")
+    result = calibration.analyse(Run.of(records[:last_block]), made(1, calm).run())
     assert result["settings"][0]["passes_measured"] == 8
 
 
 @pytest.mark.parametrize("which", ["in turns", "back to back"])
-def test_a_contender_that_has_no_times_is_told_with_its_reason(which):
-    whole = made(8, calm)
-    lost = {cell: Outcome("crashed", "it went away") for cell in whole.plan.cells[3:4]}
-    broken = replace(whole, outcomes=lost)
+def test_contender_without_times_raises_its_reason(which):
+    complete = made(8, calm)
+    outcomes = {cell: Outcome("crashed", "it went away") for cell in complete.plan.cells[3:4]}
+    broken = replace(complete, outcomes=outcomes)
     with pytest.raises(ValueError, match=r"^numpy: crashed: it went away$"):
-        analysed(*((broken, whole) if which == "in turns" else (whole, broken)))
+        analysed(*((broken, complete) if which == "in turns" else (complete, broken)))
 
 
 def effect(slowdown: float, detected: float) -> Effect:
@@ -215,7 +215,7 @@ def effect(slowdown: float, detected: float) -> Effect:
         ({0.0: 0.0, 0.01: math.nan}, None),
     ],
 )
-def test_the_resolution_is_the_smallest_slowdown_from_which_on_all_are_found(detected, expected):
+def test_resolution_is_smallest_slowdown_with_all_larger_found(detected, expected):
     effects = [effect(slowdown, rate) for slowdown, rate in detected.items()]
     assert calibration.resolution(effects) == expected
     assert calibration.resolution(effects[::-1]) == expected
@@ -224,7 +224,10 @@ def test_the_resolution_is_the_smallest_slowdown_from_which_on_all_are_found(det
 DESIGNS = [(5, 4, None), (5, 18, 0.05), (8, 18, 0.03), (12, 18, 0.02)]
 CALIBRATED = {
     "settings": [
-        {"threads": 1, "designs": [dict(zip(("passes", "rounds", "resolution"), one, strict=True)) for one in DESIGNS]}
+        {
+            "threads": 1,
+            "designs": [dict(zip(("passes", "rounds", "resolution"), design, strict=True)) for design in DESIGNS],
+        }
     ]
 }
 
@@ -239,14 +242,14 @@ CALIBRATED = {
         ((2,), {1: 0.03}, None),
     ],
 )
-def test_a_run_resolves_what_the_least_steady_of_its_thread_limits_does(threads, designs, coarsest):
+def test_run_resolution_is_the_coarsest_of_its_thread_limits(threads, designs, coarsest):
     settings = [
-        {"threads": limit, "designs": [{"passes": 5, "rounds": 2, "resolution": found}]}
-        for limit, found in designs.items()
+        {"threads": thread_limit, "designs": [{"passes": 5, "rounds": 2, "resolution": resolved}]}
+        for thread_limit, resolved in designs.items()
     ]
-    plan = plan_of_cells([Contender("numpy", "cpu", "float32", limit) for limit in threads])
-    first = replace(Story(plan).records()[0], calibration={"settings": settings})
-    assert resolution.of_run(Run.of([first])) == coarsest
+    plan = plan_of_cells([Contender("numpy", "cpu", "float32", thread_limit) for thread_limit in threads])
+    run_started = replace(Story(plan).records()[0], calibration={"settings": settings})
+    assert resolution.of_run(Run.of([run_started])) == coarsest
 
 
 @pytest.mark.parametrize(
@@ -261,9 +264,7 @@ def test_a_run_resolves_what_the_least_steady_of_its_thread_limits_does(threads,
         (2, 8, 18, False, None),
     ],
 )
-def test_a_run_resolves_what_the_largest_design_does_that_takes_no_more_of_anything(
-    threads, passes, rounds, covered, resolved
-):
+def test_resolution_is_that_of_the_largest_design_within_the_run(threads, passes, rounds, covered, resolved):
     assert resolution.covers(CALIBRATED, threads, passes, rounds) is covered
     assert resolution.resolves(CALIBRATED, threads, passes, rounds) == resolved
 
@@ -284,19 +285,19 @@ def family(cells: int, passes: int | None, resolution: float | None, measure: st
         (1, "floor", 1, 0.02),
     ],
 )
-def test_a_run_resolves_what_one_of_no_fewer_cells_does(cells, measure, tried, resolved):
+def test_resolution_is_that_of_a_run_with_no_fewer_cells(cells, measure, tried, resolved):
     families = [family(1, 5, 0.03), family(10, 5, 0.05), family(40, 5, 0.1), family(40, 5, None, "floor")]
-    known = {"settings": [{"threads": 1, "families": families, "designs": [family(1, 5, 0.02, "floor")]}]}
-    assert resolution.tried_cells(known, 1, cells) == tried
-    assert resolution.covers(known, 1, 5, 5, cells, measure)
-    assert resolution.resolves(known, 1, 5, 5, cells, measure) == resolved
-    assert not resolution.covers(known, 1, 4, 5, cells, measure)
-    assert not resolution.covers(known, 2, 5, 5, cells, measure)
+    calibrated = {"settings": [{"threads": 1, "families": families, "designs": [family(1, 5, 0.02, "floor")]}]}
+    assert resolution.tried_cells(calibrated, 1, cells) == tried
+    assert resolution.covers(calibrated, 1, 5, 5, cells, measure)
+    assert resolution.resolves(calibrated, 1, 5, 5, cells, measure) == resolved
+    assert not resolution.covers(calibrated, 1, 4, 5, cells, measure)
+    assert not resolution.covers(calibrated, 2, 5, 5, cells, measure)
 
 
-def test_an_adaptive_run_of_many_cells_resolves_what_such_runs_did():
+def test_resolution_of_adaptive_run_depends_on_cells():
     auto = [{"slowdown": 0.03, "detected": 1.0}]
     families = [family(1, None, 0.03), family(40, None, 0.05), family(40, 5, 0.1)]
-    known = {"settings": [{"threads": 1, "families": families, "designs": [], "auto": auto}]}
-    assert resolution.of_adaptive(known, 1, 30, "typical") == 0.05
+    calibrated = {"settings": [{"threads": 1, "families": families, "designs": [], "auto": auto}]}
+    assert resolution.of_adaptive(calibrated, 1, 30, "typical") == 0.05
     assert resolution.of_adaptive({"settings": [{"threads": 1, "designs": [], "auto": auto}]}, 1, 30) == 0.03

@@ -1,4 +1,4 @@
-"""Calibrations that never happened, in which some rounds were disturbed and took longer for it."""
+"""Tests of setting rounds aside, from made calibrations in which some rounds were disturbed and took longer."""
 
 from dataclasses import replace
 
@@ -15,28 +15,28 @@ PASSES, ROUNDS = 12, 6
 
 
 def calibration(hit: int = 3, threads: tuple[int, ...] = (1,), passes: int = PASSES) -> list[Record]:
-    """Even blocks, but for the first `hit` rounds of each pass, in which the reference was disturbed in even passes and
-    all the others in odd ones, and took longer by a factor that differs from pass to pass."""
+    """Return equal blocks, except in the first `hit` rounds of each pass: there the reference was disturbed in even
+    passes and all the others in odd ones, and took longer by a factor that differs from pass to pass."""
     plan = replace(calibrate.plan_of("numpy", threads, 1), rounds=ROUNDS, passes=5)
 
-    def was_hit(block: Block) -> bool:
+    def was_disturbed(block: Block) -> bool:
         return block.round <= hit and ("~reference]" in block.cell) == (block.pass_number % 2 == 0)
 
     def seconds(cell, pass_number):
         return 1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant])
 
-    told = Story(plan, seconds=seconds, passes=passes).records()
+    records = Story(plan, seconds=seconds, passes=passes).records()
     delayed = [
         replace(record, seconds=[(1.5 + record.pass_number / 10) * second for second in record.seconds])
-        if isinstance(record, Block) and was_hit(record)
+        if isinstance(record, Block) and was_disturbed(record)
         else record
-        for record in told
+        for record in records
     ]
-    return disturbed(delayed, others=0.4, where=was_hit)
+    return disturbed(delayed, others=0.4, where=was_disturbed)
 
 
 def sides(records: list[Record]) -> tuple[list[Block], list[Block]]:
-    """The blocks of the reference, and of the one that is slowed by 1 %."""
+    """Return the blocks of the reference, and of the contender that is slowed by 1 %."""
     blocks = [record for record in records if isinstance(record, Block)]
     reference, slowed = (
         [block for block in blocks if block.cell.endswith(f"~{name}]")] for name in ("reference", "+1%")
@@ -44,19 +44,19 @@ def sides(records: list[Record]) -> tuple[list[Block], list[Block]]:
     return reference, slowed
 
 
-def test_what_was_disturbed_is_set_aside_and_with_it_its_noise():
+def test_setting_disturbed_rounds_aside_removes_their_noise():
     [result] = set_aside.trial(Run.of(calibration()))
     assert result["set_aside"] == 0.5
     assert result["typical"]["all"]["noise"] > 0.01
     for name in set_aside.QUANTITIES:
         assert result[name]["kept"]["noise"] == pytest.approx(0, abs=1e-9)
-        rates = {one["slowdown"]: one["detected"] for one in result[name]["kept"]["detected"]}
-        rates.pop(0.02)  # the minimum effect itself, of which rounding decides
+        rates = {effect["slowdown"]: effect["detected"] for effect in result[name]["kept"]["detected"]}
+        rates.pop(0.02)  # at the minimum effect itself, rounding decides
         assert rates == {0.0: 0, 0.01: 0, 0.03: 1, 0.05: 1, 0.1: 1}
-    assert {one["detected"] for one in result["typical"]["all"]["detected"] if one["slowdown"] == 0.03} != {1}
+    assert {effect["detected"] for effect in result["typical"]["all"]["detected"] if effect["slowdown"] == 0.03} != {1}
 
 
-def test_a_quiet_calibration_comes_to_the_same_either_way():
+def test_quiet_calibration_is_unchanged():
     [result] = set_aside.trial(Run.of(calibration(hit=0)))
     assert result["set_aside"] == 0
     assert result["passes"] == PASSES
@@ -65,38 +65,38 @@ def test_a_quiet_calibration_comes_to_the_same_either_way():
     assert shown.text([result]) == "1 thread, disturbed rounds set aside: there were none"
 
 
-def test_no_more_than_half_of_a_pass_is_set_aside_the_most_disturbed_rounds_first():
-    told = [
+def test_at_most_the_most_disturbed_half_is_set_aside():
+    records = [
         replace(record, waited_seconds=record.round / 10, others_seconds=record.round / 10)
         if isinstance(record, Block)
         else record
         for record in calibration(hit=ROUNDS)
     ]
-    for both, kept in set_aside._pairs(*sides(told), rounds=ROUNDS):
-        assert [block.round for block, _ in both] == [1, 2, 3, 4, 5, 6]
-        assert [block.round for block, _ in kept] == [1, 2, 3]
-    [result] = set_aside.trial(Run.of(told))
+    for all_rounds, kept_rounds in set_aside._pairs(*sides(records), rounds=ROUNDS):
+        assert [block.round for block, _ in all_rounds] == [1, 2, 3, 4, 5, 6]
+        assert [block.round for block, _ in kept_rounds] == [1, 2, 3]
+    [result] = set_aside.trial(Run.of(records))
     assert result["set_aside"] == 0.5
 
 
-def test_a_pass_that_was_cut_off_does_not_count():
-    told = calibration()
-    last = max(place for place, record in enumerate(told) if isinstance(record, Block))
-    [result] = set_aside.trial(Run.of(told[:last] + told[last + 1 :]))
+def test_incomplete_pass_does_not_count():
+    records = calibration()
+    last_block = max(index for index, record in enumerate(records) if isinstance(record, Block))
+    [result] = set_aside.trial(Run.of(records[:last_block] + records[last_block + 1 :]))
     assert result["passes"] == PASSES - 1
 
 
-def test_fewer_passes_than_a_trial_has_tell_the_noise_alone():
+def test_too_few_passes_give_only_the_noise():
     [result] = set_aside.trial(Run.of(calibration(passes=4)))
     for name in set_aside.QUANTITIES:
-        for way in ("all", "kept"):
-            assert result[name][way]["noise"] is not None
-            assert result[name][way]["detected"] is None
-            assert result[name][way]["resolution"] is None
+        for rounds in ("all", "kept"):
+            assert result[name][rounds]["noise"] is not None
+            assert result[name][rounds]["detected"] is None
+            assert result[name][rounds]["resolution"] is None
     assert "too few passes to say what is found" in shown.text([result])
 
 
-def test_a_calibration_without_counts_has_nothing_to_set_aside():
+def test_calibration_without_counts_sets_nothing_aside():
     plain = [
         replace(record, processor_seconds=None, others_seconds=None, stolen_seconds=None)
         if isinstance(record, Block)

@@ -17,7 +17,7 @@ from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, steady
 
 REFERENCES = sorted((Path(__file__).parents[3] / "results" / "reference").glob("*/timings.csv"))
 WHO = ("numpy", "cpu", "float32", 2)
-TURNS = [Shape(64, 1000, 100), Shape(512, 1000, 100), Shape(64, 8000, 100), Shape(64, 1000, 800)]
+IN_TURN = [Shape(64, 1000, 100), Shape(512, 1000, 100), Shape(64, 8000, 100), Shape(64, 1000, 800)]
 MANY = [Shape(N, D_in, H) for N in (16, 64, 256, 1024) for D_in in (250, 1000, 4000) for H in (25, 100, 400)]
 costs = st.tuples(st.floats(1e-6, 1e-3), st.floats(1e-12, 1e-10), st.floats(1e-12, 1e-10))
 
@@ -31,18 +31,18 @@ def cells(shapes=MANY, cost=seconds, who=WHO, noise=0.0, seed=1):
     return Measured(who, "step", tuple(shapes), 1, logs, np.full(len(shapes), 0.01))
 
 
-def contenders(count, noise, shapes=TURNS):
-    """Each with costs of its own."""
+def contenders(count, noise, shapes=IN_TURN):
+    """Return the cells of contenders with different costs."""
     draw = np.random.default_rng(20260102)
-    told = []
+    contenders_cells = []
     for number in range(count):
         fixed, per_flop, per_byte = np.exp(draw.normal(np.log([5e-5, 1e-11, 1e-10]), 0.4))
         cost = lambda shape, f=fixed, r=per_flop, b=per_byte: seconds(shape, "step", f, r, b)  # noqa: E731
-        told.append(cells(shapes, cost, (f"net{number}", "cpu", "float32", 2), noise, number))
-    return told
+        contenders_cells.append(cells(shapes, cost, (f"net{number}", "cpu", "float32", 2), noise, number))
+    return contenders_cells
 
 
-def test_a_term_is_one_an_operation_and_a_byte():
+def test_terms_are_one_flops_and_bytes():
     shape = Shape(64, 1000, 100)
     assert terms([shape], "train", "float64", 50).tolist() == [
         [1, flops(shape, "train", 50), unavoidable_bytes(shape, "train", 8, 50)]
@@ -51,7 +51,7 @@ def test_a_term_is_one_an_operation_and_a_byte():
 
 @steady
 @given(costs)
-def test_sizes_between_the_measured_are_predicted_where_costs_are_as_the_model_says(made):
+def test_predicts_sizes_between_measured_ones(made):
     curve = fit(cells(cost=lambda shape: seconds(shape, "step", *made)))
     between = [Shape(128, 2000, 200), Shape(512, 500, 50), Shape(32, 3000, 300)]
     logs, _ = curve.predict(between)
@@ -60,109 +60,113 @@ def test_sizes_between_the_measured_are_predicted_where_costs_are_as_the_model_s
 
 @steady
 @given(st.lists(st.floats(1e-7, 10), min_size=3, max_size=4), st.floats(1e-3, 1e3))
-def test_no_cost_is_below_zero_and_a_change_of_unit_changes_all_by_as_much(times, scale):
-    shapes = tuple(TURNS[: len(times)])
-    mine = Measured(WHO, "step", shapes, 1, np.log(times), np.zeros(len(times)))
-    curve, scaled = fit(mine), fit(replace(mine, logs=mine.logs + math.log(scale)))
+def test_coefficients_are_not_negative_and_scale_with_the_unit(times, scale):
+    shapes = tuple(IN_TURN[: len(times)])
+    base = Measured(WHO, "step", shapes, 1, np.log(times), np.zeros(len(times)))
+    curve, scaled = (
+        fit(base),
+        fit(replace(base, logs=base.logs + math.log(scale))),
+    )
     assert (curve.coefficients >= 0).all()
     assert curve.coefficients.any()
     assert scaled.coefficients == pytest.approx(curve.coefficients * scale, rel=1e-6)
 
 
-def test_what_the_costs_leave_over_is_carried_to_cells_of_nearly_the_same_work():
+def test_residuals_carry_over_to_similar_work():
     lumpy = lambda shape: seconds(shape) * (1.5 if flops(shape, "step") > 1e8 else 1.0)  # noqa: E731
     near = Shape(62, 8000, 100)
-    log, _ = fit(cells(TURNS, lumpy)).predict([near])
+    log, _ = fit(cells(IN_TURN, lumpy)).predict([near])
     assert math.exp(log[0]) == pytest.approx(lumpy(near), rel=0.1)
 
 
-def test_the_further_from_what_was_measured_the_wider():
-    _, spreads = fit(cells(TURNS)).predict([Shape(64, 8000, 100), Shape(64, 9000, 100), Shape(64, 30000, 100)])
+def test_spread_grows_with_distance_from_measured_cells():
+    _, spreads = fit(cells(IN_TURN)).predict([Shape(64, 8000, 100), Shape(64, 9000, 100), Shape(64, 30000, 100)])
     assert list(spreads) == sorted(spreads)
     assert spreads[2] > 2 * spreads[0]
 
 
-def test_the_noisier_a_cell_the_wider():
-    calm = cells(TURNS)
-    noisy = replace(calm, errors=np.full(len(TURNS), 0.5))
-    assert fit(noisy).predict(TURNS)[1] == pytest.approx(fit(noisy).predict(TURNS)[1])
-    assert (fit(noisy).predict(TURNS)[1] > fit(calm).predict(TURNS)[1]).all()
+def test_spread_grows_with_noise():
+    calm = cells(IN_TURN)
+    noisy = replace(calm, errors=np.full(len(IN_TURN), 0.5))
+    assert fit(noisy).predict(IN_TURN)[1] == pytest.approx(fit(noisy).predict(IN_TURN)[1])
+    assert (fit(noisy).predict(IN_TURN)[1] > fit(calm).predict(IN_TURN)[1]).all()
 
 
-def test_an_interval_holds_its_prediction_and_is_scaled_by_what_was_missed():
+def test_interval_contains_prediction_and_grows_with_errors():
     shape = Shape(128, 2000, 200)
-    calm, wild = (
+    calm, noisy = (
         model(contenders(6, noise)).predict(("net0", "cpu", "float32", 2), "step", shape) for noise in (0, 0.3)
     )
-    for one in (calm, wild):
-        assert one.low < one.seconds < one.high
-    assert wild.high / wild.low > calm.high / calm.low
+    for prediction in (calm, noisy):
+        assert prediction.low < prediction.seconds < prediction.high
+    assert noisy.high / noisy.low > calm.high / calm.low
 
 
-@pytest.mark.parametrize(("shapes", "noise"), [(TURNS, 0.05), (TURNS, 0.2), (MANY, 0.1)])
-def test_nine_in_ten_of_held_out_cells_lie_within_their_intervals(shapes, noise):
-    told = validate(contenders(8, noise, shapes))
-    assert told.cells == 8 * len(shapes)
-    assert told.inside >= 0.85
-    assert told.typical_error < 0.5
-    assert told.typical_error < told.typical_half_width
+@pytest.mark.parametrize(("shapes", "noise"), [(IN_TURN, 0.05), (IN_TURN, 0.2), (MANY, 0.1)])
+def test_intervals_contain_left_out_cells(shapes, noise):
+    validation = validate(contenders(8, noise, shapes))
+    assert validation.cells == 8 * len(shapes)
+    assert validation.inside >= 0.85
+    assert validation.typical_error < 0.5
+    assert validation.typical_error < validation.typical_half_width
 
 
 @pytest.mark.parametrize("path", REFERENCES, ids=[path.parent.name for path in REFERENCES])
-def test_at_least_85_of_100_held_out_cells_of_a_default_grid_lie_within_their_intervals(path):
-    told = validate(measured(pd.read_csv(path)))
-    assert told.cells >= 100
-    assert told.inside >= 0.85
-    assert told.typical_half_width < 0.5
+def test_intervals_contain_left_out_cells_of_reference_runs(path):
+    validation = validate(measured(pd.read_csv(path)))
+    assert validation.cells >= 100
+    assert validation.inside >= 0.85
+    assert validation.typical_half_width < 0.5
 
 
-def test_a_held_out_cell_is_predicted_without_its_shape():
+def test_left_out_cell_is_predicted_without_its_shape():
     honest, spoilt = contenders(6, 0.05), contenders(6, 0.05)
     spoilt[0].logs[1] += 5
-    mine = costmodel._held_out(honest)
-    theirs = costmodel._held_out(spoilt)
-    here = (mine["who"] == honest[0].who) & (mine["shape"] == TURNS[1])
-    assert theirs.loc[here.to_numpy(), "error"].item() == pytest.approx(mine.loc[here.to_numpy(), "error"].item() + 5)
+    honest_rows = costmodel._cross_validated(honest)
+    spoilt_rows = costmodel._cross_validated(spoilt)
+    of_cell = ((honest_rows["who"] == honest[0].who) & (honest_rows["shape"] == IN_TURN[1])).to_numpy()
+    honest_error = honest_rows.loc[of_cell, "error"].item()
+    assert spoilt_rows.loc[of_cell, "error"].item() == pytest.approx(honest_error + 5)
 
 
-def test_cells_are_those_with_a_time():
-    plan = plan_of_cells((NUMPY, TORCH), TURNS, ("forward", "train"))
-    found = measured(Story(plan).run().timings)
-    assert [(one.who, one.phase) for one in found] == [
+def test_measured_has_timed_cells():
+    plan = plan_of_cells((NUMPY, TORCH), IN_TURN, ("forward", "train"))
+    timed = measured(Story(plan).run().timings)
+    assert [(each.who, each.phase) for each in timed] == [
         ((name, "cpu", "float32", 2), phase) for phase in ("forward", "train") for name in ("numpy", "torch")
     ]
-    assert all(one.shapes == tuple(TURNS) for one in found)
+    assert all(each.shapes == tuple(IN_TURN) for each in timed)
     assert measured(Story(plan, passes=0, complete=False).run().timings) == []
 
 
-def test_the_steps_of_a_train_are_read_from_its_rate():
-    plan = plan_of_cells((NUMPY,), TURNS, ("step", "train"), steps=37)
-    assert [one.steps for one in measured(Story(plan).run().timings)] == [1, 37]
+def test_steps_of_a_train_follow_from_its_rate():
+    plan = plan_of_cells((NUMPY,), IN_TURN, ("step", "train"), steps=37)
+    assert [each.steps for each in measured(Story(plan).run().timings)] == [1, 37]
 
 
-def test_a_cell_from_one_pass_counts_as_exact():
-    (one,) = measured(Run.of(Story(plan_of_cells((NUMPY,), TURNS, passes=1)).records()).timings)
-    assert one.errors.tolist() == [0, 0, 0, 0]
+def test_cell_from_one_pass_has_no_error():
+    (from_one_pass,) = measured(Run.of(Story(plan_of_cells((NUMPY,), IN_TURN, passes=1)).records()).timings)
+    assert from_one_pass.errors.tolist() == [0, 0, 0, 0]
 
 
-def test_two_shapes_are_too_few_to_predict_others():
+def test_two_shapes_are_too_few_to_predict():
     with pytest.raises(ValueError, match="timed at 3 shapes or more"):
-        model([cells(TURNS[:2])])
+        model([cells(IN_TURN[:2])])
 
 
-def test_three_shapes_are_enough_to_predict_but_a_contender_alone_says_little_of_itself():
-    fitted = model([cells(TURNS[:3])])
-    one = fitted.predict(WHO, "step", Shape(128, 1000, 100))
-    assert 0 < one.low < one.seconds < one.high < math.inf
+def test_three_shapes_of_one_contender_are_enough_to_predict():
+    fitted = model([cells(IN_TURN[:3])])
+    prediction = fitted.predict(WHO, "step", Shape(128, 1000, 100))
+    assert 0 < prediction.low < prediction.seconds < prediction.high < math.inf
 
 
-def test_a_contender_that_misses_a_shape_does_not_keep_the_others_from_being_held_out():
-    told = contenders(4, 0.05)
-    told[0] = told[0].of(TURNS[:3])
-    assert validate(told).cells == 15
+def test_contender_without_a_shape_does_not_stop_validation():
+    contenders_cells = contenders(4, 0.05)
+    contenders_cells[0] = contenders_cells[0].of(IN_TURN[:3])
+    assert validate(contenders_cells).cells == 15
 
 
-def test_few_scores_have_the_quantile_of_student_s_t():
+def test_few_scores_have_students_t_quantile():
     assert costmodel._quantile(np.ones(9)) == 1
     assert costmodel._quantile(np.ones(8)) == pytest.approx(1.8595, abs=1e-3)
     assert costmodel._quantile(np.array([])) == math.inf
@@ -182,18 +186,18 @@ def test_few_scores_have_the_quantile_of_student_s_t():
 )
 def test_sizes_and_work_far_beyond_the_measured_are_refused(shape, complaint):
     with pytest.raises(ValueError, match=complaint):
-        refuse_beyond([cells(TURNS)], shape, "step", "pytest it")
+        refuse_beyond([cells(IN_TURN)], shape, "step", "pytest it")
 
 
-@pytest.mark.parametrize("shape", [*TURNS, Shape(16, 1000, 100), Shape(128, 2000, 200), Shape(64, 1000, 100, 40)])
-def test_sizes_near_the_measured_are_not(shape):
-    assert refuse_beyond([cells(TURNS)], shape, "step", "") is None
+@pytest.mark.parametrize("shape", [*IN_TURN, Shape(16, 1000, 100), Shape(128, 2000, 200), Shape(64, 1000, 100, 40)])
+def test_sizes_near_the_measured_are_accepted(shape):
+    assert refuse_beyond([cells(IN_TURN)], shape, "step", "") is None
 
 
-def test_a_limit_that_did_not_hold_leaves_one_contender_of_that_name():
-    limits = [Contender("jax", "cpu", "float32", threads) for threads in (1, 2)]
-    plan = plan_of_cells(limits, TURNS)
-    timings = Story(plan, busy={limits[0]: 1.9}).run().timings
-    (one,) = measured(timings)
-    assert len(one.shapes) == len(TURNS)
+def test_exceeded_thread_limit_gives_one_contender():
+    numbers_of_threads = [Contender("jax", "cpu", "float32", threads) for threads in (1, 2)]
+    plan = plan_of_cells(numbers_of_threads, IN_TURN)
+    timings = Story(plan, busy={numbers_of_threads[0]: 1.9}).run().timings
+    (contender_cells,) = measured(timings)
+    assert len(contender_cells.shapes) == len(IN_TURN)
     assert isinstance(timings, pd.DataFrame)

@@ -1,4 +1,4 @@
-"""A contender that exceeded its thread limit is comparable to none, wherever two cells are held together."""
+"""Tests of which cells are compared; a contender that exceeded its thread limit is compared with none."""
 
 import re
 from dataclasses import replace
@@ -21,12 +21,12 @@ SHAPES = (Shape(64, 1000, 100), Shape(512, 1000, 100))
 
 @pytest.fixture(scope="module")
 def run():
-    """NumPy, JAX and PyTorch at a limit of one thread, of which PyTorch keeps 3 processors busy."""
+    """A run of NumPy, JAX and PyTorch with a limit of one thread, in which PyTorch keeps 3 processors busy."""
     return Story(plan_of_cells((NUMPY_1, JAX_1, TORCH_1), SHAPES), busy={TORCH_1: 3.0}).run()
 
 
 @pytest.mark.parametrize(
-    ("other", "comparable"),
+    ("terms", "comparable"),
     [
         (HOST, True),
         (DEVICE, True),
@@ -40,20 +40,20 @@ def run():
     ],
     ids=["like", "accelerator", "exceeded", "threads", "dtype", "precision", "shape", "phase", "side"],
 )
-def test_cells_are_comparable_on_the_same_terms(other, comparable):
-    assert are_comparable(HOST, other) is comparable
-    assert are_comparable(other, HOST) is comparable
+def test_cells_are_comparable_on_the_same_terms(terms, comparable):
+    assert are_comparable(HOST, terms) is comparable
+    assert are_comparable(terms, HOST) is comparable
 
 
-def test_exceeded_cell_is_not_even_comparable_to_itself():
+def test_exceeded_cell_is_not_comparable_to_itself():
     assert not are_comparable(EXCEEDED, EXCEEDED)
 
 
-def test_accelerators_are_comparable_whatever_their_host_threads():
+def test_accelerators_are_comparable_with_any_host_threads():
     assert are_comparable(DEVICE, replace(DEVICE, threads=9, thread_limit=1))
 
 
-def test_baseline_is_the_one_on_the_same_device_else_on_the_host():
+def test_baseline_is_on_the_same_device_else_on_the_host():
     baselines = [(HOST, "host"), (DEVICE, "device")]
     assert baseline_of(DEVICE, baselines) == "device"
     assert baseline_of(DEVICE, baselines[:1]) == "host"
@@ -67,7 +67,7 @@ def test_exceeded_cell_has_no_speedup(run):
     assert torch[["speedup", "speedup_floor", "verdict", "verdict_floor"]].isna().all(axis=None)
 
 
-def test_exceeded_cell_has_no_rank_and_takes_none(run):
+def test_exceeded_cell_has_no_rank(run):
     by_name = run.timings.set_index("implementation")
     assert by_name.loc["torch", ["rank", "rank_worst"]].isna().all(axis=None)
     assert by_name.loc[["numpy", "jax"], "rank_worst"].max() == 2
@@ -84,14 +84,14 @@ def test_exceeded_cell_has_no_crossover(run):
     assert set(zip(rows["contender"], rows["other"], strict=True)) == {("numpy", "jax")}
 
 
-def test_exceeded_cell_shows_its_time_and_why_it_is_not_compared(run):
+def test_exceeded_cell_shows_time_and_reason(run):
     assert "asked to use 1 threads, it kept 3.0 busy" in markdown.report(run)
     rows = [line for line in terminal.page(run).splitlines() if line.startswith("torch")]
     assert all(re.fullmatch(r"torch, 3 threads {9,}\d.* ± \S+ % +—  .*—", row) for row in rows)
     assert len(rows) == 2
 
 
-def test_exceeding_the_limit_on_an_accelerator_is_no_matter():
+def test_accelerator_can_exceed_the_host_thread_limit():
     run = Story(plan_of_cells((NUMPY, CUPY, TORCH)), busy={CUPY: 9.0}).run()
     cupy = run.timings.set_index("implementation").loc["cupy"]
     assert cupy[["speedup", "rank"]].notna().all()

@@ -15,29 +15,31 @@ from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, SPREAD, TORCH, Outcome, 
 from tests.bench.made import records as made_records
 from tests.bench.made import steady as repeatable
 
-WOBBLE = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002)
+DEVIATIONS = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002)
 
 
 def starts(start_up, step, passes=6, wobble=1.0, error=0.0):
-    """Passes that agree but for a little; `wobble` scales by how little."""
+    """Return the starts of similar passes; `wobble` scales their deviations."""
     return {
         number: Start(
-            start_up * (1 + wobble * (WOBBLE[number % 6] - 1)), step * (1 + wobble * (WOBBLE[number % 5] - 1)), error
+            start_up * (1 + wobble * (DEVIATIONS[number % 6] - 1)),
+            step * (1 + wobble * (DEVIATIONS[number % 5] - 1)),
+            error,
         )
         for number in range(passes)
     }
 
 
-def told(mine, base, **others) -> BreakEven:
-    return break_even(starts(*mine, **others), starts(*base, wobble=0.5))
+def break_even_of(own, base, **others) -> BreakEven:
+    return break_even(starts(*own, **others), starts(*base, wobble=0.5))
 
 
-def one(records, contender, shape=SMALL):
-    return next(each for each in Run.of(records).costs if (each.contender, each.shape) == (contender, shape))
+def costs_of(records, contender, shape=SMALL):
+    return next(costs for costs in Run.of(records).costs if (costs.contender, costs.shape) == (contender, shape))
 
 
 def changed(records, kind, fits, **values):
-    """The journal with some records changed."""
+    """Return the records with some of them changed."""
     return [
         replace(record, **{name: new(record) for name, new in values.items()})
         if isinstance(record, kind) and fits(record)
@@ -47,7 +49,7 @@ def changed(records, kind, fits, **values):
 
 
 @pytest.mark.parametrize(
-    ("mine", "base", "answer"),
+    ("own", "base", "answer"),
     [
         ((2.0, 1e-3), (1.0, 2e-3), "after"),
         ((1.0, 1e-3), (2.0, 2e-3), "at once"),
@@ -55,207 +57,213 @@ def changed(records, kind, fits, **values):
         ((1.0, 2e-3), (2.0, 1e-3), "until"),
     ],
 )
-def test_who_is_ahead_and_from_when_on(mine, base, answer):
-    assert told(mine, base).answer == answer
+def test_answer_by_order_of_starts_and_steps(own, base, answer):
+    assert break_even_of(own, base).answer == answer
 
 
-@pytest.mark.parametrize(("mine", "base"), [((2.0, 1e-3), (1.0, 2e-3)), ((1.0, 2e-3), (2.0, 1e-3))])
-def test_the_break_even_is_the_difference_in_start_up_over_that_in_steps(mine, base):
-    found = told(mine, base)
-    assert found.steps == pytest.approx(1000, rel=0.02)
-    assert 0 < found.low < found.steps < found.high < 1200
+@pytest.mark.parametrize(("own", "base"), [((2.0, 1e-3), (1.0, 2e-3)), ((1.0, 2e-3), (2.0, 1e-3))])
+def test_break_even_is_start_difference_over_step_difference(own, base):
+    even = break_even_of(own, base)
+    assert even.steps == pytest.approx(1000, rel=0.02)
+    assert 0 < even.low < even.steps < even.high < 1200
 
 
-def test_never_cannot_be_excluded_where_the_steps_cannot_be_told_apart():
-    found = told((2.0, 0.999e-3), (1.0, 1e-3), wobble=3)
-    assert found.answer == "after"
-    assert found.low > 1000
-    assert math.isinf(found.high)
+def test_after_has_no_end_if_steps_are_similar():
+    even = break_even_of((2.0, 0.999e-3), (1.0, 1e-3), wobble=3)
+    assert even.answer == "after"
+    assert even.low > 1000
+    assert math.isinf(even.high)
 
 
-def test_until_may_have_no_end_either():
-    found = told((1.0, 1.001e-3), (2.0, 1e-3), wobble=1)
-    assert (found.answer, found.high) == ("until", math.inf)
+def test_until_has_no_end_if_steps_are_similar():
+    even = break_even_of((1.0, 1.001e-3), (2.0, 1e-3), wobble=1)
+    assert (even.answer, even.high) == ("until", math.inf)
 
 
-def test_where_steps_tie_and_the_start_does_not_only_a_bound_is_known():
-    dearer = told((2.0, 1.004e-3), (1.0, 1e-3), wobble=3)
+def test_similar_steps_give_only_a_lower_bound():
+    dearer = break_even_of((2.0, 1.004e-3), (1.0, 1e-3), wobble=3)
     assert (dearer.answer, dearer.cheaper) == ("unclear", False)
     assert math.isnan(dearer.steps)
     assert 1000 < dearer.low < dearer.high == math.inf
-    cheaper = told((1.0, 0.996e-3), (2.0, 1e-3), wobble=3)
+    cheaper = break_even_of((1.0, 0.996e-3), (2.0, 1e-3), wobble=3)
     assert (cheaper.answer, cheaper.cheaper) == ("unclear", True)
     assert cheaper.low > 1000
 
 
-def test_where_the_starts_tie_the_interval_begins_with_no_step():
-    found = told((1.002, 1e-3), (1.0, 2e-3), wobble=3)
-    assert (found.answer, found.low) == ("after", 0.0)
-    assert 0 < found.steps < found.high < 100
-    found = told((0.998, 1e-3), (1.0, 2e-3), wobble=3)
-    assert found.answer == "at once"
-    assert 0 < found.high < 100
-    found = told((1.003, 2e-3), (1.0, 1e-3), wobble=3)
-    assert found.answer == "never"
-    assert 0 < found.high < 100
+def test_similar_starts_have_an_interval_from_zero():
+    even = break_even_of((1.002, 1e-3), (1.0, 2e-3), wobble=3)
+    assert (even.answer, even.low) == ("after", 0.0)
+    assert 0 < even.steps < even.high < 100
+    even = break_even_of((0.998, 1e-3), (1.0, 2e-3), wobble=3)
+    assert even.answer == "at once"
+    assert 0 < even.high < 100
+    even = break_even_of((1.003, 2e-3), (1.0, 1e-3), wobble=3)
+    assert even.answer == "never"
+    assert 0 < even.high < 100
 
 
-def test_where_all_ties_it_is_unclear():
-    assert told((1.001, 1.001e-3), (1.0, 1e-3), wobble=3) == BreakEven("unclear")
+def test_similar_starts_and_steps_are_unclear():
+    assert break_even_of((1.001, 1.001e-3), (1.0, 1e-3), wobble=3) == BreakEven("unclear")
 
 
-def test_one_pass_or_none_in_common_is_no_evidence():
-    mine, base = starts(2.0, 1e-3), starts(1.0, 2e-3)
-    assert break_even({1: mine[1]}, base) == BreakEven("unclear")
-    assert break_even({7: mine[1], 8: mine[2]}, base) == BreakEven("unclear")
+def test_one_common_pass_or_none_is_unclear():
+    own, base = starts(2.0, 1e-3), starts(1.0, 2e-3)
+    assert break_even({1: own[1]}, base) == BreakEven("unclear")
+    assert break_even({7: own[1], 8: own[2]}, base) == BreakEven("unclear")
 
 
-def test_steps_that_agree_exactly_never_win_anything_back():
-    mine, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 1e-3, wobble=0)
-    assert break_even(mine, base).answer == "never"
-    assert break_even(base, mine).answer == "at once"
+def test_equal_steps_never_break_even():
+    own, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 1e-3, wobble=0)
+    assert break_even(own, base).answer == "never"
+    assert break_even(base, own).answer == "at once"
 
 
-def test_one_wild_start_in_six_barely_moves_it():
-    mine, base = starts(2.0, 1e-3), starts(1.0, 2e-3)
-    wild = mine | {0: replace(mine[0], start_up=60.0)}
-    assert break_even(wild, base).steps == pytest.approx(break_even(mine, base).steps, rel=0.02)
+def test_one_outlier_in_six_barely_moves_the_break_even():
+    own, base = starts(2.0, 1e-3), starts(1.0, 2e-3)
+    with_outlier = own | {0: replace(own[0], start_up=60.0)}
+    assert break_even(with_outlier, base).steps == pytest.approx(break_even(own, base).steps, rel=0.02)
 
 
-def test_the_interval_is_no_narrower_than_the_blocks_of_a_step_allow():
-    mine, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 2e-3, wobble=0)
-    assert break_even(mine, base).high == pytest.approx(1000)
+def test_interval_is_no_narrower_than_its_blocks_allow():
+    own, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 2e-3, wobble=0)
+    assert break_even(own, base).high == pytest.approx(1000)
     unsure = starts(2.0, 1e-3, wobble=0, error=1e-4)
-    found = break_even(unsure, base)
-    assert found.low < 950 < 1050 < found.high
+    even = break_even(unsure, base)
+    assert even.low < 950 < 1050 < even.high
 
 
 @pytest.mark.parametrize("passes", [2, 4, 6, 10])
-def test_an_interval_has_the_truth_in_95_of_100_runs(passes):
+def test_interval_contains_truth_in_95_percent(passes):
     draw = np.random.default_rng(1)
     hits = 0
     for _ in range(600):
-        mine = {p: Start(2 + draw.normal(0, 0.1), 1e-3 + draw.normal(0, 1e-4)) for p in range(passes)}
-        base = {p: Start(1 + draw.normal(0, 0.1), 2e-3 + draw.normal(0, 1e-4)) for p in range(passes)}
-        found = break_even(mine, base)
-        if found.answer == "unclear":
-            hits += not found.low > 1000
+        own = {
+            pass_number: Start(2 + draw.normal(0, 0.1), 1e-3 + draw.normal(0, 1e-4)) for pass_number in range(passes)
+        }
+        base = {
+            pass_number: Start(1 + draw.normal(0, 0.1), 2e-3 + draw.normal(0, 1e-4)) for pass_number in range(passes)
+        }
+        even = break_even(own, base)
+        if even.answer == "unclear":
+            hits += not even.low > 1000
         else:
-            hits += found.answer == "after" and found.low <= 1000 <= found.high
+            hits += even.answer == "after" and even.low <= 1000 <= even.high
     assert hits / 600 >= 0.92
 
 
 @repeatable
 @given(st.floats(-10, 10), st.floats(-10, 10), st.floats(0.01, 5), st.floats(0.01, 5), st.floats(-0.99, 0.99))
-def test_fieller_s_set_is_where_the_difference_is_within_reach_of_none(more, less, first, second, correlation):
+def test_fieller_interval_contains_its_set(more, less, first, second, correlation):
     shared = correlation * first * second
     reach = np.array([[first**2, shared], [shared, second**2]])
     low, high = fieller(more, less, reach)
     for steps in (0.0, 0.3, 1.0, 3.0, 10.0, 1000.0):
-        away = (more - steps * less) ** 2 - (first**2 - 2 * steps * shared + (steps * second) ** 2)
-        if abs(away) > 1e-6 * (1 + steps**2):
+        excess = (more - steps * less) ** 2 - (first**2 - 2 * steps * shared + (steps * second) ** 2)
+        if abs(excess) > 1e-6 * (1 + steps**2):
             in_hull = low <= steps <= high
-            assert in_hull or away > 0
+            assert in_hull or excess > 0
 
 
-def test_every_cost_is_an_estimate_over_the_passes():
+def test_costs_are_estimates_over_passes():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL,), ("step", "train"))
     records = Story(plan).records()
     spread = {pass_number: 0.25 * (1 + pass_number / 100) for pass_number in range(1, 6)}
     records = changed(records, WorkerStarted, lambda _: True, import_seconds=lambda record: spread[record.pass_number])
-    found = one(records, TORCH)
-    assert found.import_seconds == estimate([spread[pass_number] for pass_number in range(2, 6)])
-    assert found.first_import_seconds == spread[1]
-    assert found.setup_seconds == estimate([0.001] * 5)
-    assert found.first_step_seconds == estimate([0.002] * 5)
+    costs = costs_of(records, TORCH)
+    assert costs.import_seconds == estimate([spread[pass_number] for pass_number in range(2, 6)])
+    assert costs.first_import_seconds == spread[1]
+    assert costs.setup_seconds == estimate([0.001] * 5)
+    assert costs.first_step_seconds == estimate([0.002] * 5)
     middle = SPREAD[2]
-    for phase, seconds in (("step", found.step_seconds), ("train", found.train_seconds)):
+    for phase, seconds in (("step", costs.step_seconds), ("train", costs.train_seconds)):
         cell = next(cell for cell in plan.cells if cell.contender == TORCH and cell.phase == phase)
         expected = estimate([settled(cell, pass_number) * middle for pass_number in range(1, 6)])
         assert seconds.value == pytest.approx(expected.value)
-    assert found.peak_bytes.value == pytest.approx(200 * 2**20)
-    assert found.peak_bytes.passes == 5
+    assert costs.peak_bytes.value == pytest.approx(200 * 2**20)
+    assert costs.peak_bytes.passes == 5
 
 
-def test_memory_is_the_most_that_any_phase_held_and_the_device_s_on_one():
+def test_memory_is_the_largest_of_any_phase():
     records = Story(plan_of_cells((NUMPY, CUPY), (SMALL,), ("step", "train"))).records()
     records = changed(
         records, Left, lambda record: record.cell.startswith("train[numpy"), host_bytes=lambda _: 300 * 2**20
     )
-    assert one(records, NUMPY).peak_bytes.value == pytest.approx(300 * 2**20)
-    assert one(records, CUPY).peak_bytes.value == pytest.approx(50 * 2**20)
+    assert costs_of(records, NUMPY).peak_bytes.value == pytest.approx(300 * 2**20)
+    assert costs_of(records, CUPY).peak_bytes.value == pytest.approx(50 * 2**20)
 
 
-def test_a_start_up_that_is_dearer_is_won_back_step_by_step():
+def test_dearer_start_breaks_even():
     records = Story(plan_of_cells()).records()
     gained = (16e-12 - 8e-12) * 4 * 64 * 1000 * 100
     records = changed(records, WorkerStarted, lambda record: "torch" in record.contender, import_seconds=lambda _: 0.75)
-    found = one(records, TORCH).break_even
-    assert found.answer == "after"
-    assert found.steps == pytest.approx(0.5 / gained, rel=0.02)
-    assert found.low <= found.steps <= found.high
-    assert one(records, NUMPY).break_even is None
+    even = costs_of(records, TORCH).break_even
+    assert even.answer == "after"
+    assert even.steps == pytest.approx(0.5 / gained, rel=0.02)
+    assert even.low <= even.steps <= even.high
+    assert costs_of(records, NUMPY).break_even is None
 
 
-def test_a_contender_that_is_slower_and_no_cheaper_never_overtakes():
+def test_slower_and_dearer_contender_never_breaks_even():
     records = Story(plan_of_cells(baseline="torch")).records()
     records = changed(records, WorkerStarted, lambda record: "numpy" in record.contender, import_seconds=lambda _: 0.75)
-    assert one(records, NUMPY).break_even.answer == "never"
+    assert costs_of(records, NUMPY).break_even.answer == "never"
 
 
-def test_the_baseline_is_that_of_the_same_device_else_the_host_s():
+def test_baseline_is_on_the_same_device_else_on_the_host():
     on_cuda = Contender("numpy", "cuda", "float32")
     records = Story(plan_of_cells((NUMPY, on_cuda, CUPY))).records()
     slow = changed(records, WorkerStarted, lambda record: record.contender == str(CUPY), import_seconds=lambda _: 0.75)
-    alone = [record for record in slow if not (isinstance(record, Block) and "numpy-cuda" in record.cell)]
-    assert one(slow, CUPY).break_even.answer == "after"
-    assert one(alone, CUPY).break_even.answer == "after"
+    without_numpy_on_cuda = [
+        record for record in slow if not (isinstance(record, Block) and "numpy-cuda" in record.cell)
+    ]
+    assert costs_of(slow, CUPY).break_even.answer == "after"
+    assert costs_of(without_numpy_on_cuda, CUPY).break_even.answer == "after"
 
 
-def test_threads_that_differ_on_the_host_share_no_break_even():
+def test_different_host_threads_have_no_break_even():
     limited = Contender("torch", "cpu", "float32", 1)
     records = Story(plan_of_cells((NUMPY, limited))).records()
-    assert one(records, limited).break_even is None
+    assert costs_of(records, limited).break_even is None
 
 
-def test_without_a_step_there_is_no_break_even_and_what_was_not_asked_for_is_unknown():
-    found = one(Story(plan_of_cells(phases=("train",))).records(), TORCH)
-    assert found.break_even is None
-    assert (found.step_seconds, found.first_step_seconds) == (UNKNOWN, UNKNOWN)
-    assert (found.import_seconds.passes, found.train_seconds.passes) == (4, 5)
+def test_no_step_has_no_break_even():
+    costs = costs_of(Story(plan_of_cells(phases=("train",))).records(), TORCH)
+    assert costs.break_even is None
+    assert (costs.step_seconds, costs.first_step_seconds) == (UNKNOWN, UNKNOWN)
+    assert (costs.import_seconds.passes, costs.train_seconds.passes) == (4, 5)
 
 
-def test_a_slow_first_import_is_kept_apart_and_widens_no_interval():
+def test_first_import_is_separate():
     records = Story(plan_of_cells()).records()
     cold = changed(records, WorkerStarted, lambda record: record.pass_number == 1, import_seconds=lambda _: 20.0)
-    found, usual = one(cold, TORCH), one(records, TORCH)
-    assert (found.first_import_seconds, usual.first_import_seconds) == (20.0, 0.25)
-    assert found.import_seconds == usual.import_seconds == estimate([0.25] * 4)
+    costs, usual = costs_of(cold, TORCH), costs_of(records, TORCH)
+    assert (costs.first_import_seconds, usual.first_import_seconds) == (20.0, 0.25)
+    assert costs.import_seconds == usual.import_seconds == estimate([0.25] * 4)
 
 
-def test_a_single_pass_has_an_import_and_no_first_one():
-    found = one(Story(plan_of_cells(passes=1)).records(), TORCH)
-    assert found.import_seconds.value == pytest.approx(0.25)
-    assert math.isnan(found.first_import_seconds)
+def test_single_pass_has_no_first_import():
+    costs = costs_of(Story(plan_of_cells(passes=1)).records(), TORCH)
+    assert costs.import_seconds.value == pytest.approx(0.25)
+    assert math.isnan(costs.first_import_seconds)
 
 
 def test_cells_without_a_time_have_no_costs():
-    found = {(each.contender, each.shape) for each in Run.of(made_records()).costs}
-    assert found == {(NUMPY, SMALL), (TORCH, SMALL), (NUMPY, LARGE)}
+    with_costs = {(costs.contender, costs.shape) for costs in Run.of(made_records()).costs}
+    assert with_costs == {(NUMPY, SMALL), (TORCH, SMALL), (NUMPY, LARGE)}
 
 
-def test_a_baseline_without_a_time_is_none():
+def test_baseline_without_a_time_has_no_break_even():
     plan = plan_of_cells()
     wrong = {plan.cells[0]: Outcome("wrong", "off by 1")}
-    assert one(Story(plan, outcomes=wrong).records(), TORCH).break_even is None
+    assert costs_of(Story(plan, outcomes=wrong).records(), TORCH).break_even is None
 
 
-def test_a_shape_costs_what_it_would_as_the_first_of_its_process():
+def test_shape_costs_are_those_of_a_first_shape():
     records = Story(plan_of_cells((NUMPY,), (SMALL, LARGE), passes=4)).records()
-    for place in [place for place, record in enumerate(records) if isinstance(record, Prepared)][2:4]:
-        other = place + 1 if isinstance(records[place + 1], Prepared) else place - 1
-        if place < other:  # in the second pass the larger shape comes first
-            records[place], records[other] = records[other], records[place]
+    for index in [index for index, record in enumerate(records) if isinstance(record, Prepared)][2:4]:
+        neighbour = index + 1 if isinstance(records[index + 1], Prepared) else index - 1
+        if index < neighbour:  # in the second pass the larger shape comes first
+            records[index], records[neighbour] = records[neighbour], records[index]
     seen, changed_records = set(), []
     for record in records:
         if isinstance(record, Prepared):
@@ -267,26 +275,26 @@ def test_a_shape_costs_what_it_would_as_the_first_of_its_process():
             record = replace(record, setup_seconds=setup, cells=calls)
         changed_records.append(record)
     for shape, setup, first in ((SMALL, 1.001, 2.01), (LARGE, 1.005, 2.02)):
-        found = one(changed_records, NUMPY, shape)
-        for seconds, expected in ((found.setup_seconds, setup), (found.first_step_seconds, first)):
+        costs = costs_of(changed_records, NUMPY, shape)
+        for seconds, expected in ((costs.setup_seconds, setup), (costs.first_step_seconds, first)):
             assert (seconds.low, seconds.value, seconds.high) == pytest.approx((expected,) * 3)
 
 
-def test_memory_is_that_of_processes_that_had_no_other_shape_before():
+def test_memory_is_that_of_processes_without_another_shape_before():
     records = Story(plan_of_cells((NUMPY,), (SMALL, LARGE))).records()
     first = {record.number: record for record in reversed(records) if isinstance(record, Prepared)}
     assert all("N64" in next(iter(record.cells)) for record in first.values())
     records = changed(records, Left, lambda record: record.pass_number > 3, host_bytes=lambda _: 999 * 2**20)
-    assert one(records, NUMPY, SMALL).peak_bytes.passes == 5
+    assert costs_of(records, NUMPY, SMALL).peak_bytes.passes == 5
     records = [record for record in records if not (isinstance(record, Prepared) and record.pass_number < 4)]
-    assert one(records, NUMPY, SMALL).peak_bytes.value == pytest.approx(999 * 2**20)
+    assert costs_of(records, NUMPY, SMALL).peak_bytes.value == pytest.approx(999 * 2**20)
 
 
-def test_a_process_that_died_has_the_median_of_its_pass():
+def test_process_that_died_counts_with_the_median_of_its_pass():
     records = Story(plan_of_cells()).records()
     prepared = next(record for record in records if isinstance(record, Prepared))
     again = replace(prepared, number=99, setup_seconds=0.003)
-    place = records.index(prepared)
-    found = one([*records[: place + 1], again, *records[place + 1 :]], NUMPY)
-    assert found.setup_seconds.passes == 5
-    assert found.setup_seconds == estimate([0.002, *[0.001] * 4])
+    index = records.index(prepared)
+    costs = costs_of([*records[: index + 1], again, *records[index + 1 :]], NUMPY)
+    assert costs.setup_seconds.passes == 5
+    assert costs.setup_seconds == estimate([0.002, *[0.001] * 4])

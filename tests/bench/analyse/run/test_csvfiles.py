@@ -1,4 +1,4 @@
-"""CSV files of runs, read without their journal."""
+"""Tests of runs that are read from CSV files, without a journal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ any_seconds = st.floats(min_value=0, allow_infinity=False)
 
 
 def records_with_text(text, implementation="numpy"):
-    """A run whose every text from outside is this one, with a cell that crashed for that reason."""
+    """Return records of a run in which `text` is every external text, and the reason of a crashed cell."""
     timed = replace(NUMPY, implementation=implementation)
     failed = replace(NUMPY, implementation="torch")
     plan = plan_of_cells((timed, failed), baseline=implementation)
@@ -52,15 +52,15 @@ def records_with_text(text, implementation="numpy"):
     return Story(plan, outcomes=outcomes, workers={timed: described}, machine={**MACHINE, "source": text}).records()
 
 
-def without_journal(folder, made):
-    """The run as its tables alone tell it."""
-    (folder / "timings.csv").write_text(files.timings_csv(Run.of(made).timings), encoding="utf-8", newline="")
-    files._write_packed(Run.of(made).samples, folder / "samples.csv.gz")
+def without_journal(folder, run_records):
+    """Return the run that is loaded from its tables alone."""
+    (folder / "timings.csv").write_text(files.timings_csv(Run.of(run_records).timings), encoding="utf-8", newline="")
+    files._write_packed(Run.of(run_records).samples, folder / "samples.csv.gz")
     return bench.load(folder)
 
 
 def texts_of(timings):
-    """Of every column that has texts from outside; None for a missing or empty one."""
+    """Return the values of every column with external texts; None for a missing or empty one."""
     texts = timings[["run", "source", "reason", "backend_version", "interpreter", "device_name", "precision"]]
     return texts.astype(object).where(texts.notna() & (texts != ""), None).to_dict("records")
 
@@ -68,22 +68,22 @@ def texts_of(timings):
 @settings(steady, max_examples=40)
 @given(text=any_text)
 @example(text="")
-def test_any_text_is_read_as_it_was_written(tmp_path_factory, text):
-    made = records_with_text(text)
-    run = without_journal(tmp_path_factory.mktemp("run"), made)
-    assert texts_of(run.timings) == texts_of(Run.of(made).timings)
+def test_any_text_round_trips(tmp_path_factory, text):
+    run_records = records_with_text(text)
+    run = without_journal(tmp_path_factory.mktemp("run"), run_records)
+    assert texts_of(run.timings) == texts_of(Run.of(run_records).timings)
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_that_looks_like_something_else_is_read_as_text(tmp_path, text):
-    made = records_with_text(text)
-    read = texts_of(without_journal(tmp_path, made).timings)
-    assert read == texts_of(Run.of(made).timings)
+def test_text_like_another_type_stays_text(tmp_path, text):
+    run_records = records_with_text(text)
+    read = texts_of(without_journal(tmp_path, run_records).timings)
+    assert read == texts_of(Run.of(run_records).timings)
     assert (read[0]["source"], read[1]["reason"]) == (text, one_line(text))
 
 
 @pytest.mark.parametrize("text", ["21102e0", "nan", "007"])
-def test_an_implementation_may_be_called_like_a_number(tmp_path, text):
+def test_implementation_name_can_look_like_a_number(tmp_path, text):
     run = without_journal(tmp_path, records_with_text("", implementation=text))
     assert [*run.timings["implementation"]] == [text, "torch"]
     assert {*run.samples["implementation"]} == {text}
@@ -91,7 +91,7 @@ def test_an_implementation_may_be_called_like_a_number(tmp_path, text):
 
 
 @pytest.mark.parametrize(("text", "written"), [("a\0b", "a\\x00b"), ("caf\udce9", "caf\\udce9")])
-def test_what_a_file_cannot_hold_is_written_as_an_escape(tmp_path, text, written):
+def test_unencodable_text_is_escaped(tmp_path, text, written):
     run = without_journal(tmp_path, records_with_text(text))
     assert [*run.timings["source"]] == [written, written]
     assert run.timings["reason"][1] == written
@@ -100,12 +100,12 @@ def test_what_a_file_cannot_hold_is_written_as_an_escape(tmp_path, text, written
 @steady
 @given(seconds=st.lists(any_seconds, min_size=1, max_size=20))
 @example(seconds=[0.1 + 0.2, 5e-324, 1.7976931348623157e308, 3.0000000000000004e-05, 1 / 3])
-def test_any_sample_is_read_bit_for_bit(tmp_path_factory, seconds):
-    made = [
+def test_samples_round_trip_bit_for_bit(tmp_path_factory, seconds):
+    run_records = [
         replace(record, seconds=seconds) if isinstance(record, Block) else record
         for record in Story(plan_of_cells((NUMPY,), passes=1, rounds=1)).records()
     ]
-    table = Run.of(made).samples
+    table = Run.of(run_records).samples
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
     files._write_packed(table, path)
     numeric = {each.name: each.dtype == columns.WHOLE for each in columns.SAMPLES if each.dtype in columns.NUMERIC}
@@ -115,7 +115,7 @@ def test_any_sample_is_read_bit_for_bit(tmp_path_factory, seconds):
 
 @steady
 @given(value=st.floats(allow_nan=False))
-def test_any_number_of_a_table_is_read_bit_for_bit(tmp_path_factory, value):
+def test_numbers_round_trip_bit_for_bit(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("table") / "table.csv"
     pd.DataFrame({"x": [value], "y": ["text"]}).to_csv(path, index=False)
     [read] = csvfiles.numbers(path, csvfiles.read(path), {"x": False})["x"]
@@ -124,7 +124,7 @@ def test_any_number_of_a_table_is_read_bit_for_bit(tmp_path_factory, value):
 
 @steady
 @given(value=st.integers(-(2**63), 2**63 - 1))
-def test_whole_numbers_keep_every_digit_beside_missing_ones(tmp_path_factory, value):
+def test_whole_numbers_are_exact_beside_missing_ones(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("table") / "table.csv"
     path.write_text(f"x,y\n{value},a\n,b\n3.0,c\n")
     read = csvfiles.numbers(path, csvfiles.read(path), {"x": True})["x"]
@@ -132,37 +132,37 @@ def test_whole_numbers_keep_every_digit_beside_missing_ones(tmp_path_factory, va
     assert read.dtype == "Int64"
 
 
-def same(one, other):
-    """Two exports, whose numbers may differ by the digits that timings.csv leaves out."""
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float) or isinstance(other, float):
-        return one == pytest.approx(other, rel=1e-8)
-    return one == other
+def same(first, second):
+    """Return whether two exports are equal, except for the digits that timings.csv leaves out."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[name], second[name]) for name in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, float) or isinstance(second, float):
+        return first == pytest.approx(second, rel=1e-8)
+    return first == second
 
 
 @pytest.mark.parametrize("form", formats.TEXTS)
-def test_an_export_says_the_same_without_the_journal(tmp_path, form):
-    made = [
+def test_export_is_the_same_without_the_journal(tmp_path, form):
+    run_records = [
         replace(record, backend_version="2.10") if isinstance(record, WorkerStarted) else record
         for record in records(machine={**MACHINE, "source": "21102e0"})
     ]
-    folder = write_journal(tmp_path, made)
+    folder = write_journal(tmp_path, run_records)
     write_files(folder)
-    with_journal = formats.TEXTS[form](cells.of_run(Run.of(made)))
+    with_journal_text = formats.TEXTS[form](cells.of_run(Run.of(run_records)))
     (folder / journal.FILE).unlink()
-    without = formats.TEXTS[form](cells.of_tables(bench.load(folder)))
+    without_journal_text = formats.TEXTS[form](cells.of_tables(bench.load(folder)))
     if form == "csv":
-        assert without == with_journal
+        assert without_journal_text == with_journal_text
     elif form == "jsonl":
-        assert same(*([*map(json.loads, text.split("\n")[:-1])] for text in (without, with_journal)))
+        assert same(*([*map(json.loads, text.split("\n")[:-1])] for text in (without_journal_text, with_journal_text)))
     else:
-        assert same(json.loads(without), json.loads(with_journal))
+        assert same(json.loads(without_journal_text), json.loads(with_journal_text))
 
 
-def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
+def test_invalid_number_is_named_with_line_and_column(tmp_path):
     folder = write_journal(tmp_path, records_with_text("two\nlines"))
     write_files(folder)
     table = pd.read_csv(folder / "timings.csv", dtype=str, keep_default_na=False)
@@ -175,7 +175,7 @@ def test_a_value_that_is_no_number_is_named_with_its_line_and_column(tmp_path):
         bench.load(path)
 
 
-def test_samples_that_lack_a_column_are_named_with_it(tmp_path):
+def test_samples_without_a_column_are_named(tmp_path):
     folder = write_journal(tmp_path, story().records())
     write_files(folder)
     path = folder / "samples.csv.gz"
@@ -184,7 +184,7 @@ def test_samples_that_lack_a_column_are_named_with_it(tmp_path):
         bench.load(folder / "timings.csv")
 
 
-def test_a_row_with_too_many_fields_is_named(tmp_path):
+def test_row_with_too_many_fields_is_named(tmp_path):
     path = tmp_path / "timings.csv"
     path.write_text("a,b\n1,2,3\n4,5,6\n")
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:2: .* more fields than line 1 has columns$"):
@@ -192,7 +192,7 @@ def test_a_row_with_too_many_fields_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
-def test_a_file_that_a_spreadsheet_saved_is_read(tmp_path, ending):
+def test_file_saved_by_a_spreadsheet_is_read(tmp_path, ending):
     path = tmp_path / "timings.csv"
     path.write_bytes(b"\xef\xbb\xbf" + ending.join(["x,y", "1,a", "2,NA", ""]).encode())
     read = csvfiles.numbers(path, csvfiles.read(path), {"x": True})

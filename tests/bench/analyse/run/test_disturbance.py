@@ -1,4 +1,4 @@
-"""Blocks whose counts are chosen: what was taken, which cells suffered, which rounds are set aside."""
+"""Tests of disturbances, from blocks with made counts."""
 
 import math
 from dataclasses import replace
@@ -24,7 +24,7 @@ OWN, OTHER = (cell.key for cell in plan_of_cells().cells)
 
 
 def run_of(*blocks):
-    """A run with these blocks and no others."""
+    """Return a run with these blocks alone."""
     return Run.of([Story(plan_of_cells()).records()[0], *blocks])
 
 
@@ -34,12 +34,12 @@ def block(
     available: float | None = 1.0,
     waited: float | None = -1.0,
     cell: str = "cell",
-    **where: int,
+    **numbers: int,
 ) -> Block:
-    """Whose process `waited` for what others used, where nothing else is said."""
-    place = {"number": 1, "pass_number": 1, "round": 1, "position": 1, **where}
+    """Return a block whose process `waited`, by default as long as others used the processors."""
+    position = {"number": 1, "pass_number": 1, "round": 1, "position": 1, **numbers}
     return Block(
-        **place,
+        **position,
         cell=cell,
         inner=1,
         seconds=[1.0],
@@ -54,13 +54,13 @@ def block(
     )
 
 
-def test_shares_are_of_the_processor_time_of_all_blocks():
+def test_shares_are_of_all_blocks_processor_time():
     taken = of_cell([block(others=0.5, available=1.0), block(others=0.0, stolen=0.75, available=3.0)])
     assert taken == Disturbance(others=0.125, stolen=0.1875, switches=4.0, blocks=1.0)
     assert taken.share == 0.3125
 
 
-def test_blocks_of_a_system_that_does_not_tell_are_not_known_to_be_quiet():
+def test_blocks_without_counts_are_unknown():
     assert of_cell([]) is None
     assert of_cell([block(others=None)]) is None
     assert of_cell([block(available=None)]) is None
@@ -68,31 +68,31 @@ def test_blocks_of_a_system_that_does_not_tell_are_not_known_to_be_quiet():
     assert of_run(run_of()) is None
 
 
-def test_blocks_that_tell_stand_for_those_that_do_not():
+def test_blocks_without_counts_are_left_out():
     assert of_cell([block(others=0.25), block(others=None)]).others == 0.25
     assert of_cell([block(stolen=0.25), block(stolen=None)]).stolen == 0.25
     assert of_cell([block(stolen=None)]).stolen is None
 
 
-def test_threads_that_waited_for_one_another_were_not_disturbed_by_others():
-    by_one_another = [block(waited=0.1, others=noise) for noise in (-0.01, 0.01, 0.0, 0.0)]
-    assert of_cell(by_one_another).others == 0
-    assert of_cell(by_one_another).blocks == 0
-    assert disturbed_rounds(by_one_another) == {}
+def test_waiting_for_own_threads_is_no_disturbance():
+    blocks = [block(waited=0.1, others=noise) for noise in (-0.01, 0.01, 0.0, 0.0)]
+    assert of_cell(blocks).others == 0
+    assert of_cell(blocks).blocks == 0
+    assert disturbed_rounds(blocks) == {}
 
 
-def test_what_others_used_while_the_process_did_not_want_it_was_not_taken():
+def test_others_take_at_most_the_waited_time():
     assert of_cell([block(waited=0.125, others=0.5)]).others == 0.125
 
 
-def test_one_cells_wait_for_its_own_threads_does_not_hide_among_what_others_took_of_another():
+def test_own_wait_of_a_cell_is_not_mixed_with_that_of_another():
     own = block(waited=0.5, others=0.0, cell=OWN)
     taken = of_run(run_of(own, block(waited=0.0, others=0.5, cell=OTHER)))
     assert taken == Disturbance(others=0.0, stolen=0.0, switches=8.0, blocks=0.0)
     assert of_run(run_of(own, block(others=0.5, cell=OTHER))) == Disturbance(0.25, 0.0, 8.0, 0.5)
 
 
-def test_others_and_steal_together_take_no_more_than_there_is():
+def test_total_share_is_at_most_one():
     assert Disturbance(0.9, 0.8, 0.0, 1.0).share == 1.0
     assert Disturbance(0.25, None, 0.0, 1.0).share == 0.25
 
@@ -108,7 +108,7 @@ def test_others_and_steal_together_take_no_more_than_there_is():
     ],
     ids=["disturbed and wide", "disturbed, one pass", "disturbed but precise", "quiet but wide", "quiet, one pass"],
 )
-def test_a_cell_is_unsteady_where_it_was_disturbed_and_its_interval_is_wide(share, half_width, expected):
+def test_disturbed_cell_with_wide_interval_is_unsteady(share, half_width, expected):
     for taken in (
         Disturbance(share, 0.0, 0.0, 1.0),
         Disturbance(0.0, share, 0.0, 1.0),
@@ -117,15 +117,15 @@ def test_a_cell_is_unsteady_where_it_was_disturbed_and_its_interval_is_wide(shar
         assert is_unsteady(taken, half_width, min_effect=0.02) is expected
 
 
-def test_a_burst_that_hit_few_blocks_leaves_a_cell_steady():
-    told = [block(others=0.9), *[block()] * 9]
-    assert of_cell(told).is_disturbed
-    assert of_cell(told).blocks == FEW_BLOCKS
-    assert not is_unsteady(of_cell(told), 0.5, min_effect=0.02)
-    assert is_unsteady(of_cell([block(others=0.9), *told]), 0.5, min_effect=0.02)
+def test_cell_with_few_disturbed_blocks_is_steady():
+    blocks = [block(others=0.9), *[block()] * 9]
+    assert of_cell(blocks).is_disturbed
+    assert of_cell(blocks).blocks == FEW_BLOCKS
+    assert not is_unsteady(of_cell(blocks), 0.5, min_effect=0.02)
+    assert is_unsteady(of_cell([block(others=0.9), *blocks]), 0.5, min_effect=0.02)
 
 
-def test_a_cell_of_which_nothing_is_known_is_not_unsteady():
+def test_cell_without_counts_is_not_unsteady():
     assert not is_unsteady(None, math.inf, 0.02)
 
 
@@ -138,7 +138,7 @@ def test_a_cell_of_which_nothing_is_known_is_not_unsteady():
         (0.04, 0.04, "other processes and the hypervisor took"),
     ],
 )
-def test_the_reason_names_the_cause(others, stolen, cause):
+def test_reason_names_the_cause(others, stolen, cause):
     reason = reason_of(Disturbance(others, stolen, 0.0, 1.0))
     assert reason.startswith(f"unsteady: {cause} more than 5 % of its processors")
     assert says_unsteady(reason)
@@ -146,31 +146,31 @@ def test_the_reason_names_the_cause(others, stolen, cause):
 
 
 @pytest.mark.parametrize("reason", ["", None, math.nan, "asked to use 1 threads", "the machine is unsteady"])
-def test_another_reason_is_not_that_of_an_unsteady_cell(reason):
+def test_other_reasons_are_not_unsteady(reason):
     assert not says_unsteady(reason)
 
 
-def test_a_round_in_which_either_side_was_disturbed_is_set_aside():
-    one = [block(others=0.5, pass_number=1, round=1), block(pass_number=1, round=2), block(pass_number=2, round=1)]
-    other = [block(pass_number=1, round=1), block(pass_number=1, round=2), block(stolen=0.75, pass_number=2, round=1)]
-    assert disturbed_rounds(one, other) == {(1, 1): 0.5, (2, 1): 0.75}
-    assert disturbed_rounds(one) == {(1, 1): 0.5}
+def test_round_disturbed_on_either_side_is_set_aside():
+    base = [block(others=0.5, pass_number=1, round=1), block(pass_number=1, round=2), block(pass_number=2, round=1)]
+    head = [block(pass_number=1, round=1), block(pass_number=1, round=2), block(stolen=0.75, pass_number=2, round=1)]
+    assert disturbed_rounds(base, head) == {(1, 1): 0.5, (2, 1): 0.75}
+    assert disturbed_rounds(base) == {(1, 1): 0.5}
 
 
-def test_a_round_was_disturbed_as_much_as_its_most_disturbed_side():
-    one, other = [block(others=0.25)], [block(others=0.5)]
-    assert disturbed_rounds(one, other) == disturbed_rounds(other, one) == {(1, 1): 0.5}
+def test_disturbed_round_has_the_larger_share():
+    base, head = [block(others=0.25)], [block(others=0.5)]
+    assert disturbed_rounds(base, head) == disturbed_rounds(head, base) == {(1, 1): 0.5}
 
 
 NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 
 def rows(others: float = 0.0, stolen: float | None = 0.0, **story: object):
-    told = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], **story).records()
-    return Run.of(disturbed(told, others, stolen)).timings
+    records = Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], **story).records()
+    return Run.of(disturbed(records, others, stolen)).timings
 
 
-def test_a_row_has_the_shares_and_an_unsteady_one_its_reason():
+def test_unsteady_row_has_shares_and_reason():
     timings = rows(others=0.5, stolen=0.125)
     assert set(timings["others_share"]) == {0.5}
     assert set(timings["steal_share"]) == {0.125}
@@ -178,29 +178,29 @@ def test_a_row_has_the_shares_and_an_unsteady_one_its_reason():
     assert all(map(says_unsteady, timings["reason"]))
 
 
-def test_a_quiet_row_has_the_shares_and_no_reason():
+def test_quiet_row_has_shares_and_no_reason():
     timings = rows(others=2.0**-6)
     assert set(timings["others_share"]) == {2.0**-6}
     assert set(timings["reason"]) == {""}
 
 
-def test_a_row_of_an_older_journal_has_no_shares():
+def test_row_of_older_journal_has_no_shares():
     timings = Story(plan_of_cells()).run().timings
     assert timings["others_share"].isna().all()
     assert timings["steal_share"].isna().all()
     assert set(timings["reason"]) == {""}
 
 
-def test_a_precise_time_is_steady_whatever_happened_beside_it():
-    told = disturbed(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3).records(), others=0.5)
-    told = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in told]
-    assert set(Run.of(told).timings["reason"]) == {""}
+def test_disturbed_but_precise_time_is_steady():
+    records = disturbed(Story(plan_of_cells(), seconds=lambda cell, pass_number: 1e-3).records(), others=0.5)
+    records = [replace(record, seconds=[1e-3] * 5) if isinstance(record, Block) else record for record in records]
+    assert set(Run.of(records).timings["reason"]) == {""}
 
 
-def test_a_reason_that_stood_there_stays_before_it():
+def test_unsteady_reason_follows_other_reasons():
     torch = replace(TORCH, threads=1)
-    told = Story(
+    made = Story(
         plan_of_cells((NUMPY, torch)), seconds=lambda cell, pass_number: 1e-3 * NOISE[pass_number], busy={torch: 1.9}
     )
-    reason = Run.of(disturbed(told.records(), others=0.5)).timings["reason"].iloc[1]
+    reason = Run.of(disturbed(made.records(), others=0.5)).timings["reason"].iloc[1]
     assert reason.startswith("asked to use 1 threads, it kept 1.9 busy; unsteady: ")

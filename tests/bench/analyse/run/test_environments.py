@@ -1,4 +1,4 @@
-"""The variables that a run's processes had set, and in which of them two runs differ."""
+"""Tests of environment variables of runs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tests.bench.sides import compared
 
 
 def story(*environment, contenders=(NUMPY, TORCH)):
-    details = [{"environment": one} if one is not None else {} for one in environment]
-    workers = {contender: {"details": one} for contender, one in zip(contenders, details, strict=True)}
+    details = [{"environment": variables} if variables is not None else {} for variables in environment]
+    workers = {contender: {"details": each} for contender, each in zip(contenders, details, strict=True)}
     return Story(plan_of_cells(), workers=workers).records()
 
 
-def test_a_run_without_a_record_of_them_is_unknown():
+def test_run_without_recorded_variables_is_unknown():
     assert environments.of_run(Run.of(story(None, None))) is None
 
 
-def test_a_run_that_had_none_set_is_known():
+def test_run_with_no_variables_set_is_known():
     assert environments.of_run(Run.of(story({}, {}))) == {}
 
 
-def test_a_value_that_all_have_stands_once_and_others_together():
-    told = environments.of_run(Run.of(story({"OMP_PLACES": "cores", "XLA_FLAGS": "a"}, {"OMP_PLACES": "cores"})))
-    assert told == {"OMP_PLACES": "cores", "XLA_FLAGS": "a, not set"}
+def test_shared_value_is_given_once_and_differing_ones_together():
+    merged = environments.of_run(Run.of(story({"OMP_PLACES": "cores", "XLA_FLAGS": "a"}, {"OMP_PLACES": "cores"})))
+    assert merged == {"OMP_PLACES": "cores", "XLA_FLAGS": "a, not set"}
 
 
-def test_what_differs_has_both_values_and_nothing_differs_from_the_unknown():
+def test_different_has_both_values_or_nothing_for_unknown():
     assert environments.different({"A": "1", "B": "2"}, {"A": "1", "C": "3"}) == [
         ("B", "2", "not set"),
         ("C", "not set", "3"),
@@ -38,13 +38,13 @@ def test_what_differs_has_both_values_and_nothing_differs_from_the_unknown():
     assert environments.different(None, {"A": "1"}) == environments.different({"A": "1"}, None) == []
 
 
-def test_the_sides_of_a_run_are_held_against_each_other():
+def test_sides_of_a_run_are_compared():
     def with_environment(record):
         if not isinstance(record, WorkerStarted):
             return record
-        own = {"OPENBLAS_CORETYPE": "Haswell"} if record.contender.endswith("~head") else {}
-        return replace(record, details={"environment": own})
+        variables = {"OPENBLAS_CORETYPE": "Haswell"} if record.contender.endswith("~head") else {}
+        return replace(record, details={"environment": variables})
 
     assert environments.of_sides(Run.of(compared())) == []
-    told = [with_environment(record) for record in compared()]
-    assert environments.of_sides(Run.of(told)) == [("OPENBLAS_CORETYPE", "not set", "Haswell")]
+    records = [with_environment(record) for record in compared()]
+    assert environments.of_sides(Run.of(records)) == [("OPENBLAS_CORETYPE", "not set", "Haswell")]

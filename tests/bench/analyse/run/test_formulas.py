@@ -1,4 +1,4 @@
-"""What a spreadsheet would run is marked as text, and read back as it was."""
+"""Tests of texts that a spreadsheet would run as a formula."""
 
 import csv
 import io
@@ -14,22 +14,22 @@ from tests.bench.made import steady
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "'=1", "''-2"])
-def test_a_text_that_begins_like_a_formula_gets_a_mark(text):
+def test_text_like_a_formula_is_marked(text):
     assert formulas.marked(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["", "numpy", "a=b", "'", "'quoted'", " ok"])
-def test_other_texts_stay_as_they_are(text):
+def test_other_texts_are_unchanged(text):
     assert formulas.marked(text) == formulas.unmarked(text) == text
 
 
 @steady
 @given(st.text() | st.text(alphabet="'=+-@\t\ra"))
-def test_every_text_is_given_back(text):
+def test_marked_text_round_trips(text):
     assert formulas.unmarked(formulas.marked(text)) == text
 
 
-def test_texts_are_marked_in_a_file_and_numbers_are_not(tmp_path):
+def test_csv_file_has_marked_texts_and_plain_numbers(tmp_path):
     table = pd.DataFrame({"reason": ["=cmd|' /C calc'!A0", None, "ok"], "seconds": [-1.5, 2.0, 3.0]})
     path = tmp_path / "made.csv"
     with path.open("w", encoding="utf-8", newline="") as file:

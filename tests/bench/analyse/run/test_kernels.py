@@ -1,4 +1,4 @@
-"""Which kernels a contender uses, and whether its processor offers more."""
+"""Tests of the kernels that a contender uses, and of those that its processor could use."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from bench.analyse.run.kernels import Slower
 NUMPYS, SCIPYS, TORCHS = "NumPy's OpenBLAS", "SciPy's OpenBLAS", "PyTorch"
 
 
-def of(**kernels_and_environment):
+def details_with(**kernels_and_environment):
     return {"kernels": {}, "environment": {}} | kernels_and_environment
 
 
-def test_only_the_libraries_that_a_backend_computes_with_count():
-    loaded = of(kernels={NUMPYS: "Zen", SCIPYS: "Zen", TORCHS: "AVX2", "OpenBLAS": "Zen"})
+def test_only_libraries_of_the_backend_are_used():
+    loaded = details_with(kernels={NUMPYS: "Zen", SCIPYS: "Zen", TORCHS: "AVX2", "OpenBLAS": "Zen"})
     assert kernels.used("numpy", loaded).keys() == {NUMPYS, "OpenBLAS"}
     assert kernels.used("torch", loaded).keys() == {TORCHS, "OpenBLAS"}
     assert kernels.used("jax", loaded) == {}
     assert kernels.used("someones_own", loaded) == loaded["kernels"]
 
 
-def test_a_run_without_a_record_of_them_has_none():
+def test_run_without_recorded_kernels_has_none():
     assert kernels.used("numpy", {}) == {}
     assert kernels.in_words("numpy", {"kernels": {NUMPYS: "Zen"}}) == "NumPy's OpenBLAS Zen"
     assert kernels.slower("numpy", {}, "AVX-512") == []
@@ -43,10 +43,10 @@ def test_a_run_without_a_record_of_them_has_none():
         ("torch", TORCHS, "AVX2", "AVX-512"),
     ],
 )
-def test_kernels_below_what_the_processor_offers_are_named(backend, library, kernel, offered):
-    [found] = kernels.slower(backend, of(kernels={library: kernel}), offered)
-    assert (found.library, found.offered, found.cause) == (library, offered, "")
-    assert kernel in found.runs
+def test_kernels_below_the_processor_are_named(backend, library, kernel, offered):
+    [slower] = kernels.slower(backend, details_with(kernels={library: kernel}), offered)
+    assert (slower.library, slower.offered, slower.cause) == (library, offered, "")
+    assert kernel in slower.runs
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_kernels_below_what_the_processor_offers_are_named(backend, library, ker
         ("numpy", "MKL", "unknown", "AVX-512"),
         ("numpy", NUMPYS, "Prescott", None),
         ("torch", TORCHS, "AVX512", "AVX-512"),
-        ("torch", TORCHS, "DEFAULT", "AVX"),  # it has none for this processor
+        ("torch", TORCHS, "DEFAULT", "AVX"),  # PyTorch has none for this processor
         ("torch", TORCHS, "DEFAULT", "NEON"),
         ("torch", NUMPYS, "Prescott", "AVX-512"),
         ("jax", SCIPYS, "Prescott", "AVX-512"),
     ],
 )
-def test_the_best_kernels_and_unknown_ones_are_not(backend, library, kernel, offered):
-    assert kernels.slower(backend, of(kernels={library: kernel}), offered) == []
+def test_best_and_unknown_kernels_are_not_named(backend, library, kernel, offered):
+    assert kernels.slower(backend, details_with(kernels={library: kernel}), offered) == []
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_the_best_kernels_and_unknown_ones_are_not(backend, library, kernel, off
         ("torch", TORCHS, "DEFAULT", "ATEN_CPU_CAPABILITY", "default"),
     ],
 )
-def test_the_variable_that_sets_a_kernel_is_named(backend, library, kernel, name, value):
-    [found] = kernels.slower(backend, of(kernels={library: kernel}, environment={name: value}), "AVX-512")
-    assert found.cause == f"{name}={value}"
+def test_variable_that_sets_a_kernel_is_named(backend, library, kernel, name, value):
+    [slower] = kernels.slower(backend, details_with(kernels={library: kernel}, environment={name: value}), "AVX-512")
+    assert slower.cause == f"{name}={value}"
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_the_variable_that_sets_a_kernel_is_named(backend, library, kernel, name
         ("torch", "MKL_CBWR", "AVX2,STRICT", "MKL", "at most AVX2"),
     ],
 )
-def test_limits_on_libraries_that_do_not_report_their_kernels_are_named(backend, name, value, library, runs):
-    found = kernels.slower(backend, of(environment={name: value}), "AVX-512")
-    assert found == [Slower(library, runs, "AVX-512", f"{name}={value}")]
+def test_limits_on_other_libraries_are_named(backend, name, value, library, runs):
+    slower = kernels.slower(backend, details_with(environment={name: value}), "AVX-512")
+    assert slower == [Slower(library, runs, "AVX-512", f"{name}={value}")]
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_limits_on_libraries_that_do_not_report_their_kernels_are_named(backend,
         ("numpy", "MKL_CBWR", "COMPATIBLE"),
     ],
 )
-def test_limits_that_limit_nothing_or_another_backend_are_not(backend, name, value):
-    assert kernels.slower(backend, of(environment={name: value}), "AVX-512") == []
+def test_limits_without_effect_are_not_named(backend, name, value):
+    assert kernels.slower(backend, details_with(environment={name: value}), "AVX-512") == []
 
 
-def test_numpy_with_mkl_is_limited_by_mkl_s_variables():
-    found = kernels.slower("numpy", of(kernels={"MKL": "unknown"}, environment={"MKL_CBWR": "AVX"}), "AVX2")
-    assert found == [Slower("MKL", "at most AVX", "AVX2", "MKL_CBWR=AVX")]
+def test_numpy_with_mkl_is_limited_by_mkl_variables():
+    slower = kernels.slower("numpy", details_with(kernels={"MKL": "unknown"}, environment={"MKL_CBWR": "AVX"}), "AVX2")
+    assert slower == [Slower("MKL", "at most AVX", "AVX2", "MKL_CBWR=AVX")]
 
 
-def test_numpy_s_own_loops_may_be_limited_too():
-    [found] = kernels.slower("numpy", of(environment={"NPY_DISABLE_CPU_FEATURES": "AVX2"}), "AVX-512")
-    assert found.cause == "NPY_DISABLE_CPU_FEATURES=AVX2"
+def test_numpy_loops_can_be_limited():
+    [slower] = kernels.slower("numpy", details_with(environment={"NPY_DISABLE_CPU_FEATURES": "AVX2"}), "AVX-512")
+    assert slower.cause == "NPY_DISABLE_CPU_FEATURES=AVX2"

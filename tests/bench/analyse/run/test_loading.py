@@ -14,48 +14,48 @@ EARLY, LATE = "2026-01-02T03-04-05-smoke", "2026-01-03T00-00-00-full"
 
 
 def run_of(folder, name: str):
-    """A whole run in a results folder."""
+    """Write a complete run into a results folder, and return its folder."""
     return write_journal(folder / "runs" / name, records(name=name))
 
 
-def test_a_run_is_read_from_its_folder(tmp_path):
+def test_run_is_read_from_its_folder(tmp_path):
     run = bench.load(write_journal(tmp_path))
     assert run.name == story().name
     pd.testing.assert_frame_equal(run.timings, Run.of(records()).timings)
     pd.testing.assert_frame_equal(run.samples, Run.of(records()).samples)
 
 
-def test_a_path_may_be_text(tmp_path):
+def test_path_can_be_text(tmp_path):
     assert bench.load(str(write_journal(tmp_path))).name == story().name
 
 
-def test_a_run_s_info_is_what_was_asked_of_which_machine_and_how_it_ended(tmp_path):
-    info = bench.load(write_journal(tmp_path / "whole")).info
+def test_info_has_options_machine_plan_and_end(tmp_path):
+    info = bench.load(write_journal(tmp_path / "complete")).info
     assert (info["run"], info["complete"], info["options"]) == (story().name, True, ["bench/", "-q"])
     assert info["machine"] == MACHINE
     assert {**info["plan"], "cells": None} == {**to_plain(story().plan), "cells": None}
     assert not bench.load(write_journal(tmp_path / "cut", records(complete=False))).info["complete"]
 
 
-def test_a_run_is_read_from_its_journal_file(tmp_path):
+def test_run_is_read_from_its_journal_file(tmp_path):
     folder = write_journal(tmp_path)
     assert bench.load(folder / journal.FILE).name == story().name
 
 
-def test_a_results_folder_is_its_newest_run(tmp_path):
+def test_results_folder_is_its_newest_run(tmp_path):
     run_of(tmp_path, LATE)
     run_of(tmp_path, EARLY)
     assert bench.load(tmp_path).name == LATE
     assert loading.find(tmp_path) == tmp_path / "runs" / LATE
 
 
-def test_an_empty_folder_among_the_runs_is_passed_over(tmp_path):
+def test_empty_folder_among_runs_is_ignored(tmp_path):
     run_of(tmp_path, EARLY)
     (tmp_path / "runs" / LATE).mkdir()
     assert bench.load(tmp_path).name == EARLY
 
 
-def test_a_run_s_folder_is_found_as_itself(tmp_path):
+def test_run_folder_is_found(tmp_path):
     folder = run_of(tmp_path, EARLY)
     assert loading.find(folder) == folder
     assert loading.find(folder / journal.FILE) == folder
@@ -63,46 +63,46 @@ def test_a_run_s_folder_is_found_as_itself(tmp_path):
 
 @pytest.fixture
 def written(tmp_path):
-    """A run with all its files."""
+    """The folder of a run with all its files."""
     folder = write_journal(tmp_path / "run")
     write_files(folder)
     return folder
 
 
-def agree(run, others: pd.DataFrame):
-    """Whether a table is the journal's: to nine digits, and with text that is nothing as missing."""
-    expected = others.assign(reason=others["reason"].replace("", pd.NA))
+def assert_timings(run, timings: pd.DataFrame):
+    """Assert that a run's timings are those of the journal, to nine digits, and with empty texts missing."""
+    expected = timings.assign(reason=timings["reason"].replace("", pd.NA))
     pd.testing.assert_frame_equal(run.timings, expected, check_exact=False, rtol=1e-8, check_categorical=False)
 
 
-def test_a_csv_alone_is_a_run_without_samples(tmp_path, written):
+def test_csv_alone_is_a_run_without_samples(tmp_path, written):
     alone = tmp_path / "alone.csv"
     alone.write_bytes((written / "timings.csv").read_bytes())
     run = bench.load(alone)
     assert run.name == story().name
-    agree(run, Run.of(records()).timings)
+    assert_timings(run, Run.of(records()).timings)
     assert list(run.samples.columns) == columns.names(columns.SAMPLES)
     assert run.samples.empty
     assert run.info == {}
 
 
-def test_a_csv_has_its_samples_and_info_where_they_lie_beside_it(written):
+def test_csv_has_the_samples_and_info_beside_it(written):
     (written / journal.FILE).unlink()
     for path in (written, written / "timings.csv"):
         run = bench.load(path)
-        agree(run, Run.of(records()).timings)
+        assert_timings(run, Run.of(records()).timings)
         assert list(run.samples["seconds"]) == list(Run.of(records()).samples["seconds"])
         assert run.info == Run.of(records()).info
 
 
-def test_a_results_folder_with_nothing_but_a_csv_is_a_run(tmp_path, written):
+def test_results_folder_with_only_a_csv_is_a_run(tmp_path, written):
     results = tmp_path / "results"
     results.mkdir()
     (results / "timings.csv").write_bytes((written / "timings.csv").read_bytes())
     assert bench.load(results).name == story().name
 
 
-def test_the_dtypes_of_a_csv_are_the_journal_s(written):
+def test_dtypes_of_csv_and_journal_are_equal(written):
     from_journal = bench.load(written).timings
     from_csv = bench.load(written / "timings.csv").timings
     for name in from_journal:
@@ -113,17 +113,17 @@ def test_the_dtypes_of_a_csv_are_the_journal_s(written):
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.csv"])
-def test_a_path_that_is_not_there_is_a_missing_file(tmp_path, name):
+def test_missing_path_is_reported(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=rf"^{re.escape(str(tmp_path / name))}: no run here"):
         bench.load(tmp_path / name)
 
 
-def test_a_folder_without_a_run_is_a_missing_file(tmp_path):
+def test_folder_without_a_run_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{journal.FILE}, a results folder runs/"):
         bench.load(tmp_path)
 
 
-def test_a_file_that_is_no_journal_is_named_with_its_line(tmp_path):
+def test_invalid_journal_is_named_with_its_line(tmp_path):
     path = tmp_path / journal.FILE
     path.write_text("nonsense\n", encoding="utf-8")
     for asked in (tmp_path, path):
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_journal_is_named_with_its_line(tmp_path):
             bench.load(asked)
 
 
-def test_a_csv_of_something_else_is_named_with_the_column_it_lacks(tmp_path):
+def test_csv_without_a_column_is_named(tmp_path):
     path = tmp_path / "other.csv"
     path.write_text("run,N\na,1\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}:1: .* no column 'implementation'$"):
@@ -141,7 +141,7 @@ def test_a_csv_of_something_else_is_named_with_the_column_it_lacks(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b'a,b\n1,2\n"3,4,5\n6'])
-def test_a_file_that_is_no_csv_is_named(tmp_path, content):
+def test_invalid_csv_is_named(tmp_path, content):
     path = tmp_path / "other.csv"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("kept", [0.9, 0.01])
-def test_samples_that_are_cut_off_are_named(written, kept):
+def test_truncated_samples_are_named(written, kept):
     path = written / "samples.csv.gz"
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
@@ -157,14 +157,14 @@ def test_samples_that_are_cut_off_are_named(written, kept):
         bench.load(written / "timings.csv")
 
 
-def test_samples_that_are_not_compressed_are_named(written):
+def test_uncompressed_samples_are_named(written):
     path = written / "samples.csv.gz"
     path.write_bytes(b"run,seconds\n")
     with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: not a CSV file"):
         bench.load(written / "timings.csv")
 
 
-def test_a_row_that_is_cut_off_is_named_with_its_line(written):
+def test_truncated_row_is_named_with_its_line(written):
     path = written / "timings.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines[:3]) + "\n" + lines[3][:60], encoding="utf-8")
@@ -172,7 +172,7 @@ def test_a_row_that_is_cut_off_is_named_with_its_line(written):
         bench.load(path)
 
 
-def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, written):
+def test_csv_of_earlier_version_has_empty_new_columns(tmp_path, written):
     optional = [column.name for column in columns.TIMINGS if column.is_optional]
     earlier = pd.read_csv(written / "timings.csv").drop(columns=optional)
     earlier.to_csv(tmp_path / "earlier.csv", index=False)
@@ -180,6 +180,6 @@ def test_a_csv_of_an_earlier_version_lacks_what_was_not_told_then(tmp_path, writ
     assert list(timings.columns) == columns.names(columns.TIMINGS)
     assert timings[optional].isna().all(axis=None)
     kept = [name for name in columns.names(columns.TIMINGS) if name not in optional]
-    agree_on = bench.load(written / "timings.csv").timings
-    pd.testing.assert_frame_equal(timings[kept], agree_on[kept])
-    assert timings["rank"].dtype == agree_on["rank"].dtype
+    current = bench.load(written / "timings.csv").timings
+    pd.testing.assert_frame_equal(timings[kept], current[kept])
+    assert timings["rank"].dtype == current["rank"].dtype

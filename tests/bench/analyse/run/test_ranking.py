@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -11,27 +12,28 @@ from bench.analyse.run.ranking import Pair, Timed, compare, ranks, undecided
 from tests.bench.made import steady
 
 CALM = (1.0, 1.001, 0.999, 1.0005, 0.9995, 1.0)
-WILD = (1.0, 1.4, 0.7, 1.2, 0.8, 1.1)
-TURNED = {"faster": "slower", "slower": "faster", "same": "same", "unclear": "unclear"}
+NOISY = (1.0, 1.4, 0.7, 1.2, 0.8, 1.1)
+OPPOSITE = {"faster": "slower", "slower": "faster", "same": "same", "unclear": "unclear"}
 
 
-def timed(key: str, seconds: float, weather=CALM, group="g", half_width: float = 0.05) -> Timed:
-    """With two rounds in each of six passes."""
+def timed(key: str, seconds: float, noise=CALM, group="g", half_width: float = 0.05) -> Timed:
+    """Return a cell with two rounds in each of six passes."""
     terms = Terms("cpu", "float32", "highest", 2, 2, variant=group)
-    return Timed(key, terms, {p: {1: seconds * w, 2: seconds * w} for p, w in enumerate(weather)}, half_width)
+    blocks = {pass_number: dict.fromkeys((1, 2), seconds * factor) for pass_number, factor in enumerate(noise)}
+    return Timed(key, terms, blocks, half_width)
 
 
-def ranked(*some: Timed) -> dict[str, tuple[int, int]]:
-    return ranks(some, compare(some))
+def ranked(*cells: Timed) -> dict[str, tuple[int, int]]:
+    return ranks(cells, compare(cells))
 
 
-def verdicts_of(*some: Timed) -> dict[tuple[str, str], str]:
-    return {(pair.first.key, pair.second.key): pair.verdict for pair in compare(some)}
+def verdicts_of(*cells: Timed) -> dict[tuple[str, str], str]:
+    return {(pair.first.key, pair.second.key): pair.verdict for pair in compare(cells)}
 
 
-def test_every_two_of_a_group_are_compared_and_of_different_groups_none():
-    some = [timed("a", 1.0), timed("b", 2.0), timed("c", 1.0, group="h"), timed("d", 3.0), timed("e", 1.0, group="h")]
-    assert verdicts_of(*some) == {
+def test_all_pairs_within_a_group_are_compared():
+    cells = [timed("a", 1.0), timed("b", 2.0), timed("c", 1.0, group="h"), timed("d", 3.0), timed("e", 1.0, group="h")]
+    assert verdicts_of(*cells) == {
         ("a", "b"): "faster",
         ("a", "d"): "faster",
         ("b", "d"): "faster",
@@ -39,54 +41,54 @@ def test_every_two_of_a_group_are_compared_and_of_different_groups_none():
     }
 
 
-def test_a_pair_s_ratio_is_how_many_times_faster_the_first_is():
+def test_ratio_is_how_many_times_faster_the_first_is():
     [pair] = compare([timed("a", 1.0), timed("b", 4.0)])
     assert pair.ratio.value == pytest.approx(4.0)
     assert verdicts_of(timed("b", 4.0), timed("a", 1.0)) == {("b", "a"): "slower"}
 
 
-def test_weather_that_both_have_does_not_hide_a_difference():
-    assert verdicts_of(timed("a", 1.0, WILD), timed("b", 1.05, WILD)) == {("a", "b"): "faster"}
-    assert verdicts_of(timed("a", 1.0, WILD), timed("b", 1.05)) == {("a", "b"): "unclear"}
+def test_shared_noise_does_not_hide_a_difference():
+    assert verdicts_of(timed("a", 1.0, NOISY), timed("b", 1.05, NOISY)) == {("a", "b"): "faster"}
+    assert verdicts_of(timed("a", 1.0, NOISY), timed("b", 1.05)) == {("a", "b"): "unclear"}
 
 
-def test_a_minimum_effect_that_is_asked_for_is_heeded():
-    one, other = timed("a", 1.0), timed("b", 1.05)
-    asked = [(0.02, 0.02), (0.1, 0.1), (0.02, 0.1), (0.1, 0.02)]
-    pairs = [[replace(one, min_effect=mine), replace(other, min_effect=theirs)] for mine, theirs in asked]
-    assert [compare(two)[0].verdict for two in pairs] == ["faster", "same", "same", "same"]
+def test_larger_minimum_effect_of_a_pair_counts():
+    first, second = timed("a", 1.0), timed("b", 1.05)
+    effects = [(0.02, 0.02), (0.1, 0.1), (0.02, 0.1), (0.1, 0.02)]
+    pairs = [[replace(first, min_effect=a), replace(second, min_effect=b)] for a, b in effects]
+    assert [compare(pair)[0].verdict for pair in pairs] == ["faster", "same", "same", "same"]
 
 
-def test_an_adaptive_run_s_ratios_have_more_confidence():
-    two = [timed("a", 1.0, WILD), timed("b", 2.0)]
-    [once], [often] = compare(two), compare(two, adaptive=True)
-    assert often.ratio.confidence > once.ratio.confidence
+def test_adaptive_ratios_have_more_confidence():
+    cells = [timed("a", 1.0, NOISY), timed("b", 2.0)]
+    [fixed], [adaptive_pair] = compare(cells), compare(cells, adaptive=True)
+    assert adaptive_pair.ratio.confidence > fixed.ratio.confidence
 
 
-def test_contenders_that_are_told_apart_have_ranks_of_their_own():
+def test_different_contenders_have_different_ranks():
     assert ranked(timed("c", 3.0), timed("a", 1.0), timed("b", 2.0)) == {"a": (1, 1), "b": (2, 2), "c": (3, 3)}
 
 
-def test_contenders_that_cannot_be_told_apart_share_their_ranks():
+def test_similar_contenders_share_ranks():
     assert ranked(timed("a", 1.0), timed("b", 1.0), timed("c", 2.0)) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
-    assert ranked(timed("a", 1.0), timed("b", 1.1, WILD), timed("c", 4.0)) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert ranked(timed("a", 1.0), timed("b", 1.1, NOISY), timed("c", 4.0)) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
 
 
-def test_who_is_like_both_of_two_that_differ_spans_the_ranks_of_both():
+def test_contender_between_two_others_spans_their_ranks():
     assert ranked(timed("a", 1.0), timed("x", 1.015), timed("b", 1.03)) == {"a": (1, 2), "x": (1, 3), "b": (2, 3)}
 
 
-def test_a_contender_alone_is_first():
+def test_lone_contender_is_first():
     assert ranked(timed("a", 1.0)) == {"a": (1, 1)}
     assert ranked() == {}
 
 
-def test_who_shares_no_pass_with_the_others_may_have_any_rank():
-    elsewhere = replace(timed("x", 1.0), blocks={99: {1: 1.0}}, half_width=math.inf)
-    assert ranked(timed("a", 1.0), timed("b", 2.0), elsewhere) == {"a": (1, 2), "b": (2, 3), "x": (1, 3)}
+def test_contender_without_common_pass_can_have_any_rank():
+    other_pass = replace(timed("x", 1.0), blocks={99: {1: 1.0}}, half_width=math.inf)
+    assert ranked(timed("a", 1.0), timed("b", 2.0), other_pass) == {"a": (1, 2), "b": (2, 3), "x": (1, 3)}
 
 
-def test_from_a_single_pass_no_one_is_behind():
+def test_single_pass_leaves_all_ranks_open():
     assert ranked(timed("a", 1.0, (1.0,)), timed("b", 9.0, (1.0,))) == {"a": (1, 2), "b": (1, 2)}
 
 
@@ -95,64 +97,65 @@ names = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6, unique=True)
 
 @st.composite
 def verdicts_between(draw) -> tuple[list[Timed], list[Pair]]:
-    """Any verdicts, also such as contradict each other."""
-    some = [timed(name, 1.0) for name in draw(names)]
-    told = st.sampled_from([*TURNED])
-    return some, [Pair(one, two, UNKNOWN, draw(told)) for at, one in enumerate(some) for two in some[at + 1 :]]
+    """Generate any verdicts, including contradictory ones."""
+    cells = [timed(name, 1.0) for name in draw(names)]
+    verdict = st.sampled_from([*OPPOSITE])
+    return cells, [Pair(first, second, UNKNOWN, draw(verdict)) for first, second in combinations(cells, 2)]
 
 
 @steady
 @given(verdicts_between())
-def test_the_best_rank_is_no_worse_than_the_worst_and_both_are_among_the_contenders(found):
-    some, pairs = found
-    told = ranks(some, pairs)
-    assert set(told) == {one.key for one in some}
-    assert all(1 <= best <= worst <= len(some) for best, worst in told.values())
+def test_ranks_are_ordered_and_within_range(judged):
+    cells, pairs = judged
+    ranked_cells = ranks(cells, pairs)
+    assert set(ranked_cells) == {cell.key for cell in cells}
+    assert all(1 <= best <= worst <= len(cells) for best, worst in ranked_cells.values())
 
 
 @steady
 @given(verdicts_between())
-def test_it_does_not_matter_which_of_a_pair_is_the_first(found):
-    some, pairs = found
-    turned = [Pair(pair.second, pair.first, UNKNOWN, TURNED[pair.verdict]) for pair in pairs]
-    assert ranks(some, turned) == ranks(some, pairs)
+def test_order_within_pairs_does_not_matter(judged):
+    cells, pairs = judged
+    swapped = [Pair(pair.second, pair.first, UNKNOWN, OPPOSITE[pair.verdict]) for pair in pairs]
+    assert ranks(cells, swapped) == ranks(cells, pairs)
 
 
 @steady
 @given(verdicts_between(), st.randoms(use_true_random=False))
-def test_other_names_for_the_same_contenders_only_rename_the_ranks(found, random):
-    some, pairs = found
-    keys = [one.key for one in some]
+def test_ranks_do_not_depend_on_names(judged, random):
+    cells, pairs = judged
+    keys = [cell.key for cell in cells]
     shuffled = list(keys)
     random.shuffle(shuffled)
-    other = dict(zip(keys, shuffled, strict=True))
-    renamed = {one.key: timed(other[one.key], 1.0) for one in some}
-    told = ranks(
-        [renamed[one.key] for one in some],
+    new_keys = dict(zip(keys, shuffled, strict=True))
+    renamed = {cell.key: timed(new_keys[cell.key], 1.0) for cell in cells}
+    renamed_ranks = ranks(
+        [renamed[cell.key] for cell in cells],
         [Pair(renamed[pair.first.key], renamed[pair.second.key], UNKNOWN, pair.verdict) for pair in pairs],
     )
-    assert told == {other[key]: rank for key, rank in ranks(some, pairs).items()}
+    assert renamed_ranks == {new_keys[key]: rank for key, rank in ranks(cells, pairs).items()}
 
 
 @steady
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=5), st.randoms(use_true_random=False))
-def test_the_order_of_the_contenders_does_not_matter(steps, random):
-    some = [timed(str(place), 1.1**step) for place, step in enumerate(steps)]
-    shuffled = list(some)
+def test_order_of_contenders_does_not_matter(steps, random):
+    cells = [timed(str(index), 1.1**step) for index, step in enumerate(steps)]
+    shuffled = list(cells)
     random.shuffle(shuffled)
-    told = ranked(*some)
-    assert ranked(*shuffled) == told
-    for place, step in enumerate(steps):  # without noise a rank is a count
-        behind, ahead = sum(other < step for other in steps), sum(other > step for other in steps)
-        assert told[str(place)] == (1 + behind, len(steps) - ahead)
+    ranks_in_order = ranked(*cells)
+    assert ranked(*shuffled) == ranks_in_order
+    for index, step in enumerate(steps):  # without noise a rank is a count
+        behind, ahead = sum(other_step < step for other_step in steps), sum(other_step > step for other_step in steps)
+        assert ranks_in_order[str(index)] == (1 + behind, len(steps) - ahead)
 
 
-def pair(verdict: str, one: float, other: float) -> Pair:
-    return Pair(timed("a", 1.0, half_width=one), timed("b", 1.0, half_width=other), UNKNOWN, verdict)
+def pair(verdict: str, *half_widths: float) -> Pair:
+    first, second = (timed(key, 1.0, half_width=width) for key, width in zip("ab", half_widths, strict=True))
+    return Pair(first, second, UNKNOWN, verdict)
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("judged", "expected"),
     [
         (pair("unclear", 0.02, 0.001), {"a", "b"}),
         (pair("unclear", 0.001, math.inf), {"a", "b"}),
@@ -161,8 +164,8 @@ def pair(verdict: str, one: float, other: float) -> Pair:
         (pair("same", 0.5, 0.5), set()),
     ],
 )
-def test_a_pair_is_undecided_while_it_is_unclear_and_either_time_is_not_precise(told, expected):
-    assert undecided([told], precision=0.01) == expected
+def test_unclear_and_imprecise_pair_is_undecided(judged, expected):
+    assert undecided([judged], precision=0.01) == expected
 
 
 @pytest.mark.parametrize(("reach", "is_decided"), [(1.005, True), (1.02, False)])

@@ -1,4 +1,4 @@
-"""A run is read and grouped once, whatever is made of it."""
+"""Tests of runs, each of whose results is computed once."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from tests.bench.made import Story, plan_of_cells, story, write_journal
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How often each step of the analysis is done."""
+    """The number of calls of each step of the analysis."""
     counts = Counter()
 
     def count(module, name):
@@ -25,7 +25,7 @@ def counted(monkeypatch):
             counts[name] += 1
             return function(*arguments, **others)
 
-        for user in {module, *(other for other in (journal, recorded) if hasattr(other, name))}:
+        for user in {module, *(user for user in (journal, recorded) if hasattr(user, name))}:
             monkeypatch.setattr(user, name, counting)
 
     for module, name in [
@@ -41,7 +41,7 @@ def counted(monkeypatch):
     return counts
 
 
-def test_reading_writing_and_printing_a_run_does_each_step_once(tmp_path, counted):
+def test_reading_writing_and_printing_does_each_step_once(tmp_path, counted):
     folder = write_journal(tmp_path / "runs" / "one")
     counted.clear()
     run = loading.read(folder)
@@ -64,7 +64,7 @@ def test_run_has_its_plan_name_and_head():
     assert (run.name, run.plan, type(run.head)) == (made.name, made.plan, RunStarted)
 
 
-def test_run_is_complete_if_it_ended_so():
+def test_run_is_complete_if_it_ended_completely():
     records = Story(plan_of_cells(), complete=False).records()
     assert [recorded.RunRecords.of([*records, *end]).is_complete for end in ([], [RunEnded(False, 1.0)])] == [False] * 2
     assert recorded.RunRecords.of([*records, RunEnded(True, 1.0)]).is_complete

@@ -1,4 +1,4 @@
-"""The pages of a run that compared two sides."""
+"""The pages of a run of two sides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.bench.made import SMALL, records, write_files, write_journal
 from tests.bench.sides import compared, slower
 
 
-def test_rows_of_base_and_head_are_told_apart():
+def test_rows_are_named_by_side():
     timings = Run.of(compared()).timings
     assert list(contender_names(timings)) == ["numpy, base", "numpy, head", "torch, base", "torch, head"]
     assert list(timings["source"]) == ["base 9bd0a46 (origin/main)", "head this tree"] * 2
@@ -23,16 +23,16 @@ def test_rows_of_base_and_head_are_told_apart():
     assert list(timings["speedup"][:2]) == [1.0, 1.0]  # each side has a baseline of its own
 
 
-def test_a_run_of_one_side_has_no_such_section():
+def test_run_of_one_side_has_no_section():
     assert paired.section(Run.of(records())) == ""
 
 
-def test_the_page_says_what_changed_and_ranks_nobody():
+def test_page_has_changes_and_no_ranking():
     page = markdown.report(Run.of(compared(slower("numpy", 0.3), confirmed=5)))
     assert "Did it get slower?" in page
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert headings[:2] == ["## What changed", "## Step time"]
-    assert not {"## Fastest", "## Speed-up over numpy", "## What it costs to get there"} & set(headings)
+    assert not {"## Fastest", "## Speed-up over numpy", "## Start-up and break-even"} & set(headings)
     [changed] = [line for line in page.splitlines() if line.startswith("| numpy") and "slower" in line]
     assert "+30.0 % [" in changed
     assert "again slower, +30.0 %" in changed
@@ -42,21 +42,21 @@ def test_the_page_says_what_changed_and_ranks_nobody():
     assert "what seemed slower had up to 5 fresh ones to confirm it: 1 of 2 cells slower" in page
 
 
-def test_on_a_terminal_it_is_the_changes():
-    told = terminal.page(Run.of(compared(slower("numpy", 0.3))))
-    assert told.startswith("9bd0a46 (origin/main) → this tree")
-    assert told.splitlines()[-1].startswith("1 of 2 cells slower, worst +30.0 % [")
+def test_terminal_page_has_the_changes():
+    page = terminal.page(Run.of(compared(slower("numpy", 0.3))))
+    assert page.startswith("9bd0a46 (origin/main) → this tree")
+    assert page.splitlines()[-1].startswith("1 of 2 cells slower, worst +30.0 % [")
 
 
-def test_a_run_that_was_cut_off_does_not_say_to_go_on_with_it():
-    cut = [record for record in compared() if type(record).__name__ != "RunEnded"]
-    page = markdown.report(Run.of(cut))
+def test_run_that_was_cut_off_is_not_resumable():
+    cut_off = [record for record in compared() if type(record).__name__ != "RunEnded"]
+    page = markdown.report(Run.of(cut_off))
     assert "**This run was cut off.** What it had measured is here." in page
     assert "--resume" not in page
 
 
 @pytest.mark.parametrize("left", ["journal", "tables"])
-def test_what_asks_for_a_run_of_one_side_says_so(tmp_path, left):
+def test_compare_and_recommend_refuse_two_sides(tmp_path, left):
     folder = write_journal(tmp_path / "run", compared())
     write_files(folder)
     if left == "tables":
@@ -68,7 +68,7 @@ def test_what_asks_for_a_run_of_one_side_says_so(tmp_path, left):
 
 
 @pytest.mark.parametrize("passes", [0, 1, 5])
-def test_its_files_are_written_however_far_it_came(tmp_path, passes):
-    told = compared(passes=passes) if passes else compared()[:1]
-    folder = write_journal(tmp_path / "run", told)
+def test_files_are_written_after_any_number_of_passes(tmp_path, passes):
+    run_records = compared(passes=passes) if passes else compared()[:1]
+    folder = write_journal(tmp_path / "run", run_records)
     assert {path.name for path in write_files(folder)} == {"run.json", "timings.csv", "samples.csv.gz", "report.md"}

@@ -38,18 +38,18 @@ CHANGES = judge(
 )
 
 
-def told(changes=CHANGES, **others) -> unpaired.Comparison:
-    usual = {"outcome": gate.outcome(changes), "changes": changes, "differences": [HOST]}
-    return unpaired.Comparison(**{"base": "old", "head": "new", **usual, **others})
+def comparison_of(changes=CHANGES, **others) -> unpaired.Comparison:
+    defaults = {"outcome": gate.outcome(changes), "changes": changes, "differences": [HOST]}
+    return unpaired.Comparison(**{"base": "old", "head": "new", **defaults, **others})
 
 
 def stopped() -> unpaired.Comparison:
     outcome = gate.incomparable(["cpu"])
-    return told([], outcome=outcome, differences=[CPU, HOST], stopping=[CPU], remedy="allow: --allow cpu")
+    return comparison_of([], outcome=outcome, differences=[CPU, HOST], stopping=[CPU], remedy="allow: --allow cpu")
 
 
-def test_the_text_has_the_gravest_first_and_the_summary_last():
-    lines = unpaired.text(told()).splitlines()
+def test_text_has_gravest_changes_first_and_summary_last():
+    lines = unpaired.text(comparison_of()).splitlines()
     rows = [line for line in lines if re.search(r" µs | ms ", line)]
     assert [line.split()[0] for line in rows] == ["torch", "torch", "torch_module", "numpy", "numpy"]
     assert re.search(
@@ -60,21 +60,21 @@ def test_the_text_has_the_gravest_first_and_the_summary_last():
     assert lines[-1] == "2 of 6 cells slower, worst +7.1 % [5.2, 9.0], 1 same, 1 faster, 1 missing, 1 not timed"
 
 
-def test_the_text_says_what_differs_and_what_is_timed_nowhere():
-    text = unpaired.text(told())
+def test_text_has_differences_and_untimed_cells():
+    text = unpaired.text(comparison_of())
     assert "These differ:\nhost: here → there" in text
     assert "Timed on neither side:\ncupy: unavailable: CuPy is not" in text
     assert "over its limit" not in text
 
 
-def test_a_change_over_the_machine_s_limit_stands_beside_the_change():
-    text = unpaired.text(told(judge([change(WORSE, relative=SAME)])))
+def test_text_has_the_change_over_the_limit():
+    text = unpaired.text(comparison_of(judge([change(WORSE, relative=SAME)])))
     assert re.search(r"\+7\.1 % \[5\.2, 9\.0\] +slower +— +\+0\.0 %", text)
     assert "changed by +7.1 % (median)" in text
     assert text.endswith("1 of those slower no more than the machine itself")
 
 
-def test_sides_that_cannot_be_compared_have_a_list_and_no_table():
+def test_incomparable_sides_have_a_list_and_no_table():
     for text in (unpaired.text(stopped()), unpaired.markdown(stopped())):
         assert "cpu: Old → New (3 cells)" in text
         assert "--allow cpu" in text
@@ -83,55 +83,55 @@ def test_sides_that_cannot_be_compared_have_a_list_and_no_table():
         assert "host" not in text
 
 
-def test_a_pull_request_sees_what_is_not_the_same_and_all_of_it_behind_a_fold():
-    seen, folded = unpaired.markdown(told()).split("<details>")
-    assert seen.startswith("### ❌ 2 of 6 cells slower")
-    assert seen.count("| step |") == 4
+def test_markdown_folds_all_cells_below_the_changed_ones():
+    visible, folded = unpaired.markdown(comparison_of()).split("<details>")
+    assert visible.startswith("### ❌ 2 of 6 cells slower")
+    assert visible.count("| step |") == 4
     assert folded.count("| step |") == 5
-    assert "| same |" not in seen
+    assert "| same |" not in visible
     assert "| same |" in folded
     assert "lie wholly beyond 2 %" in folded
     assert folded.rstrip().endswith("</details>")
 
 
-def test_a_pull_request_sees_a_cell_of_which_nothing_can_be_said():
+def test_markdown_shows_unclear_cells_above_the_fold():
     wide = Estimate(1.2, 0.9, 1.6, 5)
     few = replace(WORSE, passes=3)
-    seen, folded = unpaired.markdown(told(judge([change(), change(wide, TORCH), change(few, TORCH, LARGE)]))).split(
-        "<details>"
-    )
-    assert seen.count("| step |") == seen.count("| unclear |") == 2
-    assert "3 passes, and fewer than 5 decide nothing" in seen
+    visible, folded = unpaired.markdown(
+        comparison_of(judge([change(), change(wide, TORCH), change(few, TORCH, LARGE)]))
+    ).split("<details>")
+    assert visible.count("| step |") == visible.count("| unclear |") == 2
+    assert "3 passes, and fewer than 5 decide nothing" in visible
     assert folded.count("| step |") == 3
 
 
-def test_a_markdown_cell_holds_no_pipe_or_line_of_its_own():
-    text = unpaired.markdown(told(judge([change(base=OK, head=NONE), change(SAME, TORCH)])))
+def test_markdown_cells_have_no_pipes_and_lines():
+    text = unpaired.markdown(comparison_of(judge([change(base=OK, head=NONE), change(SAME, TORCH)])))
     [row] = [line for line in text.split("<details>")[0].splitlines() if "missing |" in line]
     assert row.endswith(r"| in head unavailable: CuPy is not installed: pip \| conda |")
     assert "  " not in row
 
 
-def test_a_comment_shows_forty_rows_and_says_how_many_more():
+def test_markdown_shows_at_most_forty_rows():
     many = judge([change(WORSE, shape=replace(SMALL, N=N)) for N in range(1, 51)])
-    seen, folded = unpaired.markdown(told(many)).split("<details>")
-    assert seen.count("| slower |") == 40
-    assert "and 10 more, below" in seen
+    visible, folded = unpaired.markdown(comparison_of(many)).split("<details>")
+    assert visible.count("| slower |") == 40
+    assert "and 10 more, below" in visible
     assert folded.count("| slower |") == 50
 
 
-def test_marks_tell_the_outcome():
+def test_marks_show_the_outcome():
     for ratio, mark in ((SAME, "✅"), (WORSE, "❌"), (replace(WORSE, passes=3), "❔")):
-        assert unpaired.markdown(told(judge([change(ratio)]))).startswith(f"### {mark} ")
+        assert unpaired.markdown(comparison_of(judge([change(ratio)]))).startswith(f"### {mark} ")
 
 
-def test_with_no_cell_at_all_there_is_only_the_summary():
-    assert unpaired.text(told([], differences=[])) == "old → new\n\n0 of 0 cells slower"
-    assert "all 0 cells" in unpaired.markdown(told([], differences=[]))
+def test_without_cells_there_is_only_the_summary():
+    assert unpaired.text(comparison_of([], differences=[])) == "old → new\n\n0 of 0 cells slower"
+    assert "all 0 cells" in unpaired.markdown(comparison_of([], differences=[]))
 
 
-def test_the_data_is_strict_json_with_every_cell():
-    data = json.loads(json.dumps(unpaired.data(told(facts={"fail_on": ["slower"]})), allow_nan=False))
+def test_data_is_strict_json_with_every_cell():
+    data = json.loads(json.dumps(unpaired.data(comparison_of(facts={"fail_on": ["slower"]})), allow_nan=False))
     assert (data["outcome"], data["exit_code"], data["fail_on"]) == ("regression", 1, ["slower"])
     assert data["differences"] == [
         {"name": "host", "base": "here", "head": "there", "matters": False, "cells": 0, "stops": False}

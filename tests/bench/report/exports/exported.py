@@ -1,4 +1,4 @@
-"""Made runs as the formats take them."""
+"""Invented runs in the form that the formats start from."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.bench.made import Story, story
 
 
 def loaded(made: Story | None = None) -> RunTables:
-    """A story's tables."""
+    """The tables of a story's run."""
     return (made or story()).run().tables
 
 
 def exported(made: Story | None = None) -> cells.Exported:
-    """A story as it is exported from its journal."""
+    """A story's run, exported from its journal."""
     return cells.of_run((made or story()).run())
 
 
 def timed(run: cells.Exported) -> dict[str, dict[str, Any]]:
     """The rows that have a time, by cell key."""
-    return {one.cell.key: one.row for one in run.timed()}
+    return {measured.cell.key: measured.row for measured in run.timed()}

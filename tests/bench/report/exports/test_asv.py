@@ -1,4 +1,4 @@
-"""Against asv itself, where it is installed."""
+"""The tree for asv, checked with asv's own commands where it is installed."""
 
 import json
 import math
@@ -26,11 +26,11 @@ def results_of(texts: dict[str, str]) -> dict:
 
 
 def column(texts: dict[str, str], name: str, benchmark: str = STEP) -> list:
-    told = results_of(texts)
-    return dict(zip(told["result_columns"], told["results"][benchmark], strict=True))[name]
+    results = results_of(texts)
+    return dict(zip(results["result_columns"], results["results"][benchmark], strict=True))[name]
 
 
-def test_the_tree_has_the_files_that_asv_looks_for():
+def test_tree_has_the_files_that_asv_reads():
     environment = "relubench-py3.11-numpy1.2.3-torch1.2.3"
     assert {*asv.files(exported(), BASE, {})} == {
         "benchmarks.json",
@@ -39,26 +39,26 @@ def test_the_tree_has_the_files_that_asv_looks_for():
     }
 
 
-def test_a_long_environment_is_named_by_its_hash():
+def test_long_environment_is_named_by_its_hash():
     many = {f"backend{number}": "1.2.3" for number in range(12)}
-    named = asv._shortened(asv._environment("3.11", many))
-    assert named.startswith("env-")
-    assert len(named) == 4 + 32
+    name = asv._shortened(asv._environment("3.11", many))
+    assert name.startswith("env-")
+    assert len(name) == 4 + 32
 
 
-def test_a_failed_cell_is_null_and_a_skipped_one_nan():
+def test_failed_cells_are_null_and_skipped_ones_nan():
     times = dict(
         zip(product(*column(texts := asv.files(exported(), BASE, {}), "params")), column(texts, "result"), strict=True)
     )
-    for one in exported().cells:
-        if one.cell.phase == "step":
-            seconds = times[repr(one.cell.contender.label), repr(str(one.cell.shape))]
-            told = "wrong" if seconds is None else "unavailable" if math.isnan(seconds) else "ok"
-            assert told == one.row["status"]
+    for measured in exported().cells:
+        if measured.cell.phase == "step":
+            seconds = times[repr(measured.cell.contender.label), repr(str(measured.cell.shape))]
+            status = "wrong" if seconds is None else "unavailable" if math.isnan(seconds) else "ok"
+            assert status == measured.row["status"]
     assert len(times) == 6
 
 
-def test_a_sample_is_a_pass_and_the_interval_is_wider_than_the_table_s():
+def test_samples_are_passes_and_intervals_are_wider():
     run = exported(Story(plan_of_cells([NUMPY])))
     texts, row = asv.files(run, BASE, {}), run.cells[0].row
     assert column(texts, "samples") == [run.cells[0].per_pass()]
@@ -68,26 +68,26 @@ def test_a_sample_is_a_pass_and_the_interval_is_wider_than_the_table_s():
     assert column(texts, "stats_ci_99_b")[0] > row["seconds_high"]
 
 
-def test_a_run_that_was_looked_at_more_than_once_has_wider_intervals():
+def test_adaptive_run_has_wider_intervals():
     fixed = asv.files(exported(Story(plan_of_cells([NUMPY]))), BASE, {})
     adaptive = asv.files(exported(Story(plan_of_cells([NUMPY], time_budget=60.0))), BASE, {})
     assert column(adaptive, "stats_ci_99_b")[0] > column(fixed, "stats_ci_99_b")[0]
 
 
-def test_a_single_pass_has_asv_s_interval_of_too_few_samples():
+def test_single_pass_has_an_infinite_interval():
     texts = asv.files(exported(Story(plan_of_cells([NUMPY], passes=1))), BASE, {})
     assert column(texts, "stats_ci_99_a") == [-math.inf]
     assert column(texts, "stats_ci_99_b") == [math.inf]
 
 
-def test_what_the_tree_s_list_has_beyond_the_run_stays():
+def test_other_benchmarks_of_the_tree_are_kept():
     first = asv.files(exported(Story(plan_of_cells([NUMPY, TORCH], [SMALL]))), BASE, {})
     known = asv.read_benchmarks(first["benchmarks.json"], "benchmarks.json")
-    known["mine.time_other"] = {"name": "mine.time_other", "params": [], "param_names": []}
+    known["own.time_other"] = {"name": "own.time_other", "params": [], "param_names": []}
     again = json.loads(
         asv.files(exported(Story(plan_of_cells([NUMPY], [LARGE], ["forward"]))), BASE, known)["benchmarks.json"]
     )
-    assert {*again} == {"mine.time_other", STEP, "two_layer_net.time_forward", "version"}
+    assert {*again} == {"own.time_other", STEP, "two_layer_net.time_forward", "version"}
     assert again[STEP]["params"] == [
         ["'numpy-cpu-float32'", "'torch-cpu-float32'"],
         ["'N64-D1000-H100'"],
@@ -99,20 +99,20 @@ def test_what_the_tree_s_list_has_beyond_the_run_stays():
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"version": 1}', f'{{"version": 2, "{STEP}": {{"params": [["x"]]}}}}']
 )
-def test_another_list_of_benchmarks_is_refused(text):
-    with pytest.raises(ValueError, match=r"^there/benchmarks\.json: "):
-        asv.read_benchmarks(text, "there/benchmarks.json")
+def test_invalid_list_of_benchmarks_is_refused(text):
+    with pytest.raises(ValueError, match=r"^tree/benchmarks\.json: "):
+        asv.read_benchmarks(text, "tree/benchmarks.json")
 
 
-# With a repository of its own and asv's own commands.
+# The tests below use a repository of their own and asv's commands.
 
 
 def git(repository: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "-C", str(repository), *identity, *arguments], capture_output=True, text=True, check=True, timeout=60
     )
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 @pytest.fixture
@@ -138,16 +138,16 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def export(project: Path, told: Story, commit: str) -> None:
-    folder = write_journal(project / "runs" / commit, told.records())
-    asked = ["export", str(folder), "--format", "asv", "--output", str(project / "tree"), "--commit", commit]
-    assert main(asked) == 0
+def export(project: Path, story: Story, commit: str) -> None:
+    folder = write_journal(project / "runs" / commit, story.records())
+    arguments = ["export", str(folder), "--format", "asv", "--output", str(project / "tree"), "--commit", commit]
+    assert main(arguments) == 0
 
 
 def run_asv(project: Path, *arguments: str) -> str:
     pytest.importorskip("asv")
     environment = {**os.environ, "HOME": str(project), "COLUMNS": "200"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "asv", *arguments],
         cwd=project,
         env=environment,
@@ -156,15 +156,15 @@ def run_asv(project: Path, *arguments: str) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout + process.stderr
 
 
 def twice_as_slow(cell, pass_number):
     return settled(cell, pass_number) * (2 if cell.contender == TORCH else 1)
 
 
-def test_asv_compare_finds_what_got_slower_and_nothing_else(project):
+def test_asv_compare_finds_only_the_slower_cells(project):
     export(project, story(), "base")
     export(project, story(seconds=twice_as_slow), "head")
     lines = run_asv(project, "compare", "base", "head").splitlines()
@@ -177,7 +177,7 @@ def test_asv_compare_finds_what_got_slower_and_nothing_else(project):
     assert len(table) == len(story().plan.cells)
 
 
-def test_asv_compare_marks_a_cell_that_is_wrong_now(project):
+def test_asv_compare_marks_failed_cells(project):
     plan = plan_of_cells([NUMPY, TORCH])
     wrong = {cell: Outcome("wrong", "off") for cell in plan.cells if cell.contender == TORCH}
     export(project, Story(plan), "base")
@@ -190,36 +190,38 @@ def test_asv_compare_marks_a_cell_that_is_wrong_now(project):
 def test_asv_publish_makes_graphs_of_every_commit(project):
     export(project, story(), "base")
     export(project, story(seconds=twice_as_slow), "head")
-    told = run_asv(project, "publish", "--no-pull")
-    assert "Couldn't find" not in told
-    assert "Skipping" not in told
+    output = run_asv(project, "publish", "--no-pull")
+    assert "Couldn't find" not in output
+    assert "Skipping" not in output
     index = json.loads((project / "html" / "index.json").read_text())
     assert {*index["benchmarks"]} == {STEP, "two_layer_net.time_forward"}
     assert [*index["machines"]] == [MACHINE]
-    assert {*index["revision_to_hash"].values()} == {git(project / "project", "rev-parse", n) for n in ("base", "head")}
+    assert {*index["revision_to_hash"].values()} == {
+        git(project / "project", "rev-parse", name) for name in ("base", "head")
+    }
     graph = json.loads(next((project / "html" / "graphs").rglob(f"machine-{MACHINE}/**/{STEP}.json")).read_text())
     assert [len(point[1]) for point in graph] == [6, 6]
 
 
-def test_asv_show_tells_the_times_of_a_commit(project):
+def test_asv_show_lists_times_of_a_commit(project):
     export(project, story(), "base")
     assert "torch-cpu-float32" in run_asv(project, "show", "base", "--details")
 
 
-def test_a_commit_is_found_by_what_git_describe_says(project):
+def test_find_takes_names_that_git_describe_prints(project):
     repository = project / "project"
     full = git(repository, "rev-parse", "head")
     for name in ("head", full, full[:10], f"base-1-g{full[:8]}"):
-        found = find(name, repository)
-        assert found.hash == full
-        assert found.milliseconds == int(git(repository, "log", "-1", "--format=%at")) * 1000
+        commit = find(name, repository)
+        assert commit.hash == full
+        assert commit.milliseconds == int(git(repository, "log", "-1", "--format=%at")) * 1000
 
 
-def test_a_full_hash_needs_no_repository(tmp_path):
+def test_full_hash_needs_no_repository(tmp_path):
     assert find("b" * 40, tmp_path) == Commit("b" * 40)
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "--all", "b" * 39, "a\0b"])
-def test_what_is_no_commit_is_refused(project, name):
+def test_invalid_commit_is_refused(project, name):
     with pytest.raises(ValueError, match=r"^--commit: .* is no commit"):
         find(name, project / "project")

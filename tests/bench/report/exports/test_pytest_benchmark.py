@@ -1,4 +1,4 @@
-"""Against pytest-benchmark itself."""
+"""The export for pytest-benchmark, checked with pytest-benchmark itself."""
 
 import csv
 import json
@@ -27,42 +27,42 @@ def write(path: Path, run: cells.Exported) -> Path:
 def test_compare_shows_every_timed_cell(tmp_path):
     run = exported()
     write(tmp_path / "run.json", run)
-    done = compare(tmp_path, "run.json", "--csv", "out.csv", "--columns", "median,iqr,rounds", "--sort", "name")
-    assert done.returncode == 0, done.stderr
-    assert "Failed to load" not in done.stdout + done.stderr
+    process = compare(tmp_path, "run.json", "--csv", "out.csv", "--columns", "median,iqr,rounds", "--sort", "name")
+    assert process.returncode == 0, process.stderr
+    assert "Failed to load" not in process.stdout + process.stderr
     with open(tmp_path / "out.csv", newline="", encoding="utf-8") as file:
         rows = {row["name"].partition("::")[2]: row for row in csv.DictReader(file)}
     assert rows.keys() == {f"test_{key}" for key in timed(run)}
-    for one in run.timed():
-        row = rows[f"test_{one.cell.key}"]
-        assert float(row["median"]) == pytest.approx(statistics.median(one.pooled()))
-        assert int(row["rounds"]) == one.row["samples"]
+    for measured in run.timed():
+        row = rows[f"test_{measured.cell.key}"]
+        assert float(row["median"]) == pytest.approx(statistics.median(measured.pooled()))
+        assert int(row["rounds"]) == measured.row["samples"]
 
 
-def test_compare_sets_two_exported_runs_beside_each_other(tmp_path):
+def test_compare_reads_two_exported_runs(tmp_path):
     write(tmp_path / "base.json", exported())
     slower = Story(story().plan, lambda cell, pass_number: 0.002, story().outcomes)
     write(tmp_path / "head.json", exported(slower))
-    done = compare(tmp_path, "base.json", "head.json", "--between", "median")
-    assert done.returncode == 0, done.stderr
-    assert "ERROR" not in done.stdout
-    assert "test_step[numpy-cpu-float32-N64-D1000-H100]" in done.stdout
+    process = compare(tmp_path, "base.json", "head.json", "--between", "median")
+    assert process.returncode == 0, process.stderr
+    assert "ERROR" not in process.stdout
+    assert "test_step[numpy-cpu-float32-N64-D1000-H100]" in process.stdout
 
 
 def test_compare_groups_by_the_parameters_of_the_benchmarks(tmp_path):
     write(tmp_path / "run.json", exported())
-    done = compare(tmp_path, "run.json", "--group-by", "func,param:N,param:implementation")
-    assert done.returncode == 0, done.stderr
-    assert "test_step N=64 implementation=numpy" in done.stdout
+    process = compare(tmp_path, "run.json", "--group-by", "func,param:N,param:implementation")
+    assert process.returncode == 0, process.stderr
+    assert "test_step N=64 implementation=numpy" in process.stdout
 
 
-def test_the_json_has_what_pytest_benchmark_s_own_has(pytester):
-    """Keys and statistics, from a test that takes exactly the samples of a cell."""
-    one = exported(Story(plan_of_cells())).timed()[0]
+def test_json_equals_that_of_pytest_benchmark(pytester):
+    """Compare keys and statistics with those of a test that takes exactly the samples of a cell."""
+    measured = exported(Story(plan_of_cells())).timed()[0]
     pytester.makepyfile(
         f"""
         import pytest
-        SAMPLES = {one.pooled()!r}
+        SAMPLES = {measured.pooled()!r}
 
         class Clock:
             now, following = 0.0, iter(SAMPLES)
@@ -81,13 +81,13 @@ def test_the_json_has_what_pytest_benchmark_s_own_has(pytester):
             benchmark.pedantic(CLOCK.advance, setup=CLOCK.reset, rounds=len(SAMPLES))
         """
     )
-    done = pytester.runpytest_subprocess("--benchmark-json=own.json", "-p", "no:cacheprovider")
-    done.assert_outcomes(passed=1)
-    own = json.loads((pytester.path / "own.json").read_text())
-    ours = json.loads(pytest_benchmark.text(exported(Story(plan_of_cells()))))
-    assert ours.keys() == own.keys()
-    assert ours["benchmarks"][0].keys() == own["benchmarks"][0].keys()
-    assert ours["benchmarks"][0]["stats"] == own["benchmarks"][0]["stats"]
-    assert ours["commit_info"].keys() <= own["commit_info"].keys() | {"error"}
-    assert ours["machine_info"].keys() <= own["machine_info"].keys()
-    assert ours["version"] == own["version"]
+    process = pytester.runpytest_subprocess("--benchmark-json=native.json", "-p", "no:cacheprovider")
+    process.assert_outcomes(passed=1)
+    native = json.loads((pytester.path / "native.json").read_text())
+    exported_json = json.loads(pytest_benchmark.text(exported(Story(plan_of_cells()))))
+    assert exported_json.keys() == native.keys()
+    assert exported_json["benchmarks"][0].keys() == native["benchmarks"][0].keys()
+    assert exported_json["benchmarks"][0]["stats"] == native["benchmarks"][0]["stats"]
+    assert exported_json["commit_info"].keys() <= native["commit_info"].keys() | {"error"}
+    assert exported_json["machine_info"].keys() <= native["machine_info"].keys()
+    assert exported_json["version"] == native["version"]

@@ -9,40 +9,40 @@ from bench.report.machine import calibration as shown
 from tests.bench.made import Story
 
 
-def found(passes: int = 8, back_to_back: bool = True, threads=(1, 2)):
-    """Of a machine on which every slowdown is exact."""
+def calibrate_exactly(passes: int = 8, back_to_back: bool = True, threads=(1, 2)):
+    """The calibration of a machine on which every slowdown is exact."""
     plan = replace(calibrate.plan_of("numpy", threads, 7), cpus=2, passes=8, rounds=6)
-    told = Story(
+    story = Story(
         plan,
         seconds=lambda cell, pass_number: (
             1e-3 * (1 + calibrate.VARIANTS[cell.contender.variant]) * (1 + 1e-6 * pass_number * len(cell.key))
         ),
         passes=passes,
     )
-    return calibration.analyse(told.run(), replace(told, passes=int(back_to_back)).run())
+    return calibration.analyse(story.run(), replace(story, passes=int(back_to_back)).run())
 
 
-def test_there_is_a_table_for_each_limit_on_threads_with_a_line_for_each_slowdown():
-    text = shown.text(found())
+def test_each_thread_limit_has_a_table_of_slowdowns():
+    text = shown.text(calibrate_exactly())
     assert text.startswith("numpy step at N=64 D_in=1000 H=100 against itself, slowed by so much, on Model Processor.")
     assert "A trial is 8 passes × 6 rounds × 6 samples; found means that its floor is slower by more than 2 %" in text
-    one, two = text.split("\n1 thread: ")[1].split("\n2 threads: ")
-    for part in (one, two):
+    one_thread, two_threads = text.split("\n1 thread: ")[1].split("\n2 threads: ")
+    for part in (one_thread, two_threads):
         lines = [line.split()[:2] for line in part.splitlines()]
         assert [line[0] for line in lines if line[1:] == ["%"]] == ["0", "1", "2", "3", "5", "10"]
         assert "Resolution: 3 %, the smallest found in 95 % of trials." in part
         assert "By passes × rounds: 3 × 5: 3 %, 5 × 5: 3 %, 8 × 5: 3 %." in part
 
 
-def test_what_nothing_can_be_told_of_is_a_dash():
-    text = shown.text(found(passes=4, threads=(1,)))
+def test_unknown_rates_are_dashes():
+    text = shown.text(calibrate_exactly(passes=4, threads=(1,)))
     assert "1 thread: 4 passes" in text
     assert text.count("—") == 3 * 6
     assert "Back to back: 1 trials" in text
 
 
 def family(cells: int, resolution: float | None, *rates: tuple[float, float, float]):
-    """Of runs of so many cells: each slowdown, how often it was found, and the false alarms of the other cells."""
+    """The results of runs of so many cells: slowdowns, how often each was found, and other cells' false alarms."""
     effects = [
         {"slowdown": slowdown, "detected": detected, "false_alarms": false_alarms}
         for slowdown, detected, false_alarms in rates
@@ -51,14 +51,14 @@ def family(cells: int, resolution: float | None, *rates: tuple[float, float, flo
     return {**design, "effects": effects, "resolution": resolution}
 
 
-def test_a_cell_among_many_is_shown_with_the_share_of_all_cells_that_were_called_wrongly():
-    told = found(threads=(1,))
-    told["settings"][0]["families"] = [
+def test_families_have_false_alarms_as_share_of_cells():
+    result = calibrate_exactly(threads=(1,))
+    result["settings"][0]["families"] = [
         family(1, 0.05, (0.0, 0.02, 0.0), (0.05, 0.97, 0.0)),
         family(10, 0.05, (0.0, 0.2, 0.0), (0.05, 0.96, 0.001)),  # the cell that did not change is the worst: 0.2 of 1
         family(40, None, (0.0, 0.2, 0.0), (0.05, 0.5, 0.02)),  # 39 others are
     ]
-    text = shown.text(told)
+    text = shown.text(result)
     assert "One cell slower among so many, found in 5 passes × 6 rounds; false alarms are the share of" in text
     rows = [line.split() for line in text.splitlines() if " floors " in line]
     assert rows == [
@@ -68,24 +68,24 @@ def test_a_cell_among_many_is_shown_with_the_share_of_all_cells_that_were_called
     ]
 
 
-def test_a_calibration_that_tried_one_cell_alone_has_no_table_of_many():
-    told = found(threads=(1,))
-    del told["settings"][0]["families"]
-    assert "One cell slower among so many" not in shown.text(told)
+def test_calibration_without_families_has_no_table_of_them():
+    result = calibrate_exactly(threads=(1,))
+    del result["settings"][0]["families"]
+    assert "One cell slower among so many" not in shown.text(result)
 
 
 @pytest.mark.parametrize(("resolution", "asked"), [(0.02, 0.02), (0.01, 0.02), (0.03, 0.02), (0.1, 0.05), (0.1, 0.1)])
-def test_a_resolution_that_is_enough_needs_no_warning(resolution, asked):
+def test_sufficient_resolution_has_no_warning(resolution, asked):
     # A change of the minimum effect itself cannot be shown to exceed it: the next larger one can.
     line = shown.sentence(resolution, 1, "8 passes of 18 rounds", asked)
     assert line == f"on this machine, 8 passes of 18 rounds on 1 thread resolve {short_percent(resolution)}"
 
 
 @pytest.mark.parametrize(
-    ("resolution", "told"),
+    ("resolution", "expected"),
     [(0.05, "4 threads resolve 5 %; smaller"), (None, "4 threads do not resolve even 10 %; smaller")],
 )
-def test_a_resolution_that_is_not_enough_says_what_to_do(resolution, told):
+def test_insufficient_resolution_says_what_to_do(resolution, expected):
     line = shown.sentence(resolution, 4, "5 passes of 4 rounds", 0.02)
-    assert line.startswith(f"on this machine, 5 passes of 4 rounds on {told}")
+    assert line.startswith(f"on this machine, 5 passes of 4 rounds on {expected}")
     assert line.endswith("changes, beyond the 2 % asked for, may be missed: add passes")

@@ -33,7 +33,7 @@ DRIFT = {"numpy": (1, 1.01, 0.99, 1, 1), "torch": (1.01, 1, 0.99, 1, 1), "jax": 
 
 
 def cost(cell, pass_number):
-    """Torch and jax are nearly alike, numpy starts sooner and then is slower."""
+    """The time of a cell: torch and jax are nearly equal, numpy starts sooner and is slower then."""
     fixed, per_flop = COST[cell.contender.implementation]
     work = flops(cell.shape, cell.phase) * per_flop + unavoidable_bytes(cell.shape, cell.phase, 4) * 2e-11
     steps = 50 if cell.phase == "train" else 1
@@ -53,10 +53,10 @@ def results(tmp_path) -> Path:
 
 
 def ask(results, capsys, *arguments):
-    """(exit code, what it printed, what it complained of)."""
+    """Run the verb; returns its exit code, standard output and standard error."""
     code = main(["recommend", *map(str, arguments), "--results", str(results)])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def loaded(made) -> RunTables:
@@ -67,7 +67,7 @@ def answer(made, shape=UNSEEN_SHAPE, **others):
     return recommend.recommend(loaded(made), Question(shape, **others))
 
 
-def test_a_size_that_was_never_measured_is_answered_with_all_that_it_rests_on(results, capsys):
+def test_unmeasured_size_is_predicted_with_its_grounds(results, capsys):
     code, out, err = ask(results, capsys, *UNSEEN)
     assert (code, err) == (0, "")
     assert re.search(r"^N=256 D_in=2000 H=300 +time of a step$", out, re.MULTILINE)
@@ -77,12 +77,12 @@ def test_a_size_that_was_never_measured_is_answered_with_all_that_it_rests_on(re
     assert re.search(r"\d+ % of 30 cells fell within such an interval, typically ± .* %; typical error .* %\.", out)
 
 
-def test_who_is_slower_for_sure_is_told_apart_and_who_is_alike_is_not(results, capsys):
+def test_contenders_that_may_be_as_fast_are_named(results, capsys):
     _, out, _ = ask(results, capsys, *UNSEEN)
     assert re.search(r"Use (torch; jax|jax; torch) may be as fast\.", out)
 
 
-def test_the_line_to_measure_names_those_that_may_be_the_fastest(results, capsys):
+def test_command_to_measure_names_the_possible_winners(results, capsys):
     _, out, _ = ask(results, capsys, *UNSEEN)
     assert re.search(
         r"^pytest bench/ --benchmark-only --N 256 --D-in 2000 --H 300 --phases step --implementations "
@@ -92,48 +92,48 @@ def test_the_line_to_measure_names_those_that_may_be_the_fastest(results, capsys
     )
 
 
-def test_a_size_that_was_measured_is_answered_by_its_measurement(results, capsys):
+def test_measured_size_is_answered_by_its_measurement(results, capsys):
     code, out, _ = ask(results, capsys, *SEEN)
     assert code == 0
     assert out.count("measured") >= 3
     assert "That run measured this very cell: nothing is predicted." in out
-    told = answer(story(), SHAPES[1])
+    result = answer(story(), SHAPES[1])
     row = loaded(story()).timings.query("N == 512 and phase == 'step' and implementation == 'jax'").iloc[0]
-    mine = told.table[told.table["implementation"] == "jax"].iloc[0]
-    assert mine["seconds"] == row["seconds"]
-    assert row["seconds_low"] < mine["low"] < mine["seconds"] < mine["high"] < row["seconds_high"]
-    assert told.validation is None
+    answered = result.table[result.table["implementation"] == "jax"].iloc[0]
+    assert answered["seconds"] == row["seconds"]
+    assert row["seconds_low"] < answered["low"] < answered["seconds"] < answered["high"] < row["seconds_high"]
+    assert result.validation is None
 
 
-def test_measured_and_predicted_can_stand_side_by_side():
+def test_measured_and_predicted_contenders_are_mixed():
     lost = {Cell(JAX, SHAPES[1], "step"): Outcome("not_run", "the run ended")}
-    told = answer(story(outcomes=lost), SHAPES[1])
-    assert dict(zip(told.table["implementation"], told.table["measured"], strict=True)) == {
+    result = answer(story(outcomes=lost), SHAPES[1])
+    assert dict(zip(result.table["implementation"], result.table["measured"], strict=True)) == {
         "numpy": True,
         "torch": True,
         "jax": False,
     }
 
 
-def test_who_failed_at_the_very_cell_is_not_predicted_there():
+def test_contender_that_failed_at_the_cell_is_left_out():
     lost = {Cell(JAX, SHAPES[1], "step"): Outcome("out_of_memory", "too large")}
-    told = answer(story(outcomes=lost), SHAPES[1])
-    assert set(told.table["implementation"]) == {"numpy", "torch"}
-    assert told.left_out == ["jax: out_of_memory at this very cell, too large"]
+    result = answer(story(outcomes=lost), SHAPES[1])
+    assert set(result.table["implementation"]) == {"numpy", "torch"}
+    assert result.left_out == ["jax: out_of_memory at this very cell, too large"]
 
 
 @pytest.mark.parametrize("cold", [True, False])
-def test_a_training_counts_its_start_whose_last_part_is_its_first_step(cold):
-    made, asked = story(), Question(UNSEEN_SHAPE, steps=500)
+def test_total_is_start_and_steps_after_the_first(cold):
+    made, question = story(), Question(UNSEEN_SHAPE, steps=500)
     started = recommend.starts(made.run()) if cold else None
-    told = recommend.recommend(loaded(made), asked, started).table.set_index("implementation")
-    for _, row in told.iterrows():
+    table = recommend.recommend(loaded(made), question, started).table.set_index("implementation")
+    for _, row in table.iterrows():
         assert row["start_seconds"] == pytest.approx(0.25 + 0.001 + 0.002)
         assert row["total_seconds"] == pytest.approx(row["start_seconds"] + 499 * row["seconds"])
         assert row["total_low"] < row["total_seconds"] < row["total_high"]
 
 
-def test_a_short_training_is_won_by_who_starts_soonest():
+def test_short_training_is_won_by_the_quickest_start():
     slow_start = {TORCH: {"import_seconds": 2.0}}
     made = Story(plan_of_cells((NUMPY, TORCH), SHAPES, ("step",)), cost, workers=slow_start)
     assert answer(made).table.iloc[0]["implementation"] == "torch"
@@ -141,74 +141,74 @@ def test_a_short_training_is_won_by_who_starts_soonest():
     assert answer(made, steps=100_000).table.iloc[0]["implementation"] == "torch"
 
 
-def test_a_start_is_that_of_a_process_that_had_no_other_size_before():
+def test_start_is_that_of_a_fresh_process():
     contexts = 3.0
     records = [
-        replace(one, setup_seconds=one.setup_seconds + contexts) if isinstance(one, Prepared) and cold else one
-        for one, cold in _with_firsts(story().records())
+        replace(record, setup_seconds=record.setup_seconds + contexts) if is_first else record
+        for record, is_first in _with_firsts(story().records())
     ]
     run = Run.of(records).tables
-    told = recommend.recommend(run, Question(UNSEEN_SHAPE, steps=500), recommend.starts(Run.of(records))).table
-    assert told["start_seconds"].to_numpy() == pytest.approx(0.25 + 0.001 + 0.002 + contexts)
-    assert (told["total_low"] < told["total_high"]).all()
+    table = recommend.recommend(run, Question(UNSEEN_SHAPE, steps=500), recommend.starts(Run.of(records))).table
+    assert table["start_seconds"].to_numpy() == pytest.approx(0.25 + 0.001 + 0.002 + contexts)
+    assert (table["total_low"] < table["total_high"]).all()
 
 
 def _with_firsts(records):
-    """Each, and whether it is the first that its process prepared."""
+    """Each record, and whether it is the first Prepared of its process."""
     known = set()
-    for one in records:
-        cold = isinstance(one, Prepared) and one.number not in known
-        if isinstance(one, Prepared):
-            known.add(one.number)
-        yield one, cold
+    for record in records:
+        is_first = isinstance(record, Prepared) and record.number not in known
+        if isinstance(record, Prepared):
+            known.add(record.number)
+        yield record, is_first
 
 
-def test_who_was_not_measured_that_far_is_left_out():
+def test_contender_not_measured_that_far_is_left_out():
     wide = [Shape(size, 1000, 100) for size in (4, 16, 64, 256, 1024, 4096)]
     lost = {Cell(NUMPY, shape, "step"): Outcome("out_of_memory", "too large") for shape in wide if shape.N > 64}
-    told = answer(story(shapes=wide, phases=("step",), outcomes=lost), Shape(2048, 1000, 100))
-    assert set(told.table["implementation"]) == {"torch", "jax"}
-    assert told.left_out == ["numpy: N=2,048 lies over 4 times beyond the measured 4 to 64"]
+    result = answer(story(shapes=wide, phases=("step",), outcomes=lost), Shape(2048, 1000, 100))
+    assert set(result.table["implementation"]) == {"torch", "jax"}
+    assert result.left_out == ["numpy: N=2,048 lies over 4 times beyond the measured 4 to 64"]
 
 
-@pytest.mark.parametrize(("asked", "line"), [({"threads": 1}, "--threads 1"), ({"phase": "train"}, "--steps 50")])
-def test_the_line_to_measure_asks_for_what_the_run_had(asked, line):
-    one = [Contender(name, "cpu", "float32", 1) for name in ("numpy", "torch", "jax")]
-    told = answer(story(one, phases=("step", "train"), steps=50), phase=asked.get("phase", "step"))
-    assert line in told.measure
+@pytest.mark.parametrize(("question", "line"), [({"threads": 1}, "--threads 1"), ({"phase": "train"}, "--steps 50")])
+def test_command_to_measure_repeats_settings_of_the_run(question, line):
+    contenders = [Contender(name, "cpu", "float32", 1) for name in ("numpy", "torch", "jax")]
+    result = answer(story(contenders, phases=("step", "train"), steps=50), phase=question.get("phase", "step"))
+    assert line in result.measure
 
 
-def test_a_training_has_its_column(results, capsys):
+def test_steps_add_columns(results, capsys):
     _, out, _ = ask(results, capsys, *UNSEEN, "--steps", 5000)
     assert re.search(r"time of a step +start +5,000 steps from the start$", out, re.MULTILINE)
 
 
-def test_a_train_is_said_to_be_of_so_many_steps(tmp_path, capsys):
+def test_train_is_named_with_its_steps(tmp_path, capsys):
     write_journal(tmp_path, story(phases=("train",), steps=50).records())
     _, out, _ = ask(tmp_path, capsys, *UNSEEN, "--phase", "train")
     assert "time of a train of 50 steps" in out
 
 
-def test_the_answer_is_written_as_json_too(results, capsys, tmp_path):
+def test_answer_is_written_as_json(results, capsys, tmp_path):
     file = tmp_path / "answer.json"
     code, _, _ = ask(results, capsys, *UNSEEN, "--steps", 10, "--json", file)
-    told = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    data = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert code == 0
-    assert told["run"] == story().name
-    assert told["shape"] == {"N": 256, "D_in": 2000, "H": 300, "D_out": 10}
-    assert told["cross_validation"]["cells"] == 30
-    first = told["contenders"][0]
+    assert data["run"] == story().name
+    assert data["shape"] == {"N": 256, "D_in": 2000, "H": 300, "D_out": 10}
+    assert data["cross_validation"]["cells"] == 30
+    first = data["contenders"][0]
     assert first["low"] < first["seconds"] < first["high"]
     assert first["tied"] is False
 
 
-def test_contenders_stand_best_first():
+def test_contenders_are_sorted_by_time():
     table = answer(story()).table
     assert table["seconds"].is_monotonic_increasing
     assert not table["tied"].iloc[0]
 
 
-def test_device_dtype_and_threads_narrow_it_down():
+def test_device_dtype_and_threads_select_contenders():
     contenders = [
         Contender(name, "cpu", dtype, threads)
         for name in ("numpy", "torch")
@@ -219,39 +219,39 @@ def test_device_dtype_and_threads_narrow_it_down():
     assert set(answer(made).table["dtype"]) == {"float32"}
     assert set(answer(made, dtype="float64").table["dtype"]) == {"float64"}
     assert len(answer(made).table) == 4
-    one = answer(made, threads=1, dtype="float64")
-    assert set(one.table["threads"]) == {1}
-    assert one.measure is None or one.measure.endswith("--dtypes float64 --threads 1")
+    narrowed = answer(made, threads=1, dtype="float64")
+    assert set(narrowed.table["threads"]) == {1}
+    assert narrowed.measure is None or narrowed.measure.endswith("--dtypes float64 --threads 1")
 
 
-def test_an_accelerator_is_named_and_proposed_with_its_device():
+def test_accelerator_is_named_with_its_device():
     contenders = [NUMPY, Contender("torch", "cuda", "float32"), Contender("jax", "cuda", "float32")]
-    told = answer(story(contenders))
-    assert "torch, cuda" in shown.text(told)
-    assert "--devices cuda" in told.measure
+    result = answer(story(contenders))
+    assert "torch, cuda" in shown.text(result)
+    assert "--devices cuda" in result.measure
     assert set(answer(story(contenders), device="cuda").table["implementation"]) == {"torch", "jax"}
 
 
-def test_a_contender_with_too_few_sizes_is_left_out_and_named():
+def test_contender_with_too_few_sizes_is_left_out():
     lost = {Cell(JAX, shape, "step"): Outcome("timeout", "too slow") for shape in SHAPES[:3]}
-    told = answer(story(outcomes=lost))
-    assert set(told.table["implementation"]) == {"numpy", "torch"}
-    assert told.left_out == ["jax: timed at 2 of the 3 sizes that predicting takes"]
-    assert "Not answered for:\njax: timed at 2" in shown.text(told)
+    result = answer(story(outcomes=lost))
+    assert set(result.table["implementation"]) == {"numpy", "torch"}
+    assert result.left_out == ["jax: timed at 2 of the 3 sizes that predicting takes"]
+    assert "Not answered for:\njax: timed at 2" in shown.text(result)
 
 
-def test_a_sure_answer_proposes_nothing():
-    told = answer(story((NUMPY, TORCH)), SHAPES[4])
-    assert told.measure is None
-    assert "To be sure" not in shown.text(told)
-    assert "Use torch, told apart from every other." in shown.text(told)
+def test_certain_answer_proposes_no_measurement():
+    result = answer(story((NUMPY, TORCH)), SHAPES[4])
+    assert result.measure is None
+    assert "To be sure" not in shown.text(result)
+    assert "Use torch, which is clearly the fastest." in shown.text(result)
 
 
-def test_one_contender_alone_is_said_to_be_alone():
+def test_single_contender_is_named_as_the_only_one():
     assert "Only numpy can be answered for." in shown.text(answer(story((NUMPY,)), SHAPES[0]))
 
 
-def test_from_a_csv_alone_it_answers_as_well(tmp_path, capsys):
+def test_csv_alone_is_enough(tmp_path, capsys):
     (tmp_path / "timings.csv").write_text(files.timings_csv(loaded(story()).timings))
     code, out, _ = ask(tmp_path / "timings.csv", capsys, *UNSEEN)
     assert code == 0
@@ -259,7 +259,7 @@ def test_from_a_csv_alone_it_answers_as_well(tmp_path, capsys):
     assert ask(tmp_path / "timings.csv", capsys, *SEEN)[0] == 0
 
 
-def test_from_one_pass_a_measured_cell_has_no_interval(tmp_path, capsys):
+def test_single_pass_has_no_interval(tmp_path, capsys):
     write_journal(tmp_path, story(passes=1).records())
     code, out, _ = ask(tmp_path, capsys, *SEEN)
     assert code == 0
@@ -287,14 +287,14 @@ def test_from_one_pass_a_measured_cell_has_no_interval(tmp_path, capsys):
         ),
     ],
 )
-def test_what_cannot_be_answered_is_one_line(results, capsys, arguments, complaint):
+def test_invalid_question_gives_one_line(results, capsys, arguments, complaint):
     code, out, err = ask(results, capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"python -m bench recommend: {complaint}")
     assert err.count("\n") == 1
 
 
-def test_no_run_is_one_line(tmp_path, capsys):
+def test_missing_run_gives_one_line(tmp_path, capsys):
     code, _, err = ask(tmp_path / "nowhere", capsys, *UNSEEN)
     assert code == 2
     assert err.count("\n") == 1
@@ -309,7 +309,7 @@ def test_no_run_is_one_line(tmp_path, capsys):
     ],
     ids=["one size", "nothing measured"],
 )
-def test_a_run_that_says_nothing_of_it_says_so(tmp_path, capsys, made, complaint):
+def test_run_without_suitable_times_gives_one_line(tmp_path, capsys, made, complaint):
     write_journal(tmp_path, made.records())
     code, _, err = ask(tmp_path, capsys, "--N", 100, "--D-in", 1000, "--H", 100)
     assert code == 2

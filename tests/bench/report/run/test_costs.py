@@ -12,23 +12,23 @@ from bench.report.run.costs import MOST_WARNINGS, break_even, section, warnings
 from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Outcome, Story, plan_of_cells, records
 
 
-def dear_torch(told):
-    """Torch takes half a second longer to import."""
+def with_slow_import_of_torch(run_records):
+    """Records in which torch takes half a second longer to import."""
     return [
         replace(record, import_seconds=0.75 + record.pass_number / 1000)
         if isinstance(record, WorkerStarted) and "torch" in record.contender
         else record
-        for record in told
+        for record in run_records
     ]
 
 
-def slow_down(told, fits=lambda cell: True, course=(1.0, 1.0, 1.2, 1.2, 1.2, 1.2)):
-    """Every block of some cells gets slower in its course."""
+def with_course(run_records, fits=lambda cell: True, course=(1.0, 1.0, 1.2, 1.2, 1.2, 1.2)):
+    """Records in which the samples of each block of some cells follow a course."""
     return [
         replace(record, seconds=[record.seconds[0] * step for step in course])
         if isinstance(record, Block) and fits(record.cell)
         else record
-        for record in told
+        for record in run_records
     ]
 
 
@@ -36,12 +36,10 @@ def many_blocks(*contenders, **others):
     return Story(plan_of_cells(contenders or (NUMPY, TORCH), rounds=4, **others)).records()
 
 
-def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
+def test_contenders_have_costs_with_intervals():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE), ("step", "train"))
-    page = section(Run.of(dear_torch(Story(plan).records())))
-    assert page.startswith(
-        "## What it costs to get there\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender"
-    )
+    page = section(Run.of(with_slow_import_of_torch(Story(plan).records())))
+    assert page.startswith("## Start-up and break-even\n\nAt N=64 D_in=1000 H=100, with 95 % intervals:\n\n| contender")
     head = page.split("\n")[4]
     names = [name.strip() for name in head.strip("|").split("|")]
     costs = ["first import", "import", "set-up", "first step", "step", "train", "peak memory"]
@@ -57,16 +55,16 @@ def test_every_contender_has_a_line_with_its_costs_and_their_intervals():
     assert rows["torch"][-2] == "200 MiB ± 0.0 %"
 
 
-def test_the_other_shapes_have_their_break_even_alone():
+def test_other_shapes_have_only_break_even():
     plan = plan_of_cells((NUMPY, TORCH), (SMALL, LARGE))
-    page = section(Run.of(dear_torch(Story(plan).records())))
-    others = page[page.index("at the other shapes:") :]
-    assert "N=512 D_in=1000 H=100" in others
-    assert "| torch       | 308 steps [" in others
-    assert "other shapes" not in section(Run.of(dear_torch(Story(plan_of_cells()).records())))
+    page = section(Run.of(with_slow_import_of_torch(Story(plan).records())))
+    other_shapes = page[page.index("at the other shapes:") :]
+    assert "N=512 D_in=1000 H=100" in other_shapes
+    assert "| torch       | 308 steps [" in other_shapes
+    assert "other shapes" not in section(Run.of(with_slow_import_of_torch(Story(plan_of_cells()).records())))
 
 
-def test_a_shape_where_a_contender_has_no_time_has_a_dash():
+def test_untimed_shape_is_a_dash():
     third = Shape(64, 1000, 800)
     plan = plan_of_cells((NUMPY, TORCH, CUPY), (SMALL, LARGE, third))
     wrong = {
@@ -77,7 +75,7 @@ def test_a_shape_where_a_contender_has_no_time_has_a_dash():
     assert [cell.strip() for cell in torch[1].split("|")][2] == "—"
 
 
-def test_phases_that_were_not_asked_for_have_no_column():
+def test_phases_not_measured_have_no_column():
     page = section(Run.of(Story(plan_of_cells(phases=("forward",))).records()))
     head = page.split("\n")[4]
     assert "train" not in head
@@ -85,23 +83,23 @@ def test_phases_that_were_not_asked_for_have_no_column():
     assert "overtakes" not in head
 
 
-def test_one_pass_has_no_interval_and_tells_no_break_even():
+def test_single_pass_has_no_interval_and_no_break_even():
     page = section(Story(plan_of_cells(passes=1)).run())
     assert "250 ms ± ?" in page
     assert "200 MiB ± ?" in page
     assert "cannot tell" in page
 
 
-def test_without_a_time_there_is_no_section_and_no_warning():
+def test_without_times_there_is_no_section_and_no_warning():
     plan = plan_of_cells()
     gone = {cell: Outcome("crashed", "gone") for cell in plan.cells}
-    told = Story(plan, outcomes=gone).records()
-    assert section(Run.of(told)) == ""
-    assert warnings(Run.of(told)) == []
+    run_records = Story(plan, outcomes=gone).records()
+    assert section(Run.of(run_records)) == ""
+    assert warnings(Run.of(run_records)) == []
 
 
 @pytest.mark.parametrize(
-    ("found", "text"),
+    ("result", "text"),
     [
         (BreakEven("at once", 0, 0, 0), "at once"),
         (BreakEven("at once", 0, 0, 12.2), "at once [0, 13]"),
@@ -116,43 +114,43 @@ def test_without_a_time_there_is_no_section_and_no_warning():
         (BreakEven("unclear", math.nan, 999, math.inf, cheaper=True), "cannot tell, ahead for 999 at least"),
     ],
 )
-def test_each_answer_has_its_words(found, text):
-    assert break_even(found) == text
+def test_break_even_in_words(result, text):
+    assert break_even(result) == text
 
 
-def test_a_run_that_kept_its_pace_has_no_warnings():
-    told = slow_down(many_blocks(phases=("forward", "step")), course=(1.0, 1.01, 0.99, 1.0, 1.005, 0.995))
-    assert warnings(Run.of(told)) == []
+def test_steady_run_has_no_warnings():
+    run_records = with_course(many_blocks(phases=("forward", "step")), course=(1.0, 1.01, 0.99, 1.0, 1.005, 0.995))
+    assert warnings(Run.of(run_records)) == []
 
 
-def test_a_contender_that_slows_has_one_warning_with_what_to_do():
-    told = slow_down(
+def test_slowing_contender_has_one_warning():
+    run_records = with_course(
         many_blocks(shapes=(SMALL, LARGE), phases=("forward", "step")),
         lambda cell: cell.startswith("step[torch"),
     )
-    told = slow_down(told, lambda cell: not cell.startswith("step[torch"), (1.0,) * 6)
-    assert warnings(Run.of(told)) == [
+    run_records = with_course(run_records, lambda cell: not cell.startswith("step[torch"), (1.0,) * 6)
+    assert warnings(Run.of(run_records)) == [
         f"torch: slowing in 2 of 4 cells (step at N=64 D_in=1000 H=100, …): {advice('slowing')}",
     ]
 
 
-def test_a_cell_that_gets_faster_is_no_warning():
-    assert warnings(Run.of(slow_down(many_blocks(), course=(1.2, 1.2, 1.0, 1.0, 1.0, 1.0)))) == []
+def test_cells_that_get_faster_have_no_warning():
+    assert warnings(Run.of(with_course(many_blocks(), course=(1.2, 1.2, 1.0, 1.0, 1.0, 1.0)))) == []
 
 
-def test_a_cell_that_failed_has_no_warning():
+def test_failed_cell_has_no_warning():
     plan = plan_of_cells(rounds=4)
     late = {plan.cells[0]: Outcome("timeout", "took too long", pass_number=5)}
-    told = slow_down(Story(plan, outcomes=late).records())
-    assert [line.split(":")[0] for line in warnings(Run.of(told))] == ["torch"]
+    run_records = with_course(Story(plan, outcomes=late).records())
+    assert [line.split(":")[0] for line in warnings(Run.of(run_records))] == ["torch"]
 
 
-def test_warnings_are_at_most_ten_and_say_how_many_more_there_are():
+def test_warnings_are_at_most_ten():
     contenders = [replace(NUMPY, implementation=f"net{number}") for number in range(MOST_WARNINGS + 3)]
-    told = warnings(Run.of(slow_down(many_blocks(*contenders, baseline="net0"))))
-    assert len(told) == MOST_WARNINGS + 1
-    assert told[-1] == "and 3 more"
+    lines = warnings(Run.of(with_course(many_blocks(*contenders, baseline="net0"))))
+    assert len(lines) == MOST_WARNINGS + 1
+    assert lines[-1] == "and 3 more"
 
 
-def test_the_golden_run_has_a_section():
+def test_golden_run_has_the_section():
     assert "overtakes numpy after" in section(Run.of(records()))

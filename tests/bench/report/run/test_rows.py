@@ -8,12 +8,12 @@ from tests.bench.made import CUPY, LARGE, NUMPY, SMALL, TORCH, Story, plan_of_ce
 
 
 @pytest.mark.parametrize(("best", "worst", "text"), [(1, 1, "1"), (2, 4, "2–4"), (10, 12, "10–12")])
-def test_a_rank_is_a_number_or_what_the_verdicts_leave_open(best, worst, text):
+def test_rank_range_in_words(best, worst, text):
     assert rows.rank_range(best, worst) == text
 
 
 @pytest.mark.parametrize(
-    ("typical", "floor", "apart"),
+    ("typical", "floor", "differ"),
     [
         ("faster", "same", True),
         ("slower", "faster", True),
@@ -26,25 +26,28 @@ def test_a_rank_is_a_number_or_what_the_verdicts_leave_open(best, worst, text):
         (None, "faster", False),
     ],
 )
-def test_typical_time_and_floor_disagree_where_both_are_decided_and_differently(typical, floor, apart):
-    assert rows.disagree(pd.Series({"verdict": typical, "verdict_floor": floor})) is apart
+def test_disagree_needs_two_different_decided_verdicts(typical, floor, differ):
+    assert rows.disagree(pd.Series({"verdict": typical, "verdict_floor": floor})) is differ
 
 
-def test_the_rows_of_a_shape_stand_together_in_the_order_the_shapes_first_stand():
+def test_shapes_are_in_order_of_appearance():
     timings = Run.of(records()).timings
     assert [shape for shape, _ in rows.shapes(timings)] == [SMALL, LARGE]
-    assert sum(len(some) for _, some in rows.shapes(timings)) == len(timings)
+    assert sum(len(of_shape) for _, of_shape in rows.shapes(timings)) == len(timings)
 
 
-def test_an_output_size_stands_in_a_shape_s_name_only_when_not_the_usual():
+def test_shape_name_omits_the_default_output_size():
     assert rows.shape_name(SMALL) == "N=64 D_in=1000 H=100"
     assert rows.shape_name(Shape(1, 2, 3, 4)) == "N=1 D_in=2 H=3 D_out=4"
 
 
-def test_a_name_has_as_much_as_tells_contenders_apart():
+def test_contender_names_are_as_long_as_needed():
     def names(*contenders):
         return list(rows.contender_names(Story(plan_of_cells(contenders)).run().timings))
 
     assert names(NUMPY, TORCH) == ["numpy", "torch"]
     assert names(NUMPY, CUPY) == ["numpy, cpu", "cupy, cuda"]
-    assert names(*(Contender("numpy", "cpu", "float32", n) for n in (1, 2))) == ["numpy, 1 threads", "numpy, 2 threads"]
+    assert names(*(Contender("numpy", "cpu", "float32", threads) for threads in (1, 2))) == [
+        "numpy, 1 threads",
+        "numpy, 2 threads",
+    ]

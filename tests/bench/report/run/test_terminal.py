@@ -8,19 +8,19 @@ from bench.report.run import terminal, trust
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, records, same_as_golden
 
 
-def summary(told, baseline: str = "numpy") -> str:
-    return terminal.summary(Run.of(told).timings, baseline)
+def summary(run_records, baseline: str = "numpy") -> str:
+    return terminal.summary(Run.of(run_records).timings, baseline)
 
 
-def test_the_summary_is_the_golden_one():
+def test_summary_is_the_golden_one():
     assert same_as_golden("terminal.txt", summary(records()) + "\n")
 
 
-def test_a_run_without_cells_has_nothing_to_show():
+def test_run_without_cells_has_an_empty_summary():
     assert terminal.summary(columns.table_of([]), "numpy") == ""
 
 
-def test_each_shape_has_a_table_with_the_fastest_first():
+def test_tables_have_the_fastest_first():
     text = summary(records())
     small, large, failed = text.split("\n\n")
     assert [line.split()[0] for line in small.splitlines()[2:]] == ["torch", "numpy"]
@@ -28,7 +28,7 @@ def test_each_shape_has_a_table_with_the_fastest_first():
     assert failed.startswith("Not timed:\n")
 
 
-def test_a_row_has_its_speed_up_and_verdict_and_the_baseline_is_named():
+def test_rows_have_speed_up_and_verdict():
     torch, numpy = summary(records()).split("\n\n")[0].splitlines()[2:]
     assert "2.00× [" in torch
     assert "faster" in torch
@@ -36,20 +36,20 @@ def test_a_row_has_its_speed_up_and_verdict_and_the_baseline_is_named():
     assert "faster" not in numpy
 
 
-def test_whatever_has_no_time_is_told_once_with_its_reason_and_number():
+def test_untimed_cells_are_grouped_by_reason():
     lines = summary(records()).split("Not timed:\n")[1].splitlines()
     assert len(lines) == 2
-    told = "\n".join(lines)
-    assert "unavailable, CuPy is not installed: pip install 'relubench[cuda13]' (4 cells)" in told
-    assert "wrong, w1 after update is off by |a - b| = 0.25 (2 cells)" in told
+    text = "\n".join(lines)
+    assert "unavailable, CuPy is not installed: pip install 'relubench[cuda13]' (4 cells)" in text
+    assert "wrong, w1 after update is off by |a - b| = 0.25 (2 cells)" in text
 
 
-def test_a_single_cell_is_one_cell():
+def test_single_cell_is_singular():
     text = summary(Story(plan_of_cells((NUMPY,)), passes=0, complete=False).records())
     assert text == "Not timed:\nnumpy: not_run, the run ended before this cell's first block (1 cell)"
 
 
-def test_nothing_is_said_of_failures_where_everything_is_ok():
+def test_run_without_failures_does_not_mention_them():
     assert "Not timed" not in summary(Story(plan_of_cells()).records())
 
 
@@ -59,7 +59,7 @@ def test_without_a_step_the_first_phase_is_shown():
     assert "forward" not in text
 
 
-def test_one_pass_has_no_interval_and_no_sure_verdict():
+def test_single_pass_has_no_interval_and_no_verdict():
     torch, numpy = summary(Story(plan_of_cells(passes=1)).records()).splitlines()[2:]
     assert "± ?" in torch
     assert "2.00× [?]" in torch
@@ -73,40 +73,40 @@ def test_without_a_baseline_there_is_no_ratio():
     assert "baseline" not in line
 
 
-def test_a_row_has_its_rank_or_what_the_verdicts_leave_open():
+def test_rows_have_ranks_or_ranges():
     jax = Contender("jax", "cpu", "float32")
     times = {NUMPY: 1e-3, TORCH: 1e-3, jax: 2e-3}
-    told = Story(plan_of_cells((NUMPY, TORCH, jax)), seconds=lambda cell, pass_number: times[cell.contender])
-    header, _, *lines = summary(told.records()).splitlines()
+    story = Story(plan_of_cells((NUMPY, TORCH, jax)), seconds=lambda cell, pass_number: times[cell.contender])
+    header, _, *lines = summary(story.records()).splitlines()
     assert header.split()[:5] == ["N=64", "D_in=1000", "H=100", "rank", "step"]
     assert {line.split()[0]: line.split()[1] for line in lines} == {"numpy": "1–2", "torch": "1–2", "jax": "3"}
 
 
-def test_a_floor_that_says_something_else_is_told_beside_the_verdict():
-    told = [
+def test_differing_floor_is_shown_beside_the_verdict():
+    run_records = [
         replace(record, seconds=[min(record.seconds), *(1.5 * second for second in record.seconds[1:])])
         if isinstance(record, Block) and "torch" in record.cell
         else record
         for record in Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3).records()
     ]
-    [line] = [line for line in summary(told).splitlines() if line.startswith("torch")]
+    [line] = [line for line in summary(run_records).splitlines() if line.startswith("torch")]
     assert "slower (floor: same)" in line
     assert "floor" not in summary(records())
 
 
-def test_the_page_has_the_summary_and_below_it_how_far_to_trust_it():
+def test_page_has_summary_and_lines_on_trust():
     text = terminal.page(Run.of(records()))
     assert text.startswith(summary(records()))
     assert trust.UNCALIBRATED in text.removeprefix(summary(records())).splitlines()
 
 
-def test_a_run_without_times_has_a_page():
+def test_run_without_times_has_a_page():
     text = terminal.page(Run.of(records(passes=0, complete=False)))
     assert text.startswith("Not timed:")
     assert trust.UNCALIBRATED in text
 
 
-def test_contenders_are_told_apart_by_dtype_and_threads():
+def test_names_have_dtype_and_threads():
     contenders = [Contender("numpy", "cpu", dtype, threads) for dtype in ("float32", "float64") for threads in (1, 2)]
     text = summary(Story(plan_of_cells(contenders)).records())
     for dtype in ("float32", "float64"):
