@@ -1,4 +1,4 @@
-"""Series of made-up runs, for the tests of what is reported over all of them."""
+"""Series of made runs, for the tests of what is reported over all of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.bench.made import MACHINE, Story, plan_of_cells, settled, write_journ
 
 FIRST_DAY = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
 PASSES = 6
-WOBBLE = (0.0, 0.004, -0.003, 0.002, -0.005, 0.001, 0.003, -0.002)
-"""The deviations of the runs, as fractions, repeated."""
+DEVIATIONS = (0.0, 0.004, -0.003, 0.002, -0.005, 0.001, 0.003, -0.002)
+"""The deviations of the runs from their usual times, as fractions, repeated."""
 
 
 def day(number: int) -> str:
@@ -34,11 +34,11 @@ def run(
     **others: Any,
 ) -> list[Record]:
     """Return the journal of a day's run, whose seconds are the usual ones times `factor`."""
-    wobble = 1 + WOBBLE[number % len(WOBBLE)]
+    deviation = 1 + DEVIATIONS[number % len(DEVIATIONS)]
     records = Story(
         **{
             "plan": plan_of_cells(passes=PASSES),
-            "seconds": lambda cell, pass_number: settled(cell, pass_number) * wobble * factor(cell),
+            "seconds": lambda cell, pass_number: settled(cell, pass_number) * deviation * factor(cell),
             "name": name(number),
             "machine": {**MACHINE, **(machine or {})},
             **others,

@@ -1,4 +1,4 @@
-"""What became of each cell."""
+"""Tests of the verdicts on changes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def change(ratio: Estimate = SAME, **others) -> Change:
 
 
 @pytest.mark.parametrize(("ratio", "verdict"), [(SLOWER, "slower"), (SAME, "same"), (FASTER, "faster")])
-def test_a_ratio_above_one_is_slower(ratio, verdict):
-    [told] = judge([change(ratio)])
-    assert (told.verdict, told.typical_verdict, told.reason) == (verdict, verdict, "")
+def test_ratio_above_one_is_slower(ratio, verdict):
+    [judged] = judge([change(ratio)])
+    assert (judged.verdict, judged.typical_verdict, judged.reason) == (verdict, verdict, "")
 
 
 @pytest.mark.parametrize(
@@ -41,64 +41,69 @@ def test_a_ratio_above_one_is_slower(ratio, verdict):
         (SideOutcome("crashed"), SideOutcome("unavailable", "no CuPy"), "untimed", "unavailable: no CuPy"),
     ],
 )
-def test_a_cell_without_a_ratio_says_what_became_of_it(base, head, verdict, reason):
-    [told] = judge([change(SLOWER, base=base, head=head)])
-    assert (told.verdict, told.reason, told.typical_verdict) == (verdict, reason, "")
+def test_cell_without_a_ratio_has_verdict_and_reason(base, head, verdict, reason):
+    [judged] = judge([change(SLOWER, base=base, head=head)])
+    assert (judged.verdict, judged.reason, judged.typical_verdict) == (verdict, reason, "")
 
 
 @pytest.mark.parametrize(("passes", "words"), [(4, "4 passes"), (1, "1 pass,"), (0, "0 passes")])
-def test_fewer_than_five_passes_are_unclear_and_say_so(passes, words):
-    [told] = judge([change(replace(SLOWER, passes=passes))])
-    assert told.verdict == "unclear"
-    assert told.reason.startswith(words)
-    assert told.reason.endswith("fewer than 5 decide nothing")
+def test_fewer_than_five_passes_are_unclear(passes, words):
+    [judged] = judge([change(replace(SLOWER, passes=passes))])
+    assert judged.verdict == "unclear"
+    assert judged.reason.startswith(words)
+    assert judged.reason.endswith("fewer than 5 decide nothing")
 
 
-def test_what_cannot_be_judged_takes_nothing_from_what_can():
+def test_cells_without_ratios_do_not_change_other_verdicts():
     barely = Estimate(1.05, 1.021, 1.08, 5)
     crowd = [change(replace(SLOWER, passes=3))] * 50 + [change(SLOWER, head=ABSENT)] * 50
     assert judge([change(barely), *crowd])[0].verdict == judge([change(barely)])[0].verdict == "slower"
 
 
-def test_many_cells_are_held_to_more_than_one():
+def test_many_cells_need_more_evidence_than_one():
     barely = Estimate(1.05, 1.0201, 1.0808, 5)
     assert judge([change(barely)])[0].verdict == "slower"
     assert judge([change(barely), *[change(SAME)] * 50])[0].verdict == "unclear"
 
 
-def test_the_minimum_effect_may_be_the_cell_s_own():
-    other = Cell(TORCH, LARGE, "step")
-    told = judge([change(SLOWER), change(SLOWER, cell=other)], lambda cell: 0.2 if cell == other else 0.02)
-    assert [(one.verdict, one.min_effect) for one in told] == [("slower", 0.02), ("same", 0.2)]
+def test_minimum_effect_by_cell():
+    other_cell = Cell(TORCH, LARGE, "step")
+    changes = judge([change(SLOWER), change(SLOWER, cell=other_cell)], lambda cell: 0.2 if cell == other_cell else 0.02)
+    assert [(judged.verdict, judged.min_effect) for judged in changes] == [("slower", 0.02), ("same", 0.2)]
 
 
-def test_floor_and_typical_time_disagree_only_if_both_are_decided():
-    torn, agreed = judge([change(SLOWER, typical=SAME), change(SLOWER)])
-    assert (torn.verdict, torn.typical_verdict, torn.disagrees, agreed.disagrees) == ("slower", "same", True, False)
-    [open_still] = judge([change(SLOWER, typical=Estimate(1.0, 0.5, 2.0, 5))])
-    assert not open_still.disagrees
+def test_floor_and_typical_disagree_only_if_both_are_decided():
+    different, equal = judge([change(SLOWER, typical=SAME), change(SLOWER)])
+    assert (different.verdict, different.typical_verdict, different.disagrees, equal.disagrees) == (
+        "slower",
+        "same",
+        True,
+        False,
+    )
+    [undecided] = judge([change(SLOWER, typical=Estimate(1.0, 0.5, 2.0, 5))])
+    assert not undecided.disagrees
 
 
-def test_a_cell_may_be_slower_with_its_machine():
-    [told] = judge([change(SLOWER, relative=SAME)])
-    assert told.with_the_machine
-    [told] = judge([change(SLOWER, relative=SLOWER)])
-    assert not told.with_the_machine
-    [told] = judge([change(SLOWER, relative=replace(SAME, low=float("nan"), high=float("nan")))])
-    assert (told.with_the_machine, told.relative_verdict) == (False, "")
+def test_cell_can_be_slower_with_its_machine():
+    [judged] = judge([change(SLOWER, relative=SAME)])
+    assert judged.with_the_machine
+    [judged] = judge([change(SLOWER, relative=SLOWER)])
+    assert not judged.with_the_machine
+    [judged] = judge([change(SLOWER, relative=replace(SAME, low=float("nan"), high=float("nan")))])
+    assert (judged.with_the_machine, judged.relative_verdict) == (False, "")
 
 
-def test_the_machine_s_ratio_is_what_its_cells_agree_on():
+def test_machine_ratio_is_the_median_of_cells():
     slowed = change(Estimate(1.2, 1.1, 1.3, 5), relative=Estimate(1.0, 0.9, 1.1, 5))
     odd = change(Estimate(3.0, 2.9, 3.1, 5), relative=Estimate(1.0, 0.9, 1.1, 5))
     assert machine_ratio([slowed, slowed, odd, change()]) == pytest.approx(1.2)
     assert machine_ratio([change()]) != machine_ratio([change()])
 
 
-def test_what_was_judged_before_is_judged_afresh():
+def test_judged_change_can_be_judged_again():
     once = judge([change(SLOWER)])
     assert judge([replace(once[0], ratio=SAME)])[0].verdict == "same"
 
 
-def test_of_nothing_comes_nothing():
+def test_no_changes_have_no_verdicts():
     assert judge([]) == []

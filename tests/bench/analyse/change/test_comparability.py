@@ -1,4 +1,4 @@
-"""Whether two runs may be compared."""
+"""Tests of whether two runs may be compared."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run(machine=(), **others) -> RunSide:
     return sides.of_run(Story(plan, machine={**MACHINE, **dict(machine)}, **others).run())
 
 
-def told(base: RunSide, head: RunSide) -> dict[str, Difference]:
-    return {one.name: one for one in differences(base, head)}
+def differences_by_name(base: RunSide, head: RunSide) -> dict[str, Difference]:
+    return {difference.name: difference for difference in differences(base, head)}
 
 
 def test_runs_of_one_machine_do_not_differ():
@@ -41,26 +41,26 @@ def test_runs_of_one_machine_do_not_differ():
         ({"relubench": "0.2.0"}, "relubench", "0.1.0", "0.2.0"),
     ],
 )
-def test_another_machine_matters(machine, name, base, head):
+def test_other_machine_matters(machine, name, base, head):
     known = {"quota": None, "affinity": 2, "usable_cores": 2, "governor": "performance", "turbo": True}
-    one = told(run(known), run({**known, **machine}))[name]
-    assert (one.base, one.head, one.matters) == (base, head, True)
+    difference = differences_by_name(run(known), run({**known, **machine}))[name]
+    assert (difference.base, difference.head, difference.matters) == (base, head, True)
 
 
-def test_the_gpu_s_driver_matters_where_the_gpu_was_timed():
+def test_driver_matters_if_the_gpu_was_timed():
     plan = plan_of_cells((NUMPY, GPU))
     old, new = run({"driver": "570.1"}, plan=plan), run({"driver": "580.2"}, plan=plan)
-    assert told(old, new)["driver"].matters
-    assert not told(run(plan=plan), new)["driver"].matters
-    assert "driver" not in told(run({"driver": "570.1"}), run({"driver": "580.2"}))
+    assert differences_by_name(old, new)["driver"].matters
+    assert not differences_by_name(run(plan=plan), new)["driver"].matters
+    assert "driver" not in differences_by_name(run({"driver": "570.1"}), run({"driver": "580.2"}))
 
 
-def test_the_system_matters_but_not_its_release():
-    old, new, other = (
+def test_system_matters_but_not_its_release():
+    old, new, other_system = (
         run({"architecture": "x86_64", "system": system}) for system in ("Linux 6.1", "Linux 6.2", "Darwin 24")
     )
-    assert told(old, new) == {"kernel": Difference("kernel", "6.1", "6.2", False)}
-    assert told(old, other)["os"].matters
+    assert differences_by_name(old, new) == {"kernel": Difference("kernel", "6.1", "6.2", False)}
+    assert differences_by_name(old, other_system)["os"].matters
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_the_system_matters_but_not_its_release():
 )
 def test_clock_load_host_memory_swap_and_commit_do_not_matter(machine):
     usual = {"megahertz": 1000, "host": "here", "load": 0.5, "swap_bytes": 0}
-    found = differences(run(usual), run({**usual, **machine}))
-    assert len(found) == 1
-    assert not found[0].matters
+    found_differences = differences(run(usual), run({**usual, **machine}))
+    assert len(found_differences) == 1
+    assert not found_differences[0].matters
 
 
 @pytest.mark.parametrize(
@@ -90,93 +90,103 @@ def test_clock_load_host_memory_swap_and_commit_do_not_matter(machine):
         ({"details": {"blas": "other 2.0"}}, "blas"),
     ],
 )
-def test_another_environment_matters_and_says_how_many_cells_it_concerns(facts, name):
-    [one] = differences(run(), run(workers={TORCH: facts}))
-    assert (one.name, one.matters, one.cells) == (name, True, 1)
+def test_other_environment_matters_and_counts_its_cells(facts, name):
+    [difference] = differences(run(), run(workers={TORCH: facts}))
+    assert (difference.name, difference.matters, difference.cells) == (name, True, 1)
 
 
 def recorded(**details):
     return run(workers={TORCH: {"details": {"blas": "model-blas 1.0", **details}}})
 
 
-def test_another_kernel_matters():
+def test_other_kernel_matters():
     base, head = (recorded(kernels={"PyTorch": kernel}) for kernel in ("AVX512", "DEFAULT"))
     assert differences(base, head) == [Difference("matrix_kernels", "PyTorch AVX512", "PyTorch DEFAULT", True, 1)]
 
 
-def test_a_variable_that_only_one_side_had_set_matters_by_its_name():
+def test_variable_set_on_one_side_matters():
     base, head = recorded(environment={}), recorded(environment={"OPENBLAS_CORETYPE": "Prescott"})
-    [one] = stopping(differences(base, head))
-    assert one == Difference("OPENBLAS_CORETYPE", "not set", "Prescott", True, 1)
+    [difference] = stopping(differences(base, head))
+    assert difference == Difference("OPENBLAS_CORETYPE", "not set", "Prescott", True, 1)
     assert differences(head, head) == []
     assert stopping(differences(base, head), ["OPENBLAS_CORETYPE"]) == []
     assert variables(head) == {"OPENBLAS_CORETYPE"}
 
 
-def test_another_value_of_a_variable_matters():
+def test_other_value_of_a_variable_matters():
     base, head = (recorded(environment={"XLA_FLAGS": value}) for value in ("--a", "--b"))
     assert differences(base, head) == [Difference("XLA_FLAGS", "--a", "--b", True, 1)]
 
 
-def test_variables_of_a_run_from_before_they_were_recorded_are_unknown_and_no_difference():
+def test_unrecorded_variables_are_no_difference():
     assert differences(run(), recorded(environment={"OPENBLAS_CORETYPE": "Prescott"})) == []
     assert variables(run()) == set()
 
 
-def test_another_gpu_matters():
+def test_other_gpu_matters():
     plan = plan_of_cells((GPU,))
-    found = told(run(plan=plan), run(plan=plan, workers={GPU: {"device_name": "Other Accelerator"}}))
-    assert found == {"gpu": Difference("gpu", "Model Accelerator", "Other Accelerator", True, 1)}
+    by_name = differences_by_name(run(plan=plan), run(plan=plan, workers={GPU: {"device_name": "Other Accelerator"}}))
+    assert by_name == {"gpu": Difference("gpu", "Model Accelerator", "Other Accelerator", True, 1)}
 
 
-def test_threads_and_dtype_matter_where_cells_are_matched_in_spite_of_them():
-    one, two = (plan_of_cells((replace(NUMPY, threads=threads),)) for threads in (1, 2))
-    assert told(run(plan=one), run(plan=two))["threads"] == Difference("threads", "1", "2", True, 1)
+def test_threads_and_dtype_of_matched_cells_matter():
+    one_thread, two_threads = (plan_of_cells((replace(NUMPY, threads=threads),)) for threads in (1, 2))
+    assert differences_by_name(run(plan=one_thread), run(plan=two_threads))["threads"] == Difference(
+        "threads", "1", "2", True, 1
+    )
     double = plan_of_cells((replace(NUMPY, dtype="float64"),))
-    assert told(run(plan=plan_of_cells((NUMPY,))), run(plan=double))["dtype"].matters
+    assert differences_by_name(run(plan=plan_of_cells((NUMPY,))), run(plan=double))["dtype"].matters
 
 
-def test_threads_in_force_count_and_not_their_limit():
+def test_threads_in_force_matter_rather_than_their_limit():
     plan = plan_of_cells((replace(NUMPY, threads=1),))
-    found = told(run(plan=plan), run(plan=plan, busy={replace(NUMPY, threads=1): 1.9}))
-    assert found["threads"] == Difference("threads", "1", "2", True, 1)
+    by_name = differences_by_name(run(plan=plan), run(plan=plan, busy={replace(NUMPY, threads=1): 1.9}))
+    assert by_name["threads"] == Difference("threads", "1", "2", True, 1)
 
 
-def test_the_steps_of_a_train_matter_only_to_it():
+def test_steps_matter_only_to_a_train():
     def steps(count, phase):
         return run(plan=plan_of_cells((NUMPY,), phases=(phase,), steps=count))
 
-    assert told(steps(10, "train"), steps(20, "train"))["steps"].matters
+    assert differences_by_name(steps(10, "train"), steps(20, "train"))["steps"].matters
     assert differences(steps(10, "step"), steps(20, "step")) == []
 
 
-def test_more_samples_are_told_but_do_not_matter():
-    [one] = differences(run(plan=plan_of_cells(rounds=2)), run(plan=plan_of_cells(rounds=4)))
-    assert (one.name, one.matters, one.head) == ("sampling", False, "4 rounds of 5 samples")
+def test_more_samples_are_reported_but_do_not_matter():
+    [difference] = differences(run(plan=plan_of_cells(rounds=2)), run(plan=plan_of_cells(rounds=4)))
+    assert (difference.name, difference.matters, difference.head) == ("sampling", False, "4 rounds of 5 samples")
 
 
-def test_what_only_one_side_knows_does_not_stop_but_is_told():
-    found = differences(replace(run(), machine={}), run())
-    assert {one.name for one in found} == {"processors", "os", "relubench", "source", "memory"}
-    assert not stopping(found)
-    assert {one.base for one in found} == {"unknown"}
+def test_fact_unknown_on_one_side_is_reported_but_does_not_stop():
+    found_differences = differences(replace(run(), machine={}), run())
+    assert {difference.name for difference in found_differences} == {
+        "processors",
+        "os",
+        "relubench",
+        "source",
+        "memory",
+    }
+    assert not stopping(found_differences)
+    assert {difference.base for difference in found_differences} == {"unknown"}
 
 
-def test_cells_that_are_not_timed_on_both_sides_do_not_count():
+def test_cells_not_timed_on_both_sides_do_not_count():
     plan = plan_of_cells((CUPY,))
     gone = Story(plan, outcomes={plan.cells[0]: Outcome("unavailable", "no CuPy")}).records()
     head = run(plan=plan, workers={CUPY: {"backend_version": "9.9"}})
     assert differences(sides.of_run(Run.of(gone)), head) == []
 
 
-def test_what_matters_comes_first_and_stops_unless_it_is_allowed():
+def test_mattering_differences_come_first_and_stop_unless_allowed():
     head = run({"host": "there", "usable_processors": 1}, workers={TORCH: {"backend_version": "2.0"}})
-    found = differences(run({"host": "here"}), head)
-    assert [one.matters for one in found] == sorted((one.matters for one in found), reverse=True)
-    assert {one.name for one in stopping(found)} == {"torch", "processors"}
-    assert {one.name for one in stopping(found, ["torch"])} == {"processors"}
-    assert stopping(found, ["torch", "processors"]) == stopping(found, ["all"]) == []
+    found_differences = differences(run({"host": "here"}), head)
+    assert [difference.matters for difference in found_differences] == sorted(
+        (difference.matters for difference in found_differences), reverse=True
+    )
+    assert {difference.name for difference in stopping(found_differences)} == {"torch", "processors"}
+    assert {difference.name for difference in stopping(found_differences, ["torch"])} == {"processors"}
+    assert stopping(found_differences, ["torch", "processors"]) == stopping(found_differences, ["all"]) == []
 
 
-def test_libraries_are_named_by_their_import_name():
+def test_libraries_have_their_import_names():
     assert libraries(run()) == {"numpy", "torch"}

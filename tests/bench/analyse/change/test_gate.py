@@ -1,4 +1,4 @@
-"""Whether changes pass."""
+"""Tests of whether changes pass."""
 
 from __future__ import annotations
 
@@ -13,25 +13,32 @@ from tests.bench.made import NUMPY, SMALL
 SAME = Estimate(1.0, 0.99, 1.01, 5)
 
 
-def told(verdict: str, ratio: Estimate = SAME, **others) -> Change:
+def change_with(verdict: str, ratio: Estimate = SAME, **others) -> Change:
     return Change(Cell(NUMPY, SMALL, "step"), SideOutcome("ok"), SideOutcome("ok"), ratio, verdict=verdict, **others)
 
 
-def test_the_summary_counts_the_cells_and_names_the_worst():
-    slower = [told("slower", Estimate(1.071, 1.052, 1.09, 5)), told("slower", Estimate(1.03, 1.025, 1.035, 5))]
-    changes = [*slower, *[told("same")] * 44, *[told("unclear")] * 2]
+def test_summary_counts_cells_and_names_the_worst():
+    slower = [
+        change_with("slower", Estimate(1.071, 1.052, 1.09, 5)),
+        change_with("slower", Estimate(1.03, 1.025, 1.035, 5)),
+    ]
+    changes = [*slower, *[change_with("same")] * 44, *[change_with("unclear")] * 2]
     assert gate.summary(changes) == "2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear"
 
 
-def test_the_summary_counts_what_has_no_ratio_too():
-    changes = [told(verdict) for verdict in ("same", "faster", "wrong", "missing", "fixed", "untimed", "untimed")]
+def test_summary_counts_cells_without_ratios():
+    changes = [
+        change_with(verdict) for verdict in ("same", "faster", "wrong", "missing", "fixed", "untimed", "untimed")
+    ]
     assert gate.summary(changes) == "0 of 7 cells slower, 1 same, 1 faster, 1 wrong, 1 missing, 1 fixed, 2 not timed"
-    assert gate.summary([told("same")]) == "0 of 1 cell slower, 1 same"
+    assert gate.summary([change_with("same")]) == "0 of 1 cell slower, 1 same"
 
 
-def test_the_summary_says_how_many_are_slower_with_their_machine():
-    with_it = told("slower", relative=SAME, relative_verdict="same")
-    assert gate.summary([with_it, told("slower")]).endswith(", 1 of those slower no more than the machine itself")
+def test_summary_counts_cells_slower_with_their_machine():
+    with_machine = change_with("slower", relative=SAME, relative_verdict="same")
+    assert gate.summary([with_machine, change_with("slower")]).endswith(
+        ", 1 of those slower no more than the machine itself"
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,24 +58,24 @@ def test_the_summary_says_how_many_are_slower_with_their_machine():
         ([], gate.DEFAULT_FAIL_ON, "not judged", 3),
     ],
 )
-def test_it_fails_on_what_it_was_asked_to_fail_on(verdicts, fail_on, kind, code):
-    changes = [told(verdict) for verdict in verdicts]
+def test_outcome_follows_fail_on(verdicts, fail_on, kind, code):
+    changes = [change_with(verdict) for verdict in verdicts]
     outcome = gate.outcome(changes, fail_on)
     assert (outcome.kind, outcome.exit_code) == (kind, code)
-    assert [one.verdict for one in outcome.failing] == [verdict for verdict in verdicts if verdict in fail_on]
+    assert [change.verdict for change in outcome.failing] == [verdict for verdict in verdicts if verdict in fail_on]
 
 
-def test_sides_that_cannot_be_compared_are_not_judged():
+def test_incomparable_sides_are_not_judged():
     outcome = gate.incomparable(["cpu", "numpy", "cpu"])
     assert (outcome.summary, outcome.exit_code) == ("not comparable: cpu, numpy differ", 3)
 
 
-def test_a_list_of_what_to_fail_on_is_read():
+def test_fail_on_list_is_read():
     assert gate.fail_on("--fail-on", " slower, unclear,slower") == ("slower", "unclear")
 
 
 @pytest.mark.parametrize("text", ["slower,worse", "", " , ", "same"])
-def test_a_word_that_is_nothing_to_fail_on_is_named(text):
+def test_invalid_fail_on_word_is_named(text):
     with pytest.raises(
         ValueError, match=r"^--fail-on: '.*' is nothing to fail on; list some of slower, unclear, wrong"
     ):

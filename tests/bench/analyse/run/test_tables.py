@@ -1,5 +1,5 @@
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pandas as pd
@@ -57,24 +57,24 @@ REAL = {
 }
 
 
-def row(told: Story, contender: Contender, shape: Shape = SMALL, phase: str = "step") -> pd.Series:
-    """The one row of a cell."""
-    place = told.plan.cells.index(Cell(contender, shape, phase))
-    return told.run().timings.iloc[place]
+def row(made: Story, contender: Contender, shape: Shape = SMALL, phase: str = "step") -> pd.Series:
+    """Return the row of a cell."""
+    index = made.plan.cells.index(Cell(contender, shape, phase))
+    return made.run().timings.iloc[index]
 
 
-def two(*contenders: Contender, **others) -> Story:
-    return Story(plan_of_cells(contenders, **others.pop("asked", {})), **others)
+def story_of(*contenders: Contender, **others) -> Story:
+    return Story(plan_of_cells(contenders, **others.pop("plan_options", {})), **others)
 
 
-def test_the_columns_of_timings_and_their_order():
+def test_columns_of_timings():
     assert list(Run.of(records()).timings.columns) == COLUMNS == columns.names(columns.TIMINGS)
 
 
-def test_the_columns_of_timings_have_their_dtypes_whatever_happened():
+def test_columns_of_timings_have_their_dtypes():
     empty = Story(plan_of_cells(), passes=0, complete=False)
-    for told in (story(), empty):
-        timings = told.run().timings
+    for made in (story(), empty):
+        timings = made.run().timings
         for name in COLUMNS:
             if name in TEXT:
                 assert isinstance(timings[name].dtype, pd.StringDtype), name
@@ -86,20 +86,20 @@ def test_the_columns_of_timings_have_their_dtypes_whatever_happened():
                 assert isinstance(timings[name].dtype, pd.CategoricalDtype), name
 
 
-def test_phases_are_ordered_as_they_are_in_a_step():
+def test_phases_are_in_the_order_of_a_step():
     phase = Run.of(records()).timings["phase"].dtype
     assert phase.ordered
     assert list(phase.categories) == ["forward", "backward", "update", "step", "train"]
 
 
-def test_there_is_one_row_for_each_cell_of_the_plan_in_its_order_whatever_happened():
-    told = story()
-    timings = told.run().timings
+def test_rows_are_the_cells_of_the_plan_in_its_order():
+    made = story()
+    timings = made.run().timings
     rows = timings[["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]].astype(str)
-    cells = [(cell.contender, cell.shape, cell.phase) for cell in told.plan.cells]
+    cells = [(cell.contender, cell.shape, cell.phase) for cell in made.plan.cells]
     assert [tuple(values) for values in rows.itertuples(index=False)] == [
-        (c.implementation, c.device, c.dtype, str(s.N), str(s.D_in), str(s.H), str(s.D_out), phase)
-        for c, s, phase in cells
+        (contender.implementation, contender.device, contender.dtype, *map(str, astuple(shape)), phase)
+        for contender, shape, phase in cells
     ]
     assert timings["status"].value_counts().to_dict() == {
         **dict.fromkeys(timings["status"].cat.categories, 0),
@@ -107,217 +107,221 @@ def test_there_is_one_row_for_each_cell_of_the_plan_in_its_order_whatever_happen
         "unavailable": 4,
         "wrong": 2,
     }
-    assert set(timings["run"]) == {told.name}
+    assert set(timings["run"]) == {made.name}
 
 
-def test_a_time_is_the_mean_of_the_passes_medians_with_its_interval():
-    told = row(story(), NUMPY)
+def test_time_is_the_mean_of_pass_medians():
+    timing = row(story(), NUMPY)
     medians = [settled(Cell(NUMPY, SMALL, "step"), pass_number) for pass_number in range(1, 6)]
     expected = estimate(medians)
-    assert (told["seconds"], told["seconds_low"], told["seconds_high"]) == pytest.approx(
+    assert (timing["seconds"], timing["seconds_low"], timing["seconds_high"]) == pytest.approx(
         (expected.value, expected.low, expected.high)
     )
-    assert told["seconds_floor"] == pytest.approx(expected.value * np.quantile(SPREAD * 2, 0.05))
-    assert told["seconds_p95"] == pytest.approx(expected.value * np.quantile(SPREAD * 2, 0.95))
-    assert (told["passes"], told["samples"], told["inner"]) == (5, 5 * 2 * 5, INNER)
-    assert told["gflops"] == pytest.approx(flops(SMALL, "step") / expected.value / 1e9)
+    assert timing["seconds_floor"] == pytest.approx(expected.value * np.quantile(SPREAD * 2, 0.05))
+    assert timing["seconds_p95"] == pytest.approx(expected.value * np.quantile(SPREAD * 2, 0.95))
+    assert (timing["passes"], timing["samples"], timing["inner"]) == (5, 5 * 2 * 5, INNER)
+    assert timing["gflops"] == pytest.approx(flops(SMALL, "step") / expected.value / 1e9)
 
 
-def test_a_train_s_rate_counts_all_its_steps():
-    told = Story(plan_of_cells((NUMPY,), phases=("train",), steps=10), seconds=lambda cell, pass_number: 0.01)
-    assert row(told, NUMPY, phase="train")["gflops"] == pytest.approx(10 * 25_984_000 / 0.01 / 1e9)
+def test_rate_of_a_train_counts_its_steps():
+    made = Story(plan_of_cells((NUMPY,), phases=("train",), steps=10), seconds=lambda cell, pass_number: 0.01)
+    assert row(made, NUMPY, phase="train")["gflops"] == pytest.approx(10 * 25_984_000 / 0.01 / 1e9)
 
 
-def test_a_row_carries_what_makes_it_comparable():
-    told = row(story(), NUMPY)
-    assert (told["backend"], told["backend_version"], told["interpreter"]) == ("numpy", "1.2.3", "CPython 3.11.7")
-    assert (told["device"], told["device_name"], told["source"]) == ("cpu", "Model Processor", "abc1234")
-    assert (told["dtype"], told["precision"], told["threads"]) == ("float32", "highest", 2)
+def test_row_has_backend_device_and_precision():
+    timing = row(story(), NUMPY)
+    assert (timing["backend"], timing["backend_version"], timing["interpreter"]) == ("numpy", "1.2.3", "CPython 3.11.7")
+    assert (timing["device"], timing["device_name"], timing["source"]) == ("cpu", "Model Processor", "abc1234")
+    assert (timing["dtype"], timing["precision"], timing["threads"]) == ("float32", "highest", 2)
 
 
-def test_a_class_of_one_s_own_is_its_own_source():
-    mine = Contender("mine:Net", "cpu", "float32")
-    assert row(two(mine), mine)["source"] == "mine:Net"
+def test_own_class_is_its_source():
+    own_class = Contender("mine:Net", "cpu", "float32")
+    assert row(story_of(own_class), own_class)["source"] == "mine:Net"
 
 
-def test_what_it_costs_to_get_there_is_the_median_of_the_passes():
-    told = row(story(workers={NUMPY: {"import_seconds": 0.75}}), NUMPY)
-    assert (told["import_seconds"], told["setup_seconds"], told["first_call_seconds"]) == (0.75, 0.001, 0.002)
+def test_start_costs_are_medians_of_passes():
+    timing = row(story(workers={NUMPY: {"import_seconds": 0.75}}), NUMPY)
+    assert (timing["import_seconds"], timing["setup_seconds"], timing["first_call_seconds"]) == (0.75, 0.001, 0.002)
 
 
-def test_the_import_of_the_first_process_has_a_column_of_its_own():
-    told = two()
+def test_first_import_has_its_own_column():
+    made = story_of()
     records = [
         replace(record, import_seconds=9.0) if isinstance(record, WorkerStarted) and record.pass_number == 1 else record
-        for record in told.records()
+        for record in made.records()
     ]
     timings = Run.of(records).timings
     assert timings["import_seconds_first"].tolist() == [9.0] * len(timings)
     assert timings["import_seconds"].tolist() == [0.25] * len(timings)
 
 
-def test_the_error_is_the_one_that_used_most_of_its_tolerance():
-    told = row(story(), NUMPY)
-    assert (told["error"], told["tolerance"]) == (2.0**-20 * 5, 2.0**-12)
+def test_error_is_the_one_closest_to_its_tolerance():
+    timing = row(story(), NUMPY)
+    assert (timing["error"], timing["tolerance"]) == (2.0**-20 * 5, 2.0**-12)
 
 
-def test_peak_memory_is_the_process_s_on_the_host_and_the_device_s_on_an_accelerator():
-    told = two(NUMPY, CUPY)
-    assert row(told, NUMPY)["peak_bytes"] == 200 * 2**20
-    assert row(told, CUPY)["peak_bytes"] == 50 * 2**20
+def test_peak_memory_is_of_process_or_device():
+    made = story_of(NUMPY, CUPY)
+    assert row(made, NUMPY)["peak_bytes"] == 200 * 2**20
+    assert row(made, CUPY)["peak_bytes"] == 50 * 2**20
 
 
-def test_peak_memory_nobody_counted_is_missing():
-    told = [replace(record, host_bytes=None) if isinstance(record, Left) else record for record in two(NUMPY).records()]
-    assert Run.of(told).timings["peak_bytes"].isna().all()
+def test_unknown_peak_memory_is_missing():
+    without_bytes = [
+        replace(record, host_bytes=None) if isinstance(record, Left) else record for record in story_of(NUMPY).records()
+    ]
+    assert Run.of(without_bytes).timings["peak_bytes"].isna().all()
 
 
-def test_a_wrong_cell_has_no_time_but_its_error_and_who_it_was():
-    told = row(story(), TORCH, LARGE)
-    assert (told["status"], told["error"], told["tolerance"]) == ("wrong", 0.25, 0.001)
-    assert told["reason"].startswith("w1 after update")
-    assert told[NO_TIME].isna().all()
+def test_wrong_cell_has_error_and_no_time():
+    timing = row(story(), TORCH, LARGE)
+    assert (timing["status"], timing["error"], timing["tolerance"]) == ("wrong", 0.25, 0.001)
+    assert timing["reason"].startswith("w1 after update")
+    assert timing[NO_TIME].isna().all()
 
 
-def test_an_unavailable_cell_has_its_reason_and_nothing_measured():
-    told = row(story(), CUPY)
-    assert told["status"] == "unavailable"
-    assert told["reason"].startswith("CuPy is not installed")
-    assert told[NO_TIME].isna().all()
-    assert told[["backend", "backend_version", "device_name", "precision", "import_seconds", "error"]].isna().all()
+def test_unavailable_cell_has_only_its_reason():
+    timing = row(story(), CUPY)
+    assert timing["status"] == "unavailable"
+    assert timing["reason"].startswith("CuPy is not installed")
+    assert timing[NO_TIME].isna().all()
+    assert timing[["backend", "backend_version", "device_name", "precision", "import_seconds", "error"]].isna().all()
 
 
 @pytest.mark.parametrize("status", ["unsupported", "out_of_memory", "timeout", "crashed"])
-def test_a_cell_that_fails_in_its_third_pass_has_no_time(status):
+def test_cell_that_fails_in_a_later_pass_has_no_time(status):
     lost = Cell(TORCH, SMALL, "step")
-    told = Story(plan_of_cells(), outcomes={lost: Outcome(status, "it went away", pass_number=3)})
-    assert any(isinstance(record, Block) and record.cell == lost.key for record in told.records())
-    found = row(told, TORCH)
-    assert (found["status"], found["reason"]) == (status, "it went away")
-    assert found[NO_TIME].isna().all()
-    assert row(told, NUMPY)["status"] == "ok"
+    made = Story(plan_of_cells(), outcomes={lost: Outcome(status, "it went away", pass_number=3)})
+    assert any(isinstance(record, Block) and record.cell == lost.key for record in made.records())
+    timing = row(made, TORCH)
+    assert (timing["status"], timing["reason"]) == (status, "it went away")
+    assert timing[NO_TIME].isna().all()
+    assert row(made, NUMPY)["status"] == "ok"
 
 
-def test_cells_that_were_never_visited_are_not_run():
-    told = story(passes=0, complete=False)
-    timings = told.run().timings
-    assert len(timings) == len(told.plan.cells)
+def test_unvisited_cells_are_not_run():
+    made = story(passes=0, complete=False)
+    timings = made.run().timings
+    assert len(timings) == len(made.plan.cells)
     assert set(timings["status"]) == {"not_run"}
     assert set(timings["reason"]) == {"the run ended before this cell's first block"}
     assert timings[NO_TIME].isna().all(axis=None)
 
 
-def test_cells_that_were_prepared_but_had_no_block_are_not_run():
-    whole = two(NUMPY, TORCH).records()
-    cut = whole[: next(i for i, record in enumerate(whole) if isinstance(record, Entered))]
+def test_prepared_cells_without_blocks_are_not_run():
+    complete = story_of(NUMPY, TORCH).records()
+    cut = complete[: next(i for i, record in enumerate(complete) if isinstance(record, Entered))]
     assert any(isinstance(record, Prepared) for record in cut)
     timings = Run.of(cut).timings
     assert list(timings["status"]) == ["not_run", "not_run"]
     assert timings["backend"].iloc[0] == "numpy"
 
 
-def test_a_run_cut_off_after_a_pass_has_what_was_measured_and_no_verdict_on_it():
-    told = row(two(NUMPY, TORCH, passes=1, complete=False), TORCH)
-    assert (told["status"], told["passes"]) == ("ok", 1)
-    assert told["speedup"] == pytest.approx(2.0)
-    assert told[["seconds_low", "seconds_high", "speedup_low", "speedup_high"]].isna().all()
-    assert told["verdict"] == "unclear"
+def test_interrupted_run_has_its_times_and_is_unclear():
+    timing = row(story_of(NUMPY, TORCH, passes=1, complete=False), TORCH)
+    assert (timing["status"], timing["passes"]) == ("ok", 1)
+    assert timing["speedup"] == pytest.approx(2.0)
+    assert timing[["seconds_low", "seconds_high", "speedup_low", "speedup_high"]].isna().all()
+    assert timing["verdict"] == "unclear"
 
 
-def test_a_resumed_run_is_one_run():
-    whole = two(NUMPY, TORCH).records()
-    resumed = [*whole[:20], RunResumed("2026-01-02T04:00:00+00:00", []), *whole[20:]]
-    pd.testing.assert_frame_equal(Run.of(resumed).timings, Run.of(whole).timings)
+def test_resumed_run_is_one_run():
+    complete = story_of(NUMPY, TORCH).records()
+    resumed = [*complete[:20], RunResumed("2026-01-02T04:00:00+00:00", []), *complete[20:]]
+    pd.testing.assert_frame_equal(Run.of(resumed).timings, Run.of(complete).timings)
 
 
-def test_only_a_run_that_got_to_its_end_is_complete():
+def test_only_a_run_that_ended_is_complete():
     assert Run.of(records()).is_complete
     assert not Run.of(records(complete=False)).is_complete
 
 
-def test_a_speed_up_is_over_the_baseline_and_more_is_faster():
-    told = row(story(), TORCH)
-    assert told["speedup"] == pytest.approx(2.0)
-    assert told["speedup_low"] <= told["speedup"] <= told["speedup_high"]
-    assert told["verdict"] == "faster"
+def test_speedup_above_one_is_faster_than_the_baseline():
+    timing = row(story(), TORCH)
+    assert timing["speedup"] == pytest.approx(2.0)
+    assert timing["speedup_low"] <= timing["speedup"] <= timing["speedup_high"]
+    assert timing["verdict"] == "faster"
 
 
-def test_the_baseline_is_once_as_fast_as_itself_and_has_no_verdict():
-    told = row(story(), NUMPY)
-    assert (told["speedup"], told["speedup_low"], told["speedup_high"]) == (1.0, 1.0, 1.0)
-    assert (told["speedup_floor"], told["speedup_floor_low"], told["speedup_floor_high"]) == (1.0, 1.0, 1.0)
-    assert told[["verdict", "verdict_floor"]].isna().all()
+def test_baseline_has_speedup_one_and_no_verdict():
+    timing = row(story(), NUMPY)
+    assert (timing["speedup"], timing["speedup_low"], timing["speedup_high"]) == (1.0, 1.0, 1.0)
+    assert (timing["speedup_floor"], timing["speedup_floor_low"], timing["speedup_floor_high"]) == (1.0, 1.0, 1.0)
+    assert timing[["verdict", "verdict_floor"]].isna().all()
 
 
 @pytest.mark.parametrize(
     ("effects", "verdict"), [((), "faster"), ((("step*torch*", 0.1),), "same"), ((("*", 0.1),), "same")]
 )
-def test_a_cell_of_a_pattern_has_its_own_minimum_effect(effects, verdict):
+def test_minimum_effect_by_pattern(effects, verdict):
     def seconds(cell: Cell, pass_number: int) -> float:
         return 1e-3 * (1.05 if cell.contender == NUMPY else 1)
 
-    told = Story(plan_of_cells((NUMPY, TORCH), min_effects=effects), seconds)
-    fast, slow = row(told, TORCH), row(told, NUMPY)
+    made = Story(plan_of_cells((NUMPY, TORCH), min_effects=effects), seconds)
+    fast, slow = row(made, TORCH), row(made, NUMPY)
     assert (fast["verdict"], fast["verdict_floor"]) == (verdict, verdict)
     assert (fast["rank"], slow["rank"]) == (1, 2 if verdict == "faster" else 1)
 
 
-def test_speed_ups_are_paired_within_passes():
-    weather = {1: 1.0, 2: 3.0, 3: 0.4, 4: 2.0, 5: 0.7}
+def test_speedups_are_paired_within_passes():
+    slowness = {1: 1.0, 2: 3.0, 3: 0.4, 4: 2.0, 5: 0.7}
 
     def seconds(cell: Cell, pass_number: int) -> float:
-        return 1e-3 * weather[pass_number] * (2 if cell.contender == NUMPY else 1)
+        return 1e-3 * slowness[pass_number] * (2 if cell.contender == NUMPY else 1)
 
-    told = row(Story(plan_of_cells(), seconds=seconds), TORCH)
-    assert told["seconds_high"] / told["seconds_low"] > 2
-    assert (told["speedup_low"], told["speedup_high"]) == pytest.approx((2.0, 2.0))
-    assert told["verdict"] == "faster"
+    timing = row(Story(plan_of_cells(), seconds=seconds), TORCH)
+    assert timing["seconds_high"] / timing["seconds_low"] > 2
+    assert (timing["speedup_low"], timing["speedup_high"]) == pytest.approx((2.0, 2.0))
+    assert timing["verdict"] == "faster"
 
 
-def weathered(told: Story, weather) -> list:
-    """A run whose machine is so many times slower in each round of a pass, whoever it runs."""
+def slowed(made: Story, slowness) -> list:
+    """Return the records of a run with every time multiplied by a factor of its pass and round."""
     return [
-        replace(record, seconds=[second * weather(record.pass_number, record.round) for second in record.seconds])
+        replace(record, seconds=[second * slowness(record.pass_number, record.round) for second in record.seconds])
         if isinstance(record, Block)
         else record
-        for record in told.records()
+        for record in made.records()
     ]
 
 
-def test_speed_ups_are_paired_within_rounds():
-    def weather(pass_number: int, turn: int) -> float:
-        return 1 + ((pass_number * 7 + turn * 5) % 11) / 3
+def test_speedups_are_paired_within_rounds():
+    def slowness(pass_number: int, round_number: int) -> float:
+        return 1 + ((pass_number * 7 + round_number * 5) % 11) / 3
 
-    told = Story(plan_of_cells(rounds=6), seconds=lambda cell, pass_number: 2e-3 if cell.contender == NUMPY else 1e-3)
-    found = Run.of(weathered(told, weather)).timings.iloc[1]
-    assert found["seconds_high"] / found["seconds_low"] > 1.3
-    assert (found["speedup_low"], found["speedup_high"]) == pytest.approx((2.0, 2.0))
-    lame = [record for record in weathered(told, weather) if not (isinstance(record, Block) and record.round == 3)]
-    assert Run.of(lame).timings.iloc[1]["speedup"] == pytest.approx(2.0)
+    made = Story(plan_of_cells(rounds=6), seconds=lambda cell, pass_number: 2e-3 if cell.contender == NUMPY else 1e-3)
+    timing = Run.of(slowed(made, slowness)).timings.iloc[1]
+    assert timing["seconds_high"] / timing["seconds_low"] > 1.3
+    assert (timing["speedup_low"], timing["speedup_high"]) == pytest.approx((2.0, 2.0))
+    without_a_round = [
+        record for record in slowed(made, slowness) if not (isinstance(record, Block) and record.round == 3)
+    ]
+    assert Run.of(without_a_round).timings.iloc[1]["speedup"] == pytest.approx(2.0)
 
 
-def test_rounds_that_only_one_of_them_has_are_no_pairs():
-    told = [
+def test_unpaired_rounds_are_ignored():
+    run_records = [
         replace(record, seconds=[9.0]) if isinstance(record, Block) and record.round == 2 else record
-        for record in two(NUMPY, TORCH).records()
+        for record in story_of(NUMPY, TORCH).records()
         if not (isinstance(record, Block) and record.round == 2 and "torch" in record.cell)
     ]
-    assert Run.of(told).timings.iloc[1]["speedup"] == pytest.approx(2.0)
+    assert Run.of(run_records).timings.iloc[1]["speedup"] == pytest.approx(2.0)
 
 
-def interrupted(told: Story, contender: Contender, factor: float) -> list:
-    """A run in which a neighbour makes all samples of one contender but each block's fastest take longer."""
+def interrupted(made: Story, contender: Contender, factor: float) -> list:
+    """Return the records of a run in which all samples of one contender, except each block's fastest, take longer."""
     return [
         replace(record, seconds=[min(record.seconds), *(factor * second for second in record.seconds[1:])])
         if isinstance(record, Block) and contender.implementation in record.cell
         else record
-        for record in told.records()
+        for record in made.records()
     ]
 
 
-def test_the_floor_tells_what_a_neighbour_hides():
-    told = Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3)
-    calm, busy = (Run.of(interrupted(told, TORCH, factor)).timings.iloc[1] for factor in (1.0, 1.5))
+def test_floor_is_robust_to_other_processes():
+    made = Story(plan_of_cells(rounds=10), seconds=lambda cell, pass_number: 1e-3)
+    calm, busy = (Run.of(interrupted(made, TORCH, factor)).timings.iloc[1] for factor in (1.0, 1.5))
     assert (calm["verdict"], calm["verdict_floor"]) == ("same", "same")
     assert (busy["verdict"], busy["verdict_floor"]) == ("slower", "same")
     assert busy["speedup"] == pytest.approx(1 / 1.5)
@@ -325,85 +329,87 @@ def test_the_floor_tells_what_a_neighbour_hides():
     assert busy["speedup_floor_low"] <= busy["speedup_floor"] <= busy["speedup_floor_high"]
 
 
-def test_a_pass_that_only_one_of_them_has_is_no_pair():
-    whole = two(NUMPY, TORCH).records()
-    lone = [
+def test_unpaired_passes_are_ignored():
+    complete = story_of(NUMPY, TORCH).records()
+    unpaired = [
         replace(record, seconds=[9.0]) if isinstance(record, Block) and record.pass_number == 5 else record
-        for record in whole
+        for record in complete
         if not (isinstance(record, Block) and record.pass_number == 5 and "torch" in record.cell)
     ]
-    found = Run.of(lone).timings.iloc[1]
-    assert found["passes"] == 4
-    assert found["speedup"] == pytest.approx(2.0)
+    timing = Run.of(unpaired).timings.iloc[1]
+    assert timing["passes"] == 4
+    assert timing["speedup"] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(
-    ("other", "told_of_it"),
+    ("contender", "worker"),
     [
         (Contender("torch", "cpu", "float64"), {}),
         (Contender("torch", "cpu", "float32", 1), {}),
         (TORCH, {"precision": "tf32"}),
     ],
 )
-def test_rows_that_differ_in_dtype_threads_or_precision_share_no_ratio(other, told_of_it):
-    told = row(two(NUMPY, other, workers={other: told_of_it}), other)
-    assert told["status"] == "ok"
-    assert told[SPEEDUP].isna().all()
+def test_different_dtype_threads_or_precision_have_no_speedup(contender, worker):
+    timing = row(story_of(NUMPY, contender, workers={contender: worker}), contender)
+    assert timing["status"] == "ok"
+    assert timing[SPEEDUP].isna().all()
 
 
-def test_each_row_has_the_baseline_of_its_own_dtype_and_threads():
+def test_baseline_has_the_same_dtype_and_threads():
     pairs = [(dtype, threads) for dtype in ("float32", "float64") for threads in (1, 2)]
     contenders = [Contender(name, "cpu", *pair) for pair in pairs for name in ("numpy", "torch")]
 
     def seconds(cell: Cell, pass_number: int) -> float:
-        place = pairs.index((cell.contender.dtype, cell.contender.threads))
-        return 1e-3 * (2 + place if cell.contender.implementation == "numpy" else 1)
+        index = pairs.index((cell.contender.dtype, cell.contender.threads))
+        return 1e-3 * (2 + index if cell.contender.implementation == "numpy" else 1)
 
-    told = two(*contenders, seconds=seconds)
-    for place, pair in enumerate(pairs):
-        assert row(told, Contender("torch", "cpu", *pair))["speedup"] == pytest.approx(2 + place)
+    made = story_of(*contenders, seconds=seconds)
+    for index, pair in enumerate(pairs):
+        assert row(made, Contender("torch", "cpu", *pair))["speedup"] == pytest.approx(2 + index)
 
 
-def test_a_thread_limit_that_did_not_hold_shows_and_costs_the_ratio():
+def test_exceeded_thread_limit_is_shown_without_speedup():
     numpy, torch = Contender("numpy", "cpu", "float32", 1), Contender("torch", "cpu", "float32", 1)
-    told = two(numpy, torch, busy={numpy: 1.0, torch: 1.9})
-    found = row(told, torch)
-    assert (found["status"], found["threads"]) == ("ok", 2)
-    assert found["reason"] == "asked to use 1 threads, it kept 1.9 busy"
-    assert found[SPEEDUP].isna().all()
-    assert found[["rank", "rank_worst"]].isna().all()
-    baseline = row(told, numpy)
+    made = story_of(numpy, torch, busy={numpy: 1.0, torch: 1.9})
+    timing = row(made, torch)
+    assert (timing["status"], timing["threads"]) == ("ok", 2)
+    assert timing["reason"] == "asked to use 1 threads, it kept 1.9 busy"
+    assert timing[SPEEDUP].isna().all()
+    assert timing[["rank", "rank_worst"]].isna().all()
+    baseline = row(made, numpy)
     assert (baseline["threads"], baseline["reason"]) == (1, "")
     assert (baseline["rank"], baseline["rank_worst"]) == (1, 1)
 
 
-def test_a_little_more_than_the_limit_is_the_clocks():
-    told = row(two(NUMPY, busy={NUMPY: 2.4}), NUMPY)
-    assert (told["threads"], told["reason"]) == (2, "")
+def test_slight_excess_of_the_thread_limit_is_tolerated():
+    timing = row(story_of(NUMPY, busy={NUMPY: 2.4}), NUMPY)
+    assert (timing["threads"], timing["reason"]) == (2, "")
 
 
-def test_a_contender_on_an_accelerator_is_compared_with_the_baseline_on_the_host():
-    told = row(two(NUMPY, CUPY), CUPY)
-    assert told["speedup"] == pytest.approx(4.0)
-    assert told["verdict"] == "faster"
+def test_accelerator_is_compared_with_baseline_on_host():
+    timing = row(story_of(NUMPY, CUPY), CUPY)
+    assert timing["speedup"] == pytest.approx(4.0)
+    assert timing["verdict"] == "faster"
 
 
-def test_a_contender_on_an_accelerator_is_compared_with_the_baseline_there_where_there_is_one():
+def test_accelerator_is_compared_with_its_own_baseline_first():
     torch, cuda = Contender("torch", "cpu", "float32"), Contender("torch", "cuda", "float32")
     times = {torch: 8e-3, cuda: 2e-3, CUPY: 1e-3}
-    told = two(torch, cuda, CUPY, asked={"baseline": "torch"}, seconds=lambda cell, pass_number: times[cell.contender])
-    assert row(told, CUPY)["speedup"] == pytest.approx(2.0)
-    assert row(told, cuda)["speedup"] == 1.0
+    made = story_of(
+        torch, cuda, CUPY, plan_options={"baseline": "torch"}, seconds=lambda cell, pass_number: times[cell.contender]
+    )
+    assert row(made, CUPY)["speedup"] == pytest.approx(2.0)
+    assert row(made, cuda)["speedup"] == 1.0
 
 
-def test_without_a_baseline_that_has_times_there_are_no_ratios():
+def test_baseline_without_times_gives_no_speedups():
     lost = Cell(NUMPY, SMALL, "step")
-    for told in (two(TORCH), Story(plan_of_cells(), outcomes={lost: Outcome("timeout", "too slow")})):
-        assert row(told, TORCH)["status"] == "ok"
-        assert row(told, TORCH)[SPEEDUP].isna().all()
+    for made in (story_of(TORCH), Story(plan_of_cells(), outcomes={lost: Outcome("timeout", "too slow")})):
+        assert row(made, TORCH)["status"] == "ok"
+        assert row(made, TORCH)[SPEEDUP].isna().all()
 
 
-def test_what_is_not_reliably_different_is_unclear_or_the_same():
+def test_unreliable_difference_is_unclear_or_same():
     noise = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
     def noisy(cell: Cell, pass_number: int) -> float:
@@ -417,128 +423,128 @@ def seconds_of(times):
     return lambda cell, pass_number: times[cell.contender]
 
 
-def ranks(told: Story) -> list[tuple]:
-    timings = told.run().timings
+def ranks(made: Story) -> list[tuple]:
+    timings = made.run().timings
     return [tuple(pair) for pair in timings[["rank", "rank_worst"]].itertuples(index=False)]
 
 
-def test_each_row_has_its_rank_among_those_that_were_timed_in_turns_with_it():
+def test_rows_timed_in_turns_are_ranked():
     jax = Contender("jax", "cpu", "float32")
-    assert ranks(two(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 3e-3, jax: 1e-3, TORCH: 2e-3}))) == [
+    assert ranks(story_of(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 3e-3, jax: 1e-3, TORCH: 2e-3}))) == [
         (3, 3),
         (1, 1),
         (2, 2),
     ]
-    assert ranks(two(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 1e-3, jax: 1e-3, TORCH: 2e-3}))) == [
+    assert ranks(story_of(NUMPY, jax, TORCH, seconds=seconds_of({NUMPY: 1e-3, jax: 1e-3, TORCH: 2e-3}))) == [
         (1, 2),
         (1, 2),
         (3, 3),
     ]
 
 
-def test_a_contender_on_an_accelerator_is_ranked_with_those_on_the_host():
-    assert ranks(two(NUMPY, CUPY, TORCH)) == [(3, 3), (1, 1), (2, 2)]
+def test_accelerator_is_ranked_with_the_host():
+    assert ranks(story_of(NUMPY, CUPY, TORCH)) == [(3, 3), (1, 1), (2, 2)]
 
 
-def test_rows_that_differ_in_shape_phase_dtype_threads_or_precision_are_ranked_apart():
-    fine = Contender("torch", "cpu", "float64")
-    few = Contender("torch", "cpu", "float32", 1)
-    assert ranks(two(NUMPY, fine, few)) == [(1, 1)] * 3
-    assert ranks(two(NUMPY, TORCH, workers={TORCH: {"precision": "tf32"}})) == [(1, 1)] * 2
-    told = two(NUMPY, TORCH, asked={"shapes": (SMALL, LARGE), "phases": ("forward", "step")})
-    assert ranks(told) == [(2, 2), (1, 1)] * 4
+def test_incomparable_rows_are_ranked_separately():
+    double = Contender("torch", "cpu", "float64")
+    one_thread = Contender("torch", "cpu", "float32", 1)
+    assert ranks(story_of(NUMPY, double, one_thread)) == [(1, 1)] * 3
+    assert ranks(story_of(NUMPY, TORCH, workers={TORCH: {"precision": "tf32"}})) == [(1, 1)] * 2
+    made = story_of(NUMPY, TORCH, plan_options={"shapes": (SMALL, LARGE), "phases": ("forward", "step")})
+    assert ranks(made) == [(2, 2), (1, 1)] * 4
 
 
-def test_a_row_without_a_time_has_no_rank_and_takes_none():
+def test_row_without_a_time_has_no_rank():
     lost = Cell(TORCH, SMALL, "step")
     first, second = ranks(Story(plan_of_cells(), outcomes={lost: Outcome("timeout", "too slow")}))
     assert first == (1, 1)
     assert all(pd.isna(rank) for rank in second)
 
 
-def test_from_a_single_pass_every_rank_is_open():
-    assert ranks(two(NUMPY, TORCH, passes=1, complete=False)) == [(1, 2), (1, 2)]
+def test_single_pass_leaves_all_ranks_open():
+    assert ranks(story_of(NUMPY, TORCH, passes=1, complete=False)) == [(1, 2), (1, 2)]
 
 
-WILD = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
+NOISE = {1: 1.0, 2: 1.3, 3: 0.8, 4: 1.1, 5: 0.9}
 
 
-def wild(cell: Cell, pass_number: int) -> float:
-    return 1e-3 * (WILD[pass_number] if cell.contender == TORCH else 1)
+def noisy(cell: Cell, pass_number: int) -> float:
+    return 1e-3 * (NOISE[pass_number] if cell.contender == TORCH else 1)
 
 
 def adaptive_plan(contenders=(NUMPY, TORCH), **others):
     return plan_of_cells(contenders, time_budget=60.0, **others)
 
 
-def undecided(told: Story) -> set[str]:
-    return told.run().undecided
+def undecided(made: Story) -> set[str]:
+    return made.run().undecided
 
 
-def test_what_is_faster_slower_or_the_same_is_decided():
+def test_clear_verdicts_are_decided():
     assert undecided(Story(adaptive_plan())) == set()
     assert undecided(Story(adaptive_plan(), seconds=lambda cell, pass_number: 1e-3)) == set()
 
 
-def test_what_is_unclear_is_undecided_with_what_it_was_compared_with():
+def test_both_cells_of_an_unclear_pair_are_undecided():
     plan = adaptive_plan()
-    assert undecided(Story(plan, seconds=wild)) == {cell.key for cell in plan.cells}
+    assert undecided(Story(plan, seconds=noisy)) == {cell.key for cell in plan.cells}
 
 
-def test_only_those_that_are_unclear_are_undecided():
+def test_only_unclear_cells_are_undecided():
     jax = Contender("jax", "cpu", "float32")
     plan = adaptive_plan((NUMPY, TORCH, jax))
 
     def seconds(cell: Cell, pass_number: int) -> float:
-        return 20e-3 if cell.contender == NUMPY else wild(cell, pass_number)
+        return 20e-3 if cell.contender == NUMPY else noisy(cell, pass_number)
 
     assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells[1:]}
 
 
-def test_what_is_unclear_is_decided_once_both_times_are_precise_enough():
-    assert undecided(Story(adaptive_plan(precision=0.9), seconds=wild)) == set()
-    assert undecided(Story(adaptive_plan(precision=0.9, passes=1), seconds=wild)) != set(), "one pass has no interval"
+def test_unclear_but_precise_cells_are_decided():
+    assert undecided(Story(adaptive_plan(precision=0.9), seconds=noisy)) == set()
+    assert undecided(Story(adaptive_plan(precision=0.9, passes=1), seconds=noisy)) != set(), "one pass has no interval"
 
 
-def test_a_minimum_effect_that_is_asked_for_decides_what_would_be_unclear():
-    def apart(cell: Cell, pass_number: int) -> float:
+def test_larger_minimum_effect_decides_unclear_cells():
+    def slower_torch(cell: Cell, pass_number: int) -> float:
         return settled(cell, pass_number) * (2.06 if cell.contender == TORCH else 1) * (1 + 0.02 * (pass_number % 2))
 
     def noisy(cell: Cell, pass_number: int) -> float:
-        return (apart if cell.contender == TORCH else settled)(cell, pass_number)
+        return (slower_torch if cell.contender == TORCH else settled)(cell, pass_number)
 
-    told = {effect: Story(adaptive_plan(min_effect=effect), seconds=noisy) for effect in (0.04, 0.2)}
-    assert {effect: row(one, TORCH)["verdict"] for effect, one in told.items()} == {0.04: "unclear", 0.2: "same"}
-    assert [len(undecided(one)) for one in told.values()] == [2, 0]
+    stories = {effect: Story(adaptive_plan(min_effect=effect), seconds=noisy) for effect in (0.04, 0.2)}
+    assert {effect: row(made, TORCH)["verdict"] for effect, made in stories.items()} == {0.04: "unclear", 0.2: "same"}
+    assert [len(undecided(made)) for made in stories.values()] == [2, 0]
 
 
-def test_what_failed_or_has_no_one_to_compare_with_is_not_undecided():
+def test_failed_or_lone_cells_are_not_undecided():
     lost = Cell(TORCH, SMALL, "step")
-    assert undecided(Story(adaptive_plan(), seconds=wild, outcomes={lost: Outcome("timeout", "too slow")})) == set()
-    assert undecided(Story(adaptive_plan((TORCH,)), seconds=wild)) == set()
+    assert undecided(Story(adaptive_plan(), seconds=noisy, outcomes={lost: Outcome("timeout", "too slow")})) == set()
+    assert undecided(Story(adaptive_plan((TORCH,)), seconds=noisy)) == set()
     assert undecided(Story(adaptive_plan(), passes=0, complete=False)) == set()
 
 
-def test_an_accelerator_s_verdict_against_the_baseline_on_the_host_can_be_what_is_undecided():
+def test_unclear_accelerator_is_undecided_with_its_host_baseline():
     numpy, cupy = Contender("numpy", "cpu", "float32", 2), Contender("cupy", "cuda", "float32", 1)
     plan = adaptive_plan((numpy, cupy))
 
     def seconds(cell: Cell, pass_number: int) -> float:
-        return 1e-3 * (WILD[pass_number] if cell.contender == cupy else 1)
+        return 1e-3 * (NOISE[pass_number] if cell.contender == cupy else 1)
 
     assert undecided(Story(plan, seconds=seconds)) == {cell.key for cell in plan.cells}
 
 
-def test_times_of_a_run_that_stops_when_it_has_seen_enough_have_wider_intervals():
+def test_adaptive_run_has_wider_intervals():
     once, often = (row(Story(plan), NUMPY) for plan in (plan_of_cells(), adaptive_plan()))
     assert often["seconds"] == once["seconds"]
     assert often["seconds_low"] < once["seconds_low"] < once["seconds_high"] < often["seconds_high"]
 
 
-def test_samples_has_every_sample_in_the_order_of_measurement():
-    told = story().records()
-    samples = Run.of(told).samples
-    blocks = [record for record in told if isinstance(record, Block)]
+def test_samples_are_in_the_order_of_measurement():
+    run_records = story().records()
+    samples = Run.of(run_records).samples
+    blocks = [record for record in run_records if isinstance(record, Block)]
     assert list(samples["seconds"]) == [second for block in blocks for second in block.seconds]
     assert list(samples["sample"]) == [1, 2, 3, 4, 5] * len(blocks)
     assert set(samples["implementation"]) == {"numpy", "torch"}
@@ -548,16 +554,16 @@ def test_samples_has_every_sample_in_the_order_of_measurement():
     assert (first["threads"], first["inner"], first["position"]) == (2, INNER, 1)
 
 
-def test_samples_of_a_pass_have_the_median_that_the_table_is_made_of():
+def test_medians_of_samples_give_the_time():
     samples = Run.of(records()).samples
-    mine = samples[(samples["implementation"] == "torch") & (samples["phase"] == "step")]
-    medians = mine.groupby("pass")["seconds"].median()
+    torch_steps = samples[(samples["implementation"] == "torch") & (samples["phase"] == "step")]
+    medians = torch_steps.groupby("pass")["seconds"].median()
     assert math.isclose(estimate(medians).value, row(story(), TORCH)["seconds"])
 
 
-def test_the_columns_of_samples_and_their_dtypes_also_where_there_are_none():
-    for told in (records(), records(passes=0, complete=False)):
-        samples = Run.of(told).samples
+def test_columns_of_samples_have_their_dtypes():
+    for run_records in (records(), records(passes=0, complete=False)):
+        samples = Run.of(run_records).samples
         assert list(samples.columns) == [
             *("run", "pass", "process", "round", "position", "implementation", "device", "dtype", "threads"),
             *("N", "D_in", "H", "D_out", "phase", "inner", "sample", "seconds"),
@@ -567,23 +573,23 @@ def test_the_columns_of_samples_and_their_dtypes_also_where_there_are_none():
         assert isinstance(samples["implementation"].dtype, pd.CategoricalDtype)
 
 
-def test_the_limit_that_was_set_is_in_samples_even_where_it_did_not_hold():
+def test_samples_have_the_thread_limit_that_was_set():
     torch = Contender("torch", "cpu", "float32", 1)
-    assert set(two(torch, busy={torch: 1.9}).run().samples["threads"]) == {1}
+    assert set(story_of(torch, busy={torch: 1.9}).run().samples["threads"]) == {1}
 
 
-def test_the_records_of_each_cell_are_gathered_under_its_key():
-    told = story()
-    held = told.run().cells
-    assert list(held) == [cell.key for cell in told.plan.cells]
-    numpy = held[Cell(NUMPY, SMALL, "step").key]
+def test_records_are_grouped_by_cell():
+    made = story()
+    cells = made.run().cells
+    assert list(cells) == [cell.key for cell in made.plan.cells]
+    numpy = cells[Cell(NUMPY, SMALL, "step").key]
     assert (len(numpy.blocks), len(numpy.workers), len(numpy.prepared), len(numpy.left)) == (10, 5, 5, 5)
     assert numpy.busy == 1.0
     assert [len(seconds) for seconds in numpy.samples_by_pass.values()] == [10] * 5
-    missing = held[Cell(CUPY, SMALL, "step").key]
+    missing = cells[Cell(CUPY, SMALL, "step").key]
     assert missing.failed is not None
     assert math.isnan(missing.busy)
 
 
-def test_a_journal_s_first_record_says_what_was_asked():
+def test_head_is_the_first_record():
     assert isinstance(Run.of(records()).head, RunStarted)
