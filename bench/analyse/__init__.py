@@ -1,1 +1,1 @@
-"""What a run's journal means: tables, statistics, verdicts. Pure but for reading runs."""
+"""The analysis of a run's journal: tables, statistics, verdicts. It has no side effects, except for reading runs."""

@@ -1,1 +1,1 @@
-"""What changed between two sides or runs, and over many."""
+"""The changes between two sides or runs, and over many runs."""

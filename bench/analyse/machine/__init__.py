@@ -1,1 +1,1 @@
-"""What a machine can resolve."""
+"""The resolution of a machine."""

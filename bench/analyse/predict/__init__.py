@@ -1,1 +1,1 @@
-"""What sizes that were not measured would take."""
+"""Predictions for sizes that were not measured."""

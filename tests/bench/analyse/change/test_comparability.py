@@ -21,7 +21,7 @@ def run(machine=(), **others) -> RunSide:
     return sides.of_run(Story(plan, machine={**MACHINE, **dict(machine)}, **others).run())
 
 
-def differences_by_name(base: RunSide, head: RunSide) -> dict[str, Difference]:
+def by_name(base: RunSide, head: RunSide) -> dict[str, Difference]:
     return {difference.name: difference for difference in differences(base, head)}
 
 
@@ -43,24 +43,24 @@ def test_runs_of_one_machine_do_not_differ():
 )
 def test_other_machine_matters(machine, name, base, head):
     known = {"quota": None, "affinity": 2, "usable_cores": 2, "governor": "performance", "turbo": True}
-    difference = differences_by_name(run(known), run({**known, **machine}))[name]
+    difference = by_name(run(known), run({**known, **machine}))[name]
     assert (difference.base, difference.head, difference.matters) == (base, head, True)
 
 
 def test_driver_matters_if_the_gpu_was_timed():
     plan = plan_of_cells((NUMPY, GPU))
     old, new = run({"driver": "570.1"}, plan=plan), run({"driver": "580.2"}, plan=plan)
-    assert differences_by_name(old, new)["driver"].matters
-    assert not differences_by_name(run(plan=plan), new)["driver"].matters
-    assert "driver" not in differences_by_name(run({"driver": "570.1"}), run({"driver": "580.2"}))
+    assert by_name(old, new)["driver"].matters
+    assert not by_name(run(plan=plan), new)["driver"].matters
+    assert "driver" not in by_name(run({"driver": "570.1"}), run({"driver": "580.2"}))
 
 
 def test_system_matters_but_not_its_release():
     old, new, other_system = (
         run({"architecture": "x86_64", "system": system}) for system in ("Linux 6.1", "Linux 6.2", "Darwin 24")
     )
-    assert differences_by_name(old, new) == {"kernel": Difference("kernel", "6.1", "6.2", False)}
-    assert differences_by_name(old, other_system)["os"].matters
+    assert by_name(old, new) == {"kernel": Difference("kernel", "6.1", "6.2", False)}
+    assert by_name(old, other_system)["os"].matters
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_system_matters_but_not_its_release():
 )
 def test_clock_load_host_memory_swap_and_commit_do_not_matter(machine):
     usual = {"megahertz": 1000, "host": "here", "load": 0.5, "swap_bytes": 0}
-    found_differences = differences(run(usual), run({**usual, **machine}))
-    assert len(found_differences) == 1
-    assert not found_differences[0].matters
+    differing = differences(run(usual), run({**usual, **machine}))
+    assert len(differing) == 1
+    assert not differing[0].matters
 
 
 @pytest.mark.parametrize(
@@ -125,30 +125,28 @@ def test_unrecorded_variables_are_no_difference():
 
 def test_other_gpu_matters():
     plan = plan_of_cells((GPU,))
-    by_name = differences_by_name(run(plan=plan), run(plan=plan, workers={GPU: {"device_name": "Other Accelerator"}}))
-    assert by_name == {"gpu": Difference("gpu", "Model Accelerator", "Other Accelerator", True, 1)}
+    differing = by_name(run(plan=plan), run(plan=plan, workers={GPU: {"device_name": "Other Accelerator"}}))
+    assert differing == {"gpu": Difference("gpu", "Model Accelerator", "Other Accelerator", True, 1)}
 
 
 def test_threads_and_dtype_of_matched_cells_matter():
     one_thread, two_threads = (plan_of_cells((replace(NUMPY, threads=threads),)) for threads in (1, 2))
-    assert differences_by_name(run(plan=one_thread), run(plan=two_threads))["threads"] == Difference(
-        "threads", "1", "2", True, 1
-    )
+    assert by_name(run(plan=one_thread), run(plan=two_threads))["threads"] == Difference("threads", "1", "2", True, 1)
     double = plan_of_cells((replace(NUMPY, dtype="float64"),))
-    assert differences_by_name(run(plan=plan_of_cells((NUMPY,))), run(plan=double))["dtype"].matters
+    assert by_name(run(plan=plan_of_cells((NUMPY,))), run(plan=double))["dtype"].matters
 
 
 def test_threads_in_force_matter_rather_than_their_limit():
     plan = plan_of_cells((replace(NUMPY, threads=1),))
-    by_name = differences_by_name(run(plan=plan), run(plan=plan, busy={replace(NUMPY, threads=1): 1.9}))
-    assert by_name["threads"] == Difference("threads", "1", "2", True, 1)
+    differing = by_name(run(plan=plan), run(plan=plan, busy={replace(NUMPY, threads=1): 1.9}))
+    assert differing["threads"] == Difference("threads", "1", "2", True, 1)
 
 
 def test_steps_matter_only_to_a_train():
     def steps(count, phase):
         return run(plan=plan_of_cells((NUMPY,), phases=(phase,), steps=count))
 
-    assert differences_by_name(steps(10, "train"), steps(20, "train"))["steps"].matters
+    assert by_name(steps(10, "train"), steps(20, "train"))["steps"].matters
     assert differences(steps(10, "step"), steps(20, "step")) == []
 
 
@@ -158,16 +156,16 @@ def test_more_samples_are_reported_but_do_not_matter():
 
 
 def test_fact_unknown_on_one_side_is_reported_but_does_not_stop():
-    found_differences = differences(replace(run(), machine={}), run())
-    assert {difference.name for difference in found_differences} == {
+    differing = differences(replace(run(), machine={}), run())
+    assert {difference.name for difference in differing} == {
         "processors",
         "os",
         "relubench",
         "source",
         "memory",
     }
-    assert not stopping(found_differences)
-    assert {difference.base for difference in found_differences} == {"unknown"}
+    assert not stopping(differing)
+    assert {difference.base for difference in differing} == {"unknown"}
 
 
 def test_cells_not_timed_on_both_sides_do_not_count():
@@ -179,13 +177,11 @@ def test_cells_not_timed_on_both_sides_do_not_count():
 
 def test_mattering_differences_come_first_and_stop_unless_allowed():
     head = run({"host": "there", "usable_processors": 1}, workers={TORCH: {"backend_version": "2.0"}})
-    found_differences = differences(run({"host": "here"}), head)
-    assert [difference.matters for difference in found_differences] == sorted(
-        (difference.matters for difference in found_differences), reverse=True
-    )
-    assert {difference.name for difference in stopping(found_differences)} == {"torch", "processors"}
-    assert {difference.name for difference in stopping(found_differences, ["torch"])} == {"processors"}
-    assert stopping(found_differences, ["torch", "processors"]) == stopping(found_differences, ["all"]) == []
+    differing = differences(run({"host": "here"}), head)
+    assert [each.matters for each in differing] == sorted((each.matters for each in differing), reverse=True)
+    assert {each.name for each in stopping(differing)} == {"torch", "processors"}
+    assert {each.name for each in stopping(differing, ["torch"])} == {"processors"}
+    assert stopping(differing, ["torch", "processors"]) == stopping(differing, ["all"]) == []
 
 
 def test_libraries_have_their_import_names():

@@ -13,30 +13,25 @@ from tests.bench.made import NUMPY, SMALL
 SAME = Estimate(1.0, 0.99, 1.01, 5)
 
 
-def change_with(verdict: str, ratio: Estimate = SAME, **others) -> Change:
+def change(verdict: str, ratio: Estimate = SAME, **others) -> Change:
     return Change(Cell(NUMPY, SMALL, "step"), SideOutcome("ok"), SideOutcome("ok"), ratio, verdict=verdict, **others)
 
 
 def test_summary_counts_cells_and_names_the_worst():
-    slower = [
-        change_with("slower", Estimate(1.071, 1.052, 1.09, 5)),
-        change_with("slower", Estimate(1.03, 1.025, 1.035, 5)),
-    ]
-    changes = [*slower, *[change_with("same")] * 44, *[change_with("unclear")] * 2]
+    slower = [change("slower", Estimate(1.071, 1.052, 1.09, 5)), change("slower", Estimate(1.03, 1.025, 1.035, 5))]
+    changes = [*slower, *[change("same")] * 44, *[change("unclear")] * 2]
     assert gate.summary(changes) == "2 of 48 cells slower, worst +7.1 % [5.2, 9.0], 44 same, 2 unclear"
 
 
 def test_summary_counts_cells_without_ratios():
-    changes = [
-        change_with(verdict) for verdict in ("same", "faster", "wrong", "missing", "fixed", "untimed", "untimed")
-    ]
+    changes = [change(verdict) for verdict in ("same", "faster", "wrong", "missing", "fixed", "untimed", "untimed")]
     assert gate.summary(changes) == "0 of 7 cells slower, 1 same, 1 faster, 1 wrong, 1 missing, 1 fixed, 2 not timed"
-    assert gate.summary([change_with("same")]) == "0 of 1 cell slower, 1 same"
+    assert gate.summary([change("same")]) == "0 of 1 cell slower, 1 same"
 
 
 def test_summary_counts_cells_slower_with_their_machine():
-    with_machine = change_with("slower", relative=SAME, relative_verdict="same")
-    assert gate.summary([with_machine, change_with("slower")]).endswith(
+    with_machine = change("slower", relative=SAME, relative_verdict="same")
+    assert gate.summary([with_machine, change("slower")]).endswith(
         ", 1 of those slower no more than the machine itself"
     )
 
@@ -59,10 +54,10 @@ def test_summary_counts_cells_slower_with_their_machine():
     ],
 )
 def test_outcome_follows_fail_on(verdicts, fail_on, kind, code):
-    changes = [change_with(verdict) for verdict in verdicts]
+    changes = [change(verdict) for verdict in verdicts]
     outcome = gate.outcome(changes, fail_on)
     assert (outcome.kind, outcome.exit_code) == (kind, code)
-    assert [change.verdict for change in outcome.failing] == [verdict for verdict in verdicts if verdict in fail_on]
+    assert [failing.verdict for failing in outcome.failing] == [verdict for verdict in verdicts if verdict in fail_on]
 
 
 def test_incomparable_sides_are_not_judged():

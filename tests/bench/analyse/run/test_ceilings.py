@@ -199,31 +199,22 @@ def test_remainder_of_a_single_pass_has_no_interval():
 
 
 def test_slower_products_in_a_pass_are_drift():
-    [moved] = drift(
-        Run.of(
-            with_ceilings(
-                lambda pass_number, quantity: 0.88 if (pass_number, quantity) == (3, "products") else 1.0, passes=5
-            )
-        )
-    )
+    records = with_ceilings(lambda *key: 0.88 if key == (3, "products") else 1.0, passes=5)
+    [moved] = drift(Run.of(records))
     assert (moved.pass_number, moved.place, moved.what) == (3, HOST, "products")
     assert moved.change == pytest.approx(-0.12)
 
 
 def test_bandwidth_drifts_separately_and_passes_are_in_order():
     factors = {(4, "products"): 1.2, (2, "bandwidth"): 0.5}
-    moved = drift(
-        Run.of(with_ceilings(lambda pass_number, quantity: factors.get((pass_number, quantity), 1.0), passes=5))
-    )
+    moved = drift(Run.of(with_ceilings(lambda *key: factors.get(key, 1.0), passes=5)))
     assert [(each.pass_number, each.what) for each in moved] == [(2, "bandwidth"), (4, "products")]
     assert [each.change for each in moved] == pytest.approx([-0.5, 0.2])
 
 
 @pytest.mark.parametrize(("resolution", "count"), [(0.05, 1), (0.2, 0), (0.12, 0)])
 def test_change_within_the_resolution_is_no_drift(resolution, count):
-    records = with_ceilings(
-        lambda pass_number, quantity: 0.89 if (pass_number, quantity) == (1, "products") else 1.0, passes=5
-    )
+    records = with_ceilings(lambda *key: 0.89 if key == (1, "products") else 1.0, passes=5)
     assert len(drift(Run.of(records), resolution)) == count
 
 

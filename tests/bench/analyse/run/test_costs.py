@@ -213,11 +213,9 @@ def test_baseline_is_on_the_same_device_else_on_the_host():
     on_cuda = Contender("numpy", "cuda", "float32")
     records = Story(plan_of_cells((NUMPY, on_cuda, CUPY))).records()
     slow = changed(records, WorkerStarted, lambda record: record.contender == str(CUPY), import_seconds=lambda _: 0.75)
-    without_numpy_on_cuda = [
-        record for record in slow if not (isinstance(record, Block) and "numpy-cuda" in record.cell)
-    ]
+    host_only = [record for record in slow if not (isinstance(record, Block) and "numpy-cuda" in record.cell)]
     assert costs_of(slow, CUPY).break_even.answer == "after"
-    assert costs_of(without_numpy_on_cuda, CUPY).break_even.answer == "after"
+    assert costs_of(host_only, CUPY).break_even.answer == "after"
 
 
 def test_different_host_threads_have_no_break_even():
