@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import psutil
 
 from bench.plan.cells import Contender
+from bench.plan.units import gigabytes
 
 from . import answers, git, logs, memory, processes
 from .answers import NoAnswer
@@ -196,8 +197,8 @@ class ProcessWorker:
         with suppress(psutil.Error):
             used = psutil.Process(self._process.pid).memory_info().rss
             if used > self._memory:
-                allowed = f"{self._memory / 1e9:.3g} GB that --memory-limit allows"
-                raise TooMuchMemory(f"its process took {used / 1e9:.3g} GB, more than the {allowed}")
+                allowed = f"{gigabytes(self._memory)} that --memory-limit allows"
+                raise TooMuchMemory(f"its process took {gigabytes(used)}, more than the {allowed}")
 
     def _broken_protocol(self, breach: str) -> WorkerFailed:
         self.kill()

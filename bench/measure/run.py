@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from bench.plan import work
 from bench.plan.cells import Cell, Contender, Shape, without_variant
 from bench.plan.plan import Plan
+from bench.plan.units import gigabytes
 
 from . import checked, memory
 from .adaptive import Schedule, fixed
@@ -352,7 +353,7 @@ class RunInProgress:
         free, memory_limit = self.free_bytes(), self.plan.memory_limit
         for available, description in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
             if available is not None and needed > available:
-                reason = f"its arrays need {_gigabytes(needed)} at least, and {_gigabytes(available)} {description}"
+                reason = f"its arrays need {gigabytes(needed)} at least, and {gigabytes(available)} {description}"
                 raise WorkerFailed("out_of_memory", reason, alive=True)
 
     @contextmanager
@@ -440,10 +441,6 @@ class BackToBack(RunInProgress):
         for position, cell in enumerate(self._shuffled(cells, pass_number, *scope), 1):
             for round_number in range(1, self.plan.rounds + 1):
                 yield cell, round_number, position
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
 
 
 def _answered(kind: type[R], answer: dict[str, Any], **facts: Any) -> R:

@@ -1,4 +1,5 @@
-"""Format numbers for people: every format of a number that is reported. `values` reads what people write."""
+"""Format numbers for people: every format of a number in reports and on the terminal. `values` reads what people
+write."""
 
 from __future__ import annotations
 
@@ -146,6 +147,33 @@ def significant(value: float) -> str:
         return "0"
     decimals = max(0, 2 - math.floor(math.log10(abs(float(f"{value:.3g}")))))
     return f"{value:.{decimals}f}"
+
+
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals.
+
+    >>> fixed(1.5, 2)
+    '1.50'
+    """
+    return f"{value:.{decimals}f}"
+
+
+def shortest(value: float) -> str:
+    """A number without needless zeros.
+
+    >>> shortest(1.50), shortest(2.0)
+    ('1.5', '2')
+    """
+    return f"{value:g}"
+
+
+def gigabytes(count: float) -> str:
+    """A number of bytes, in gigabytes.
+
+    >>> gigabytes(1234567890)
+    '1.23 GB'
+    """
+    return f"{count / 1e9:.3g} GB"
 
 
 def rounded(value: float) -> str:

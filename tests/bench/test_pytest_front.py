@@ -213,17 +213,16 @@ def test_auto_passes_are_five_for_a_single_contender(folder):
     assert "wholly beyond (or within) 3 %" in (run_folder / "report.md").read_text()
 
 
-def test_ceilings_are_measured_by_all_backends(folder):
+def test_numpy_measures_the_ceilings_of_a_class_of_someone_s_own(folder):
     result = run(folder, "-k", "step", "--passes", "1", "--ceilings", "yes", implementations="own:Net")
     assert result.ret == 0
     [run_folder] = (folder.path / "results" / "runs").iterdir()
-    ceilings = {record.contender: record for record in records_of(run_folder, Ceiling)}
-    assert ceilings.keys() >= {f"{name}-cpu-float32" for name in ("jax", "numpy", "torch")}
-    assert ceilings["numpy-cpu-float32"].products
-    assert all(bool(record.products) != bool(record.reason) for record in ceilings.values())
+    [ceiling] = records_of(run_folder, Ceiling)
+    assert (ceiling.contender, ceiling.reason) == ("numpy-cpu-float32", "")
+    assert ceiling.products
     [fraction] = timings_of(folder)["ceiling_fraction"]
     assert 0 < fraction < 1.05
-    assert list(timings_of(folder)["bound"]) == ["overhead"]
+    assert set(timings_of(folder)["bound"]) <= {"call", "overhead"}
 
 
 def test_failures_do_not_affect_other_contenders(folder):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analyse.run import environments
+from bench.plan.units import shortest
 
 from .sides import RunSide, matched
 
@@ -95,7 +96,9 @@ def _machine(side: RunSide) -> dict[str, str]:
     system, _, release = str(facts.get("system", "")).partition(" ")
     known_facts = {
         "processors": _joined(facts.get("usable_processors"), "of", facts.get("processors")),
-        "quota": ("none" if facts["quota"] is None else f"{facts['quota']:g} processors") if "quota" in facts else "",
+        "quota": ("none" if facts["quota"] is None else f"{shortest(facts['quota'])} processors")
+        if "quota" in facts
+        else "",
         "smt": _joined(facts.get("affinity"), "processors on", facts.get("usable_cores"), "cores"),
         "governor": facts.get("governor"),
         "turbo": {True: "on", False: "off"}.get(facts.get("turbo")),  # type: ignore[arg-type]

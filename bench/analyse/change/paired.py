@@ -74,7 +74,7 @@ def _confirmed(change: Change, again: Change | None) -> Change:
 def _changes(run: Run, is_counted: Callable[[int], bool]) -> list[Change]:
     by_side: dict[Cell, dict[str, CellRecords]] = {}
     for records in run.cells.values():
-        by_side.setdefault(off(records.cell), {})[records.cell.contender.variant] = records.only(is_counted)
+        by_side.setdefault(off(records.cell), {})[records.cell.contender.variant] = records.of_passes(is_counted)
     suspects = run.suspects
     return [_change(cell, sides.get(BASE), sides.get(HEAD), run.plan, suspects) for cell, sides in by_side.items()]
 

@@ -114,10 +114,10 @@ def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
     for slowed in run.cells.values():
         contender = slowed.cell.contender
         if contender.variant == REFERENCE:
-            reference = slowed.samples_by_round
+            reference = slowed.blocks_by_pass
             same_limit = by_limit.setdefault(plan.threads(contender), [])
             continue
-        samples = slowed.samples_by_round
+        samples = slowed.blocks_by_pass
         complete = [p for p in samples if len(samples[p]) == len(reference.get(p, ())) == plan.rounds]
         pairs = [(reference[pass_number], samples[pass_number]) for pass_number in complete]
         designs = dict.fromkeys([rounds for _, rounds in DESIGNS if rounds <= plan.rounds] + [plan.rounds])

@@ -67,32 +67,34 @@ class Timing:
     H: int = _column(WHOLE, "hidden width", "columns")
     D_out: int = _column(WHOLE, "output width", "columns")
     phase: str = _column(CATEGORY, "what was timed", values=PHASES, is_ordered=True)
-    status: str = _column(CATEGORY, "what became of the cell", values=STATUSES)
+    status: str = _column(CATEGORY, "the outcome of the cell", values=STATUSES)
     reason: str = _column(TEXT, "why it has that status, or what is odd about its time")
     passes: int | None = _column(WHOLE, "passes, each a fresh process, that timed it")
     samples: int | None = _column(WHOLE, "samples of all passes")
     inner: int | None = _column(WHOLE, "iterations in a sample")
     seconds: float | None = _column(
-        REAL, "typical time of an iteration: of the medians of passes, the mean of logs", "s"
+        REAL, "typical time of an iteration: the mean of logs, over passes, of their medians", "s"
     )
     seconds_low: float | None = _column(REAL, "lower end of its 95 % interval", "s")
     seconds_high: float | None = _column(REAL, "upper end of its 95 % interval", "s")
-    seconds_floor: float | None = _column(REAL, "the same of the passes' 5th percentiles, its floor", "s")
-    seconds_p95: float | None = _column(REAL, "the same of the passes' 95th percentiles", "s")
+    seconds_floor: float | None = _column(
+        REAL, "its floor: the mean of logs, over passes, of their 5th percentiles", "s"
+    )
+    seconds_p95: float | None = _column(REAL, "the mean of logs, over passes, of their 95th percentiles", "s")
     speedup: float | None = _column(REAL, "the baseline's time over this one, paired by round; above 1 is faster")
     speedup_low: float | None = _column(REAL, "lower end of its 95 % interval")
     speedup_high: float | None = _column(REAL, "upper end of its 95 % interval")
-    verdict: str | None = _column(CATEGORY, "what the speed-up comes to; empty for the baseline", values=VERDICTS)
+    verdict: str | None = _column(CATEGORY, "of the speed-up; empty for the baseline", values=VERDICTS)
     speedup_floor: float | None = _column(REAL, "the speed-up of the floors", is_optional=True)
     speedup_floor_low: float | None = _column(REAL, "lower end of its 95 % interval", is_optional=True)
     speedup_floor_high: float | None = _column(REAL, "upper end of its 95 % interval", is_optional=True)
     verdict_floor: str | None = _column(
-        CATEGORY, "what the floors' speed-up comes to", values=VERDICTS, is_optional=True
+        CATEGORY, "of the floors' speed-up; empty for the baseline", values=VERDICTS, is_optional=True
     )
-    rank: int | None = _column(WHOLE, "best rank among its like that the verdicts leave open", is_optional=True)
-    rank_worst: int | None = _column(WHOLE, "worst rank that they leave open", is_optional=True)
+    rank: int | None = _column(WHOLE, "best rank that it may have among comparable cells", is_optional=True)
+    rank_worst: int | None = _column(WHOLE, "worst rank that it may have among them", is_optional=True)
     gflops: float | None = _column(REAL, "operations of an iteration over its time", "1e9/s")
-    ceiling_fraction: float | None = _column(REAL, "the least time that the device could take, over its time")
+    ceiling_fraction: float | None = _column(REAL, "shortest possible time on the device, over its time")
     bound: str | None = _column(CATEGORY, "what binds it", values=BOUNDS, is_optional=True)
     first_call_seconds: float | None = _column(REAL, "first call of a process, median over processes", "s")
     setup_seconds: float | None = _column(REAL, "set-up of the problem, median over processes", "s")
@@ -117,7 +119,7 @@ class Sample:
     pass_: int = _column(WHOLE, "the pass, from 1")
     process: int = _column(WHOLE, "the process, counted over the run")
     round: int = _column(WHOLE, "the round, from 1")
-    position: int = _column(WHOLE, "whose turn it was in the round, from 1")
+    position: int = _column(WHOLE, "the block's position in the round, from 1")
     implementation: str = _column(CATEGORY, "as in `timings.csv`, like the next ones")
     device: str = _column(CATEGORY, "the device")
     dtype: str = _column(CATEGORY, "of all arrays", values=DTYPES)

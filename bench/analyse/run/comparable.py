@@ -32,12 +32,12 @@ class Terms:
 
     @property
     def likeness(self) -> tuple[object, ...]:
-        """What comparable cells have in common, wherever they run."""
+        """What comparable cells agree in on any device; host threads are compared apart."""
         return self.dtype, self.precision, self.shape, self.phase, self.variant
 
     @property
-    def is_comparable(self) -> bool:
-        """Whether the time is comparable to any other: on the host, the cell kept to its thread limit."""
+    def kept_to_limit(self) -> bool:
+        """Whether the cell kept to its thread limit, if it ran on the host; else it is compared with none."""
         return not self.on_host or self.threads == self.thread_limit
 
 
@@ -47,7 +47,7 @@ def are_comparable(first: Terms, second: Terms) -> bool:
     They may if they agree in dtype, precision, shape, phase and variant and, where both ran on the host, in threads. A
     cell that exceeded its thread limit on the host is comparable to none.
     """
-    if not (first.is_comparable and second.is_comparable) or first.likeness != second.likeness:
+    if not (first.kept_to_limit and second.kept_to_limit) or first.likeness != second.likeness:
         return False
     return not (first.on_host and second.on_host) or first.threads == second.threads
 
@@ -56,7 +56,8 @@ C = TypeVar("C")
 
 
 def baseline_of(terms: Terms, baselines: Iterable[tuple[Terms, C]]) -> C | None:
-    """Return the first baseline that a cell is comparable to, preferably one on its own device; or None."""
+    """Return the first baseline that a cell is comparable to, or None: one on its own device, and for a cell on an
+    accelerator, where there is none, one on the host."""
     alike = [(base, cell) for base, cell in baselines if are_comparable(terms, base)]
     own_device = [cell for base, cell in alike if base.device == terms.device]
     return next(iter([*own_device, *(cell for _, cell in alike if not terms.on_host)]), None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate
 from bench.plan.cells import Cell, Contender
 from bench.plan.plan import Plan
+from bench.plan.units import fixed
 
 from . import disturbance
 from .ceilings import NOT_BOUND, Closeness, Limits, closeness
@@ -17,7 +18,7 @@ from .disturbance import Disturbance
 from .recorded import CellRecords
 
 BUSY_BEYOND_LIMIT = 1.25
-"""The processor seconds per second, over the thread limit, from which a cell exceeded it."""
+"""A cell exceeded its thread limit if it kept more than this many times as many threads busy."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class MeasuredCell:
     threads: int
     """Host threads in force."""
     terms: Terms | None = None
-    """What the time depends on; None where there is no time that can be true."""
+    """What the time depends on, by which it is compared; None for a cell that has no time, or one that is suspect."""
     time: Estimate = UNKNOWN
     """Typical seconds over the passes."""
     errors: Mapping[int, float] = field(default_factory=dict)
@@ -64,9 +65,9 @@ def cells(
     unsteadiness: Mapping[tuple[str, str, str], Mapping[int, float]],
     call_seconds: Mapping[Contender, Mapping[str, float]],
 ) -> list[MeasuredCell]:
-    """Return every cell of a run, in the plan's order, before times that cannot be true are set aside.
+    """Return every cell of a run, in the plan's order. Times that cannot be true are marked later, by `suspicion`.
 
-    `unsteadiness` is by how much the machine's pace moved in a pass, in logs: the pass's times are known no better. It
+    `unsteadiness` is by how much the machine's pace moved in a pass, in logs, and adds to the errors of its times. It
     and `limits` are by device, dtype and thread limit, and by pass. `call_seconds` are those of a call without any
     work, by contender and phase.
     """
@@ -94,26 +95,27 @@ def _measured(
         for pass_number, error in records.block_errors.items()
     }
     time = estimate([*typicals.values()], [*errors.values()], confidence_after(len(typicals), plan.adaptive))
-    taken, min_effect = disturbance.of_cell(records.blocks), plan.min_effect
-    is_unsteady = disturbance.is_unsteady(taken, time.half_width, min_effect)
+    disturbed_by, min_effect = disturbance.of_cell(records.blocks), plan.min_effect_of(cell)
     reasons = _reasons(records, plan, threads, thread_limit)
+    if disturbed_by and disturbance.is_unsteady(disturbed_by, time.half_width, min_effect):
+        reasons.append(disturbance.reason_of(disturbed_by))
     return MeasuredCell(
         records,
         "ok",
-        "; ".join([*reasons, disturbance.reason_of(taken)] if taken and is_unsteady else reasons),
+        "; ".join(reasons),
         threads,
         _terms(records, threads, thread_limit),
         time,
         errors,
         closeness(cell, typicals, errors, limits, plan.steps, call) if limits else NOT_BOUND,
-        taken,
-        plan.min_effect_of(cell),
+        disturbed_by,
+        min_effect,
     )
 
 
 def _threads_in_force(records: CellRecords, thread_limit: int) -> int:
     if records.busy > thread_limit * BUSY_BEYOND_LIMIT:
-        return math.ceil(records.busy - (BUSY_BEYOND_LIMIT - 1))
+        return math.ceil(records.busy - (BUSY_BEYOND_LIMIT - 1))  # a quarter of a thread is the clocks' error
     return thread_limit
 
 
@@ -121,7 +123,7 @@ def _reasons(records: CellRecords, plan: Plan, threads: int, thread_limit: int) 
     """Return descriptions of what is odd about a time."""
     reasons: list[str] = []
     if threads != thread_limit:
-        reasons.append(f"asked to use {thread_limit} threads, it kept {records.busy:.1f} busy")
+        reasons.append(f"asked to use {thread_limit} threads, it kept {fixed(records.busy, 1)} busy")
     if records.passes < plan.passes:
         reasons.append(f"{records.passes} of {plan.passes} passes")
     if records.changed:

@@ -37,15 +37,17 @@ class CellRecords:
     cell: Cell
     blocks: Sequence[Block] = ()
     workers: Sequence[WorkerStarted] = ()
+    """The processes of its contender, which all of the contender's cells share."""
     prepared: Sequence[Prepared] = ()
     left: Sequence[Left] = ()
+    """One for each visit that was finished."""
     failed: Failed | None = None
     changed: Sequence[str] = ()
-    """Descriptions of what had changed when the run was resumed after some of the cell's blocks."""
+    """What had changed, in words, between the cell's first blocks and a later resume."""
 
     @property
     def status(self) -> str:
-        """One of STATUSES. The status of a time that cannot be true is `ok` too."""
+        """One of STATUSES. A time that cannot be true is still `ok` here: `suspicion` marks it later."""
         if self.failed:
             return self.failed.status
         return "ok" if self.blocks else "not_run"
@@ -58,7 +60,7 @@ class CellRecords:
         return "" if self.blocks else "the run ended before this cell's first block"
 
     @property
-    def samples_by_round(self) -> dict[int, list[np.ndarray]]:
+    def blocks_by_pass(self) -> dict[int, list[np.ndarray]]:
         """The samples of each block (samples,), by pass, in the order they were taken."""
         samples: dict[int, list[np.ndarray]] = defaultdict(list)
         for block in self.blocks:
@@ -73,7 +75,7 @@ class CellRecords:
     @property
     def samples_by_pass(self) -> dict[int, np.ndarray]:
         """The samples of each pass (samples,), in the order they were taken."""
-        return {pass_number: np.concatenate(blocks) for pass_number, blocks in self.samples_by_round.items()}
+        return {pass_number: np.concatenate(blocks) for pass_number, blocks in self.blocks_by_pass.items()}
 
     @property
     def samples(self) -> tuple[float, ...]:
@@ -105,7 +107,7 @@ class CellRecords:
 
     @property
     def busy(self) -> float:
-        """Processor seconds per second while the cell was sampled: the median of its blocks."""
+        """How many threads were busy while the cell was sampled, processor seconds per second: the blocks' median."""
         return float(np.median([block.cpu_per_wall for block in self.blocks])) if self.blocks else math.nan
 
     @property
@@ -115,7 +117,7 @@ class CellRecords:
         peaks = [(left.pass_number, left.host_bytes if on_host else left.device_bytes) for left in self.left]
         return [(pass_number, peak) for pass_number, peak in peaks if peak is not None]
 
-    def only(self, is_counted: Callable[[int], bool]) -> CellRecords:
+    def of_passes(self, is_counted: Callable[[int], bool]) -> CellRecords:
         """Return the same cell with only the blocks of some passes."""
         return replace(self, blocks=[block for block in self.blocks if is_counted(block.pass_number)])
 
@@ -159,7 +161,7 @@ class RunRecords:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the run ended completely."""
+        """Whether the run finished what was planned, rather than being cut off."""
         return any(record.complete for record in self.of_kind(RunEnded))
 
     @cached_property

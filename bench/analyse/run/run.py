@@ -12,6 +12,7 @@ from bench.plan.cells import Contender, Place
 
 from . import ceilings, costs, environments, measured, resolution, standing, suspicion, tables, warmup
 from .ceilings import Limits
+from .columns import SUSPECT
 from .costs import Costs
 from .measured import MeasuredCell
 from .ranking import Pair
@@ -36,7 +37,7 @@ class Run(RunRecords):
 
     @cached_property
     def resolution(self) -> float:
-        """The fraction by which the machine's ceilings may move from pass to pass."""
+        """The smallest change that the machine can tell, as a fraction: ceilings that move by more have drifted."""
         return resolution.of_run(self) or ceilings.RESOLUTION
 
     @cached_property
@@ -49,7 +50,7 @@ class Run(RunRecords):
     @property
     def suspects(self) -> dict[str, str]:
         """The reasons why cells' times cannot be true, by key."""
-        return {cell.key: cell.reason for cell in self.measured if cell.status == suspicion.SUSPECT}
+        return {cell.key: cell.reason for cell in self.measured if cell.status == SUSPECT}
 
     @cached_property
     def baselines(self) -> dict[str, MeasuredCell]:

@@ -19,7 +19,8 @@ ITSELF = Estimate(1.0, 1.0, 1.0, 0)
 
 @dataclass(frozen=True)
 class Speedup:
-    """How many times faster a cell is than its baseline, by typical times and by floors, with verdicts where known."""
+    """The ratios of the baseline to a cell, of typical times and of floors. The verdicts are None for a baseline,
+    and where no pass has both cells."""
 
     typical: Estimate
     verdict: str | None
@@ -28,7 +29,8 @@ class Speedup:
 
 
 def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, MeasuredCell]:
-    """Return the cell that each timed cell is compared with, by key: one of the `implementation`, or itself."""
+    """Return the cell that each timed cell is compared with, by key: a comparable one of the `implementation`, whose
+    cells are their own baselines. Cells without a baseline are left out."""
     candidates: dict[tuple[object, ...], list[tuple[Terms, MeasuredCell]]] = defaultdict(list)
     bases: dict[str, MeasuredCell] = {}
     for cell in cells:
@@ -45,13 +47,13 @@ def speedups(cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], p
     """Return the speed-ups over the baseline, by key: paired within passes, with their variances pooled and their
     verdicts judged together. Typical times show which contender is faster, floors what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
-    pairs = [(cell, base) for cell, base in based if cell is not base]
-    typicals = pooled([_typical_ratio(base, cell, plan.adaptive) for cell, base in pairs])
-    floors = pooled([_floor_ratio(base, cell, plan.adaptive) for cell, base in pairs])
-    min_effects = [cell.min_effect for cell, _ in pairs]
+    others = [(cell, base) for cell, base in based if cell is not base]
+    typicals = pooled([_typical_ratio(base, cell, plan.adaptive) for cell, base in others])
+    floors = pooled([_floor_ratio(base, cell, plan.adaptive) for cell, base in others])
+    min_effects = [cell.min_effect for cell, _ in others]
     judged = zip(typicals, verdicts(typicals, min_effects), floors, verdicts(floors, min_effects), strict=True)
     own = {cell.key: Speedup(ITSELF, None, ITSELF, None) for cell, base in based if cell is base}
-    return own | {cell.key: _speedup(*ratios) for (cell, _), ratios in zip(pairs, judged, strict=True)}
+    return own | {cell.key: _speedup(*ratios) for (cell, _), ratios in zip(others, judged, strict=True)}
 
 
 def _speedup(typical: Estimate, verdict: str, floor: Estimate, verdict_floor: str) -> Speedup:
@@ -69,9 +71,9 @@ def pairs(cells: Sequence[MeasuredCell], adaptive: bool) -> list[ranking.Pair]:
     return ranking.compare(_rankable(cells), adaptive)
 
 
-def ranks(cells: Sequence[MeasuredCell], judged: Sequence[ranking.Pair]) -> dict[str, tuple[int, int]]:
+def ranks(cells: Sequence[MeasuredCell], pairs: Sequence[ranking.Pair]) -> dict[str, tuple[int, int]]:
     """Return the best and the worst rank of each cell that can be compared, by key."""
-    return ranking.ranks(_rankable(cells), judged)
+    return ranking.ranks(_rankable(cells), pairs)
 
 
 def _rankable(cells: Sequence[MeasuredCell]) -> list[ranking.Timed]:
@@ -85,12 +87,12 @@ def _rankable(cells: Sequence[MeasuredCell]) -> list[ranking.Timed]:
             cell.cell.contender.group,
         )
         for cell in cells
-        if cell.terms and cell.terms.is_comparable
+        if cell.terms and cell.terms.kept_to_limit
     ]
 
 
 def undecided(
-    judged: Sequence[ranking.Pair],
+    pairs: Sequence[ranking.Pair],
     bases: Mapping[str, MeasuredCell],
     over_baseline: Mapping[str, Speedup],
     cells: Sequence[MeasuredCell],
@@ -98,7 +100,7 @@ def undecided(
 ) -> set[str]:
     """Return the keys of cells whose comparison with another, or with the baseline, is `unclear` and not precise
     enough, by its ratio or by both times, and of the cells that they are compared with."""
-    keys = ranking.undecided(judged, precision)
+    keys = ranking.undecided(pairs, precision)
     by_key = {cell.key: cell for cell in cells}
     for key, base in bases.items():
         times, speedup = (by_key[key].time, base.time), over_baseline[key]
@@ -114,6 +116,6 @@ def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Es
 
 def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Estimate:
     """Return how many times smaller a cell's floor is than its baseline's, from the passes that have both."""
-    slower, faster = base.records.floors, cell.records.floors
-    ratios = [slower[pass_number] / faster[pass_number] for pass_number in faster if pass_number in slower]
+    bases, floors = base.records.floors, cell.records.floors
+    ratios = [bases[pass_number] / floors[pass_number] for pass_number in floors if pass_number in bases]
     return estimate(ratios, confidence=confidence_after(len(ratios), adaptive))

@@ -38,8 +38,7 @@ def timings(
     ranks: Mapping[str, tuple[int, int]],
 ) -> pd.DataFrame:
     """Return one row per cell of the plan, measured or not, in the plan's order."""
-    keyed = zip(run.cells, cells, strict=True)
-    return table_of([_row(cell, speedups.get(key), ranks.get(key), run) for key, cell in keyed])
+    return table_of([_row(cell, speedups.get(cell.key), ranks.get(cell.key), run) for cell in cells])
 
 
 def samples(run: RunRecords) -> pd.DataFrame:
@@ -64,7 +63,8 @@ def samples(run: RunRecords) -> pd.DataFrame:
 
 
 CELL_NAMES = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase")
-"""The columns that name a cell. `threads` is the thread limit, except in the row of a cell that exceeded it."""
+"""The columns that name a cell. In a table of samples `threads` is the thread limit, in one of cells the threads in
+force: a cell that exceeded its limit finds no samples by its name."""
 
 
 def names_of(cell: Cell, plan: Plan) -> dict[str, Any]:
@@ -88,6 +88,7 @@ def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
 def _row(cell: MeasuredCell, speedup: Speedup | None, rank: tuple[int, int] | None, run: RunRecords) -> Timing:
     records, is_suspect = cell.records, cell.status == SUSPECT
     row = Timing(**names_of(cell.cell, run.plan), run=run.name)
+    # A suspect cell is `ok` by its status, which has a time, and `suspect` by its verdicts.
     row.status, row.reason, row.threads = "ok" if is_suspect else cell.status, cell.reason, cell.threads
     row.source = _source(cell.cell, run.plan, run.head)
     _add_processes(row, records, run.head)

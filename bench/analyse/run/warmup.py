@@ -64,7 +64,7 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
 
 def of_processes(records: CellRecords) -> dict[int, str]:
     """Return the class of each of a cell's processes, by pass."""
-    return {pass_number: classify(blocks) for pass_number, blocks in records.samples_by_round.items()}
+    return {pass_number: classify(blocks) for pass_number, blocks in records.blocks_by_pass.items()}
 
 
 def of_cell(kinds: Iterable[str]) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from bench.plan.units import fixed
+
 from .cells import Exported, Measured
 
 UNIT, UNITS_PER_SECOND = "ns", 1e9
@@ -29,6 +31,6 @@ def _entry(measured: Measured) -> dict[str, Any]:
     row = measured.row
     entry = {"name": measured.cell.key, "unit": UNIT, "value": row["seconds"] * UNITS_PER_SECOND}
     if row["seconds_low"] is not None and row["seconds_high"] is not None:
-        entry["range"] = f"± {(row['seconds_high'] - row['seconds_low']) / 2 * UNITS_PER_SECOND:.2f}"
+        entry["range"] = f"± {fixed((row['seconds_high'] - row['seconds_low']) / 2 * UNITS_PER_SECOND, 2)}"
     entry["extra"] = "\n".join(f"{name}: {row[name]}" for name in EXTRA if row[name] not in (None, ""))
     return entry

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from bench.analyse.run.resolution import FLOOR, TYPICAL, is_enough
 from bench.plan.cells import Shape
-from bench.plan.units import percent, short_percent
+from bench.plan.units import fixed, percent, short_percent
 from bench.report.run.rows import shape_name
 
 MEASURES = {FLOOR: "floors", TYPICAL: "typical times"}
@@ -60,7 +60,7 @@ def _setting(setting: Mapping[str, Any]) -> str:
                 f"{percent(effect['detected_low'])} to {percent(effect['detected_high'])}",
                 percent(effect["coverage"], 1),
                 *(
-                    [percent(auto["detected"], 1), percent(auto["coverage"], 1), f"{auto['passes']:.1f}"]
+                    [percent(auto["detected"], 1), percent(auto["coverage"], 1), fixed(auto["passes"], 1)]
                     if auto
                     else ["—"] * 3
                 ),
@@ -73,8 +73,8 @@ def _setting(setting: Mapping[str, Any]) -> str:
     return (
         f"{_threads(setting['threads'])}: {setting['passes_measured']} passes, of which random sets stand for trials; "
         f"the intervals count the {independent} that share no pass.\n"
-        f"{setting['seconds_timed']:.2f} s timed per contender in a trial. Back to back: {back_to_back} trials, of one "
-        f"process a side.\n\n{table}\n\n{_resolution(setting)}"
+        f"{fixed(setting['seconds_timed'], 2)} s timed per contender in a trial. Back to back: {back_to_back} trials, "
+        f"of one process a side.\n\n{table}\n\n{_resolution(setting)}"
     ) + _families(setting)
 
 

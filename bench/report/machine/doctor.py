@@ -29,7 +29,7 @@ def text(findings: dict[str, Any]) -> str:
         parts.append(f"NumPy's BLAS is {blas}. Busy: processor seconds per second of a large matrix product.")
         parts += [
             f"{name}: asked to use 1 thread "
-            f"it kept {report['cpu_per_wall_1']:.1f} busy; do not compare it at `--threads 1`."
+            f"it kept {units.fixed(report['cpu_per_wall_1'], 1)} busy; do not compare it at `--threads 1`."
             for name, report in working.items()
             if "cpu" in report["device_kinds"] and report["cpu_per_wall_1"] > 1.25
         ]

@@ -201,7 +201,7 @@ def _threads(run: Run) -> str:
         {
             "contender": contender.label if run.plan.sides else str(contender),
             "limit": run.plan.threads(contender),
-            "busy, most": f"{most:.2f}",
+            "busy, most": units.fixed(most, 2),
         }
         for contender, most in busy.items()
     ]
@@ -287,7 +287,7 @@ def _method(run: Run) -> str:
     ]
     if run.of_kind(Block) and wall:
         rows = [
-            {"what": what, "seconds": f"{spent[what]:.1f}", "share": units.percent(spent[what] / wall)}
+            {"what": what, "seconds": units.fixed(spent[what], 1), "share": units.percent(spent[what] / wall)}
             for what in spent
         ]
         lines.append(page.table(pd.DataFrame(rows)))

@@ -11,7 +11,7 @@ from bench.analyse.run.run import Run
 from bench.measure.records import WorkerStarted
 from bench.measure.worker import limits
 from bench.plan.cells import Contender
-from bench.plan.units import kibibytes_or_mebibytes
+from bench.plan.units import kibibytes_or_mebibytes, shortest
 from bench.report import page
 
 Started = tuple[str, str, Mapping[str, Any]]
@@ -71,7 +71,7 @@ def quota(machine: Mapping[str, Any]) -> list[str]:
     usable = machine.get("usable_processors")
     share = "" if allowed == usable else f", which counts as {usable}"
     throttled = "; one busy thread is already stopped for part of the time" if allowed < 1 else ""
-    return [f"a control group's quota leaves {allowed:g} of {affinity} processors{share}{throttled}"]
+    return [f"a control group's quota leaves {shortest(allowed)} of {affinity} processors{share}{throttled}"]
 
 
 def _name(contender: Contender) -> str:
@@ -99,7 +99,7 @@ def of_machine(machine: Mapping[str, Any]) -> dict[str, str]:
     cores, affinity, turbo = machine.get("usable_cores"), machine.get("affinity"), machine.get("turbo")
     swap = machine.get("swap_bytes") or 0
     values = {
-        "quota": f"{machine['quota']:g} processors" if machine.get("quota") else "",
+        "quota": f"{shortest(machine['quota'])} processors" if machine.get("quota") else "",
         "hyperthreads": f"{affinity} usable processors on {cores} cores"
         if cores and affinity and cores < affinity
         else "",
