@@ -47,8 +47,8 @@ class Answer:
 
     `table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
     of one iteration with its 90 % interval; start_seconds (import, set-up and first step) and total_seconds,
-    total_low, total_high where the question has steps; measured, whether this very cell was; tied, whether it cannot be
-    told apart from the first."""
+    total_low, total_high where the question has steps; measured, whether this very cell was; tied, whether it may be
+    as fast as the first."""
 
     question: Question
     iteration: str

@@ -1,4 +1,4 @@
-"""Rank contenders that were timed in turns; those that cannot be told apart share their ranks."""
+"""Rank contenders that were timed in turns; ties share their ranks."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def ranks(timed: Sequence[Timed], pairs: Sequence[Pair]) -> dict[str, tuple[int,
     """Return the best and the worst rank of each cell that the verdicts leave open, by key.
 
     The best is one more than the number of faster cells; the worst is the number of cells that are not slower, itself
-    included (in the manner of Mogstad et al. 2024). Cells whose ranks overlap cannot be told apart.
+    included (in the manner of Mogstad et al. 2024). Cells whose ranks overlap are ties.
     """
     best = {cell.key: 1 for cell in timed}
     worst = {cell.key: 1 for cell in timed}
