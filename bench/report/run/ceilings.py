@@ -35,12 +35,13 @@ def section(run: Run) -> str:
         _calls(run),
         _remainders(run),
         _drift(run),
-        "A ceiling is the best of every backend here, measured in every pass: a large matrix product, and copying or "
-        "adding in place; the median of the passes stands here. A cell's limit is the longer of its operations at the "
-        "first and its unavoidable bytes at the second (each array that a phase is given read once, each that it "
-        "leaves written once), at the bandwidth of the caches that they fit in. What takes at least half of the time "
-        "binds: `compute` or `bandwidth`; else `call`, if the phase on arrays of one element takes at least half of "
-        "the time; else it is `overhead`, of temporaries, small or oblong products, or a slower library.",
+        "A ceiling is the best of the run's backends: a large matrix product, and copying or adding in place; passes "
+        "that did not measure all of them probed how fast the machine was. The median of the passes stands here. A "
+        "cell's limit is the longer of its operations at the first and its unavoidable bytes at the second (each array "
+        "that a phase is given read once, each that it leaves written once), at the bandwidth of the caches that they "
+        "fit in. What takes at least half of the time binds: `compute` or `bandwidth`; else `call`, if the phase on "
+        "arrays of one element takes at least half of the time; else it is `overhead`, of temporaries, small or oblong "
+        "products, or a slower library.",
     ]
     return "\n\n".join(part for part in parts if part)
 
