@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import Estimate, estimate, typical, verdicts
+from bench.measure.worker.layout import ALLOCATION_BYTES
 from bench.plan.cells import Cell
 
 from .recorded import CellRecords
 from .run import Run
-
-ALLOCATION_BYTES = 16
 
 
 @dataclass(frozen=True)

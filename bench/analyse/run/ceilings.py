@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, estimate
+from bench.measure.probing import DRIFT_PASSES
 from bench.measure.records import Calls, Ceiling, WorkerStarted
 from bench.plan.cells import Cell, Contender, Place, flops
 from bench.plan.work import ITEM_BYTES, footprint_bytes, unavoidable_bytes
@@ -24,8 +25,6 @@ BOUND_FROM = 0.5
 PRODUCTS, BANDWIDTH = "products", "bandwidth"
 RESOLUTION = 0.05
 """The fraction by which ceilings may move from pass to pass where the machine's own resolution is not known."""
-DRIFT_PASSES = 3
-"""The fewest passes that have a median from which a pass can have moved."""
 
 
 @dataclass(frozen=True)

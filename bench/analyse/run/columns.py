@@ -1,4 +1,4 @@
-"""The columns of `timings.csv` and `samples.csv.gz`, each declared once, as a field of its row."""
+"""The columns of `timings.csv` and `samples.csv.gz`, each declared once."""
 
 from __future__ import annotations
 
@@ -41,10 +41,6 @@ class Column:
 def _column(dtype: str, meaning: str, unit: str = "", **others: Any) -> Any:
     """Declare a field of a row that is a column of its table."""
     return field(default=None, metadata={"dtype": dtype, "meaning": meaning, "unit": unit, **others})
-
-
-def _columns(row: type) -> tuple[Column, ...]:
-    return tuple(Column(each.name.rstrip("_"), **each.metadata) for each in fields(row))
 
 
 @dataclass(kw_only=True)
@@ -111,30 +107,21 @@ class Timing:
     )
 
 
-@dataclass(kw_only=True)
-class Sample:
-    """A row of `samples.csv.gz`: a sample."""
-
-    run: str = _column(TEXT, "the run")
-    pass_: int = _column(WHOLE, "the pass, from 1")
-    process: int = _column(WHOLE, "the process, counted over the run")
-    round: int = _column(WHOLE, "the round, from 1")
-    position: int = _column(WHOLE, "the block's position in the round, from 1")
-    implementation: str = _column(CATEGORY, "as in `timings.csv`, like the next ones")
-    device: str = _column(CATEGORY, "the device")
-    dtype: str = _column(CATEGORY, "of all arrays", values=DTYPES)
-    threads: int = _column(WHOLE, "the thread limit that was set")
-    N: int = _column(WHOLE, "batch size", "rows")
-    D_in: int = _column(WHOLE, "input width", "columns")
-    H: int = _column(WHOLE, "hidden width", "columns")
-    D_out: int = _column(WHOLE, "output width", "columns")
-    phase: str = _column(CATEGORY, "what was timed", values=PHASES, is_ordered=True)
-    inner: int = _column(WHOLE, "iterations in the sample")
-    sample: int = _column(WHOLE, "the sample of its block, from 1")
-    seconds: float = _column(REAL, "of one iteration", "s")
-
-
-TIMINGS, SAMPLES = _columns(Timing), _columns(Sample)
+TIMINGS = tuple(Column(each.name, **each.metadata) for each in fields(Timing))
+_OF_TIMINGS = {column.name: column for column in TIMINGS}
+SAMPLES = (
+    _OF_TIMINGS["run"],
+    Column("pass", WHOLE, "the pass, from 1"),
+    Column("process", WHOLE, "the process, counted over the run"),
+    Column("round", WHOLE, "the round, from 1"),
+    Column("position", WHOLE, "the block's position in the round, from 1"),
+    *(_OF_TIMINGS[name] for name in ("implementation", "device", "dtype")),
+    Column("threads", WHOLE, "the thread limit that was set"),
+    *(_OF_TIMINGS[name] for name in ("N", "D_in", "H", "D_out", "phase")),
+    Column("inner", WHOLE, "iterations in the sample"),
+    Column("sample", WHOLE, "the sample of its block, from 1"),
+    Column("seconds", REAL, "of one iteration", "s"),
+)
 
 
 def names(columns: Sequence[Column]) -> list[str]:

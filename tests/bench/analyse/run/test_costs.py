@@ -18,12 +18,12 @@ from tests.bench.made import steady as repeatable
 DEVIATIONS = (1.0, 1.01, 0.99, 1.005, 0.995, 1.002)
 
 
-def starts(start_up, step, passes=6, wobble=1.0, error=0.0):
-    """Return the starts of similar passes; `wobble` scales their deviations."""
+def starts(start_up, step, passes=6, spread=1.0, error=0.0):
+    """Return the starts of similar passes; `spread` scales their deviations."""
     return {
         number: Start(
-            start_up * (1 + wobble * (DEVIATIONS[number % 6] - 1)),
-            step * (1 + wobble * (DEVIATIONS[number % 5] - 1)),
+            start_up * (1 + spread * (DEVIATIONS[number % 6] - 1)),
+            step * (1 + spread * (DEVIATIONS[number % 5] - 1)),
             error,
         )
         for number in range(passes)
@@ -31,7 +31,7 @@ def starts(start_up, step, passes=6, wobble=1.0, error=0.0):
 
 
 def break_even_of(own, base, **others) -> BreakEven:
-    return break_even(starts(*own, **others), starts(*base, wobble=0.5))
+    return break_even(starts(*own, **others), starts(*base, spread=0.5))
 
 
 def costs_of(records, contender, shape=SMALL):
@@ -69,41 +69,41 @@ def test_break_even_is_start_difference_over_step_difference(own, base):
 
 
 def test_after_has_no_end_if_steps_are_similar():
-    even = break_even_of((2.0, 0.999e-3), (1.0, 1e-3), wobble=3)
+    even = break_even_of((2.0, 0.999e-3), (1.0, 1e-3), spread=3)
     assert even.answer == "after"
     assert even.low > 1000
     assert math.isinf(even.high)
 
 
 def test_until_has_no_end_if_steps_are_similar():
-    even = break_even_of((1.0, 1.001e-3), (2.0, 1e-3), wobble=1)
+    even = break_even_of((1.0, 1.001e-3), (2.0, 1e-3), spread=1)
     assert (even.answer, even.high) == ("until", math.inf)
 
 
 def test_similar_steps_give_only_a_lower_bound():
-    dearer = break_even_of((2.0, 1.004e-3), (1.0, 1e-3), wobble=3)
+    dearer = break_even_of((2.0, 1.004e-3), (1.0, 1e-3), spread=3)
     assert (dearer.answer, dearer.cheaper) == ("unclear", False)
     assert math.isnan(dearer.steps)
     assert 1000 < dearer.low < dearer.high == math.inf
-    cheaper = break_even_of((1.0, 0.996e-3), (2.0, 1e-3), wobble=3)
+    cheaper = break_even_of((1.0, 0.996e-3), (2.0, 1e-3), spread=3)
     assert (cheaper.answer, cheaper.cheaper) == ("unclear", True)
     assert cheaper.low > 1000
 
 
 def test_similar_starts_have_an_interval_from_zero():
-    even = break_even_of((1.002, 1e-3), (1.0, 2e-3), wobble=3)
+    even = break_even_of((1.002, 1e-3), (1.0, 2e-3), spread=3)
     assert (even.answer, even.low) == ("after", 0.0)
     assert 0 < even.steps < even.high < 100
-    even = break_even_of((0.998, 1e-3), (1.0, 2e-3), wobble=3)
+    even = break_even_of((0.998, 1e-3), (1.0, 2e-3), spread=3)
     assert even.answer == "at once"
     assert 0 < even.high < 100
-    even = break_even_of((1.003, 2e-3), (1.0, 1e-3), wobble=3)
+    even = break_even_of((1.003, 2e-3), (1.0, 1e-3), spread=3)
     assert even.answer == "never"
     assert 0 < even.high < 100
 
 
 def test_similar_starts_and_steps_are_unclear():
-    assert break_even_of((1.001, 1.001e-3), (1.0, 1e-3), wobble=3) == BreakEven("unclear")
+    assert break_even_of((1.001, 1.001e-3), (1.0, 1e-3), spread=3) == BreakEven("unclear")
 
 
 def test_one_common_pass_or_none_is_unclear():
@@ -113,7 +113,7 @@ def test_one_common_pass_or_none_is_unclear():
 
 
 def test_equal_steps_never_break_even():
-    own, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 1e-3, wobble=0)
+    own, base = starts(2.0, 1e-3, spread=0), starts(1.0, 1e-3, spread=0)
     assert break_even(own, base).answer == "never"
     assert break_even(base, own).answer == "at once"
 
@@ -125,9 +125,9 @@ def test_one_outlier_in_six_barely_moves_the_break_even():
 
 
 def test_interval_is_no_narrower_than_its_blocks_allow():
-    own, base = starts(2.0, 1e-3, wobble=0), starts(1.0, 2e-3, wobble=0)
+    own, base = starts(2.0, 1e-3, spread=0), starts(1.0, 2e-3, spread=0)
     assert break_even(own, base).high == pytest.approx(1000)
-    unsure = starts(2.0, 1e-3, wobble=0, error=1e-4)
+    unsure = starts(2.0, 1e-3, spread=0, error=1e-4)
     even = break_even(unsure, base)
     assert even.low < 950 < 1050 < even.high
 
