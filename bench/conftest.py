@@ -77,8 +77,8 @@ def samples(
     The other arguments are the test's parameters, which are read from its node. The test is skipped where a
     backend or device is missing, before pytest-benchmark's fixture is made."""
     session = request.config.stash[SESSION]
-    with progress.shown(request.config) as notify:
-        session.measure(notify, progress.said(request.config))
+    with progress.shown(request.config) as display:
+        session.measure(display, progress.said(request.config))
     cell = replay.cell_of(request.node)
     assert cell is not None
     return replay.samples_or_skip(request.node, session.outcome(cell))

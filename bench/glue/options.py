@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import implementations
 from bench.measure import checkout, lock, machine, session
 from bench.plan import grid, values
 from bench.plan.cells import Cell, Side
-from bench.plan.plan import Machine, Plan, check_patterns, resolve
+from bench.plan.plan import TIME_BUDGET, Machine, Plan, check_patterns, resolve
 from bench.plan.sides import BASE, HEAD
 
 from . import both
@@ -163,6 +163,8 @@ def asked_for(
         _check_patterns(plan, grid_file, this_machine, path, where)
         return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))
+    if wanted.passes == grid.AUTO_PASSES and wanted.time_budget is None:
+        wanted = replace(wanted, time_budget=2 * TIME_BUDGET)  # there are twice as many contenders
     base, head = (
         _side(name, text, side_option, stack, invoked_in)
         for name, (text, side_option) in zip((BASE, HEAD), sides, strict=True)

@@ -1,4 +1,5 @@
-"""Shows progress: one line on a terminal, redrawn only between blocks; elsewhere a line every half a minute."""
+"""Shows progress: one line on a terminal, redrawn only between blocks, below the newest table of what is known so far;
+elsewhere a line every half a minute, and the first table."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Literal
+from typing import Literal, Protocol
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -20,20 +21,72 @@ from bench.report.characters import encodable, encoding_of
 PLAIN_EVERY_SECONDS = 30.0
 
 
+class Display(Protocol):
+    """Where progress is shown while a run goes on."""
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def table(self, make: Callable[[], str]) -> None:
+        """Show a table of what is known so far in place of the last one; it is made only where it is shown."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def table(self, make: Callable[[], str]) -> None: ...
+
+
+class OnTerminal:
+    """Shows the newest table and a line below it, redrawn in place."""
+
+    def __init__(self, live: Live, encoding: str) -> None:
+        self._live, self._encoding = live, encoding
+        self._table, self._line = Text(), Text()
+
+    def progress(self, progress: Progress) -> None:
+        self._line = _text(progress, self._encoding)
+        self._redraw()
+
+    def table(self, make: Callable[[], str]) -> None:
+        self._table = Text.from_ansi(encodable(f"\n{make()}\n", self._encoding), no_wrap=True, overflow="crop")
+        self._redraw()
+
+    def _redraw(self) -> None:
+        with suppress(OSError, ValueError):
+            parts = (self._table, self._line) if self._table else (self._line,)
+            self._live.update(Group(*parts), refresh=True)
+
+
+class OnPaper:
+    """Shows a line every half a minute where nothing can be redrawn, and only the first table."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.progress = occasionally(now)
+        self._has_table = False
+
+    def table(self, make: Callable[[], str]) -> None:
+        if not self._has_table:
+            self._has_table = True
+            text = encodable(make(), encoding_of(sys.stdout))
+            with suppress(OSError, ValueError):
+                print(f"\n\n{text}", flush=True)
+
+
 @contextmanager
-def shown(config: pytest.Config) -> Iterator[Callable[[Progress], None]]:
-    """Yield a function that shows progress in a way that suits the output."""
+def shown(config: pytest.Config) -> Iterator[Display]:
+    """Yield a display that suits the output."""
     if config.get_verbosity() < 0:
-        yield lambda progress: None
+        yield Silent()
         return
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if sys.stdout.isatty():
-            encoding = encoding_of(sys.stdout)
             with Live(console=Console(), auto_refresh=False, transient=True) as live:
-                yield unfailing(lambda progress: live.update(_text(progress, encoding), refresh=True))
+                yield OnTerminal(live, encoding_of(sys.stdout))
         else:
-            yield occasionally(time.monotonic)
+            yield OnPaper(time.monotonic)
 
 
 def said(config: pytest.Config) -> Callable[[str], None]:

@@ -18,7 +18,9 @@ from bench.plan.plan import Plan
 from bench.plan.sides import doubled
 
 from . import against, plugins
+from .interim import Interim
 from .options import Asked
+from .progress import Display
 from .replay import Outcome
 
 if TYPE_CHECKING:
@@ -74,14 +76,15 @@ class BenchSession:
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
 
-    def measure(self, notify: Callable[[Progress], None], say: Callable[[str], None] = print) -> None:
-        """Measure all selected cells the first time this is called; `say` shows a line meanwhile."""
+    def measure(self, display: Display, say: Callable[[str], None] = print) -> None:
+        """Measure all selected cells the first time this is called; `say` shows a line while another run is waited
+        for."""
         if self._begun:
             return
         self._begun = True
         try:
             with lock.of_machine(self.asked.when_busy if self.timed else "ignore", say):
-                self._measure(notify)
+                self._measure(display)
         except lock.Busy as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except OSError as error:
@@ -93,7 +96,7 @@ class BenchSession:
         self.ended_early = True
         pytest.fail(f"measuring ended early: {reason}", pytrace=False)
 
-    def _measure(self, notify: Callable[[Progress], None]) -> None:
+    def _measure(self, display: Display) -> None:
         if not self.timed:
             self._outcomes = {}
             self._outcomes = self._verify()
@@ -104,11 +107,18 @@ class BenchSession:
             self._doubled_plan(),
             folder,
             self.asked.path,
-            notify,
+            self._notify(display, folder),
             resumed=self.asked.resume is not None,
             undecided=lambda: _undecided(folder),
             suspects=lambda: _suspects(folder),
         )
+
+    def _notify(self, display: Display, folder: Path) -> Callable[[Progress], None]:
+        """What shows progress, and of a run that compares contenders also the first shape's table."""
+        if self.asked.sides or not self.plan.cells:
+            return display.progress
+        first = str(self.plan.cells[0].shape)
+        return Interim(display.progress, display.table, lambda: _first_look(folder), first)
 
     def outcome(self, cell: Cell) -> Outcome:
         """A cell's outcome, after `measure`. It is read from the journal even where the measuring ended early, as by
@@ -176,6 +186,13 @@ def _read(folder: Path) -> Run:
     from bench.analyse.run import loading
 
     return loading.read(folder)
+
+
+def _first_look(folder: Path) -> str:
+    """What is known of the run's first shape so far."""
+    from bench.report.run import terminal
+
+    return terminal.first_look(_read(folder))
 
 
 def _undecided(folder: Path) -> set[str]:

@@ -18,6 +18,10 @@ OUT_OF_TIME = "the time budget was used up"
 ALL_FAILED = "every cell had failed"
 
 
+PHASES_FIRST = ("step", "train")
+"""The phases by which a backend is chosen: where time is short, they are decided before the others."""
+
+
 class Running(Protocol):
     """What a schedule needs to know of a run."""
 
@@ -114,7 +118,10 @@ class Adaptive:
             pass_number, keys, self._affordable(run, pass_number) if pass_number <= looks.FIRST else self.plan.rounds
         )
         plan = self._plan(chosen, pass_number)
-        if pass_number > 1 and run.cost(plan) > self.seconds_left():
+        if pass_number > looks.FIRST:
+            plan = self._first_that_fit(run, plan)
+            chosen = replace(chosen, cells=[cell.key for cell in plan.cells])
+        if not plan.cells or (1 < pass_number <= looks.FIRST and run.cost(plan) > self.seconds_left()):
             self.reason = OUT_OF_TIME + (self._budget_hint(run, pass_number) if pass_number <= looks.FIRST else "")
             return None
         run.record(chosen)
@@ -125,6 +132,18 @@ class Adaptive:
             return self.plan
         keys = set(self.undecided() if looks.is_look(pass_number - 1) else run.chosen[pass_number - 1].cells)
         return self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
+
+    def _first_that_fit(self, run: Running, plan: Plan) -> Plan:
+        """Return the plan of as many cells as there is time for: those of whole phases and shapes, in the order of
+        PHASES_FIRST and then of the plan."""
+        shapes = list(dict.fromkeys(cell.shape for cell in self.plan.cells))
+        order = [(phase, shape) for phase in _by_importance(plan) for shape in shapes]
+        for count in range(len(order), 0, -1):
+            kept = set(order[:count])
+            fitting = plan.select([cell for cell in plan.cells if (cell.phase, cell.shape) in kept])
+            if fitting.cells and run.cost(fitting) <= self.seconds_left():
+                return fitting
+        return plan.select([])
 
     def _affordable(self, run: Running, pass_number: int) -> int:
         """Return how many rounds this pass and each of the others up to the first look can have."""
@@ -144,3 +163,9 @@ class Adaptive:
         keys = set(chosen.cells)
         selected = self.plan.select([cell for cell in self.plan.cells if cell.key in keys])
         return replace(selected, rounds=chosen.rounds, passes=max(self.plan.passes, pass_number))
+
+
+def _by_importance(plan: Plan) -> list[str]:
+    """Return a plan's phases, PHASES_FIRST before the others."""
+    phases = list(dict.fromkeys(cell.phase for cell in plan.cells))
+    return sorted(phases, key=lambda phase: PHASES_FIRST.index(phase) if phase in PHASES_FIRST else len(PHASES_FIRST))

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,13 +51,30 @@ class Worker(Protocol):
     """What a run needs of a contender's process, real or fake."""
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        """Send a request and return its answer. Raises WorkerFailed."""
+        """Send a request, unless it was begun, and return its answer. Raises WorkerFailed."""
+
+    def begin(self, verb: str, **request: Any) -> None:
+        """Send a request that `ask` waits for later, so that several processes work meanwhile. Where that fails, `ask`
+        raises it."""
 
     def resume(self) -> None: ...
 
     def suspend(self) -> None: ...
 
+    def begin_close(self) -> None:
+        """Let the process end by itself; `close` waits for that."""
+
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A request that was sent: when its answer is due, by `time.monotonic`, and why it could not be sent."""
+
+    verb: str
+    request: dict[str, Any]
+    deadline: float
+    failure: WorkerFailed | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +103,7 @@ class ProcessWorker:
         self.timeout, self.log = setting.timeout, setting.log
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
+        self._begun: _Begun | None = None
         with ExitStack() as descriptors:
             try:
                 self._mark = processes.new_mark()
@@ -139,17 +157,41 @@ class ProcessWorker:
         os.close(their_requests)
         os.close(their_replies)
 
-    def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        if self._process.poll() is not None:  # else a child that it has forked may answer
-            raise self._died()
-        deadline = time.monotonic() + self.timeout
+    def begin(self, verb: str, **request: Any) -> None:
+        deadline, failure = time.monotonic() + self.timeout, None
         self._requests += 1
         line = json.dumps({"id": self._requests, "verb": verb, **request}).encode() + b"\n"
         try:
-            if stray := self._pipes.stray():
-                raise NoAnswer(f"it wrote {answers.shown(stray)}, which answers nothing")
-            self._pipes.send(line, deadline)
-            answer = answers.answer_in(self._pipes.receive(deadline), self._requests)
+            with self._answering():
+                if stray := self._pipes.stray():
+                    raise NoAnswer(f"it wrote {answers.shown(stray)}, which answers nothing")
+                self._pipes.send(line, deadline)
+        except WorkerFailed as error:
+            failure = error
+        self._begun = _Begun(verb, request, deadline, failure)
+
+    def ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        if self._begun is None:
+            self.begin(verb, **request)
+        begun, self._begun = self._begun, None
+        assert begun
+        assert (begun.verb, begun.request) == (verb, request), "another request was begun"
+        if begun.failure:
+            raise begun.failure
+        with self._answering():
+            answer = answers.answer_in(self._pipes.receive(begun.deadline), self._requests)
+        if failed := answer.get("failed"):
+            alive = failed.status in ("wrong", "unavailable", "unsupported")
+            raise WorkerFailed(failed.status, failed.reason, alive, failed.error, failed.tolerance)
+        return dict(answer["ok"])
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Raise WorkerFailed for whatever prevents an answer, and end the process."""
+        if self._process.poll() is not None:  # else a child that it has forked may answer
+            raise self._died()
+        try:
+            yield
         except TooMuchMemory as error:
             self.kill()
             raise WorkerFailed("out_of_memory", str(error), alive=False) from None
@@ -164,10 +206,6 @@ class ProcessWorker:
             raise self._broken_protocol(str(error)) from None
         finally:
             logs.bound(self.log)
-        if failed := answer.get("failed"):
-            alive = failed.status in ("wrong", "unavailable", "unsupported")
-            raise WorkerFailed(failed.status, failed.reason, alive, failed.error, failed.tolerance)
-        return dict(answer["ok"])
 
     def suspend(self) -> None:
         processes.signal_group(self._process, signal.SIGSTOP)
@@ -175,12 +213,16 @@ class ProcessWorker:
     def resume(self) -> None:
         processes.signal_group(self._process, signal.SIGCONT)
 
+    def begin_close(self) -> None:
+        self._pipes.close_requests()  # no more requests: it ends by itself
+        self.resume()
+
     def close(self) -> None:
         """End the process and what it has started, gracefully if it responds within GRACE_SECONDS."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._pipes.close_requests()  # no more requests: it ends by itself
+        self.begin_close()
         self.kill(GRACE_SECONDS)
         self._pipes.close()
         logs.bound(self.log)

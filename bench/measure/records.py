@@ -88,8 +88,10 @@ class WorkerStarted:
     """The thread limit that was set."""
     import_seconds: Amount
     wall_seconds: Amount
-    """The time from starting the process to its first answer."""
+    """The time from starting the process, or from waiting for it alone, to its first answer."""
     details: dict[str, Any] = field(default_factory=dict)
+    concurrent: bool = False
+    """Whether other processes worked at the same time, so that its seconds are not those it takes alone."""
 
     def __post_init__(self) -> None:
         _put_on_one_line(self, "backend", "backend_version", "interpreter", "device_name", "precision")
@@ -110,6 +112,9 @@ class Prepared:
     tensor: str
     verify_seconds: Amount
     wall_seconds: Amount
+    """The time that the run waited for it."""
+    concurrent: bool = False
+    """Whether other processes worked at the same time, so that its seconds are not those it takes alone."""
 
 
 @dataclass(frozen=True, slots=True)

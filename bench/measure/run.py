@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -29,6 +29,10 @@ from .worker.one_line import all_visible
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
+ALONE_PASSES = 3
+"""In so many passes, contenders start and prepare one at a time: these are the start-up costs that are reported."""
+MOST_AT_ONCE = 8
+"""The most processes that start, or prepare, at the same time in later passes."""
 ALIGNMENTS = 4
 """The quarters of a cache line in which an allocator begins an array."""
 Open = Callable[[Contender, int], Worker]
@@ -76,7 +80,8 @@ class RunInProgress:
                 return
             self.plan = self.tally.plan = plan
             self.tally.begin(pass_number)
-            for group in self._shuffled(_groups(self.plan.cells), pass_number):
+            groups = _groups(self.plan.cells)
+            for group in self._shuffled(groups, pass_number) if pass_number > 1 else groups:
                 awaited = [cell for cell in group if self._rounds_left(cell, pass_number)]
                 self._visit(awaited, pass_number, self._time, partial(self._ceilings, group))
 
@@ -110,18 +115,61 @@ class RunInProgress:
         """Start a fresh process for each contender, and use them shape by shape."""
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
         try:
-            for contender in self._shuffled(contenders, pass_number, "start"):
+            order = self._shuffled(contenders, pass_number, "start")
+            for contender in self._in_turn(order, pass_number, self._begin_start):
                 self._start(contender, pass_number)
             shapes = list(dict.fromkeys(cell.shape for cell in pending))
-            for shape in self._shuffled(shapes, pass_number, contenders[0].group if contenders else ""):
+            if pass_number > 1:  # in the first, the plan's first shape leads, which can then be shown within a minute
+                shapes = self._shuffled(shapes, pass_number, contenders[0].group if contenders else "")
+            for shape in shapes:
                 of_shape = [cell for cell in pending if cell.shape == shape]
-                for contender in self._shuffled(contenders, pass_number, shape, "prepare"):
+                order = self._shuffled(contenders, pass_number, shape, "prepare")
+                begin = partial(self._begin_preparing, shape=shape, cells=of_shape)
+                for contender in self._in_turn(order, pass_number, begin):
                     self._prepare(contender, shape, of_shape, pass_number)
                 use(of_shape, pass_number)
             afterwards(pass_number)
         finally:
+            for live in self.live.values():
+                live.worker.begin_close()
             for contender in list(self.live):
                 self._close(contender)
+
+    def _in_turn(
+        self, contenders: Sequence[Contender], pass_number: int, begin: Callable[[Contender, int], None]
+    ) -> Iterator[Contender]:
+        """Yield contenders, each after `begin` was called for it and for those that may work at the same time."""
+        at_once, begun = self._at_once(pass_number), 0
+        for index, contender in enumerate(contenders):
+            while at_once > 1 and begun < min(len(contenders), index + at_once):
+                begin(contenders[begun], pass_number)
+                begun += 1
+            yield contender
+
+    def _at_once(self, pass_number: int) -> int:
+        """Return how many processes may start, or prepare, at the same time. What they take alone is known after a few
+        passes. With a memory limit there is one, since a process is watched only while it is waited for."""
+        if pass_number <= ALONE_PASSES or self.plan.memory_limit is not None:
+            return 1
+        return min(self.plan.cpus, MOST_AT_ONCE)
+
+    def _begin_start(self, contender: Contender, pass_number: int) -> None:
+        """Start a contender's process, whose answer `_start` waits for."""
+        if self._of(contender) and contender not in self.live:
+            with suppress(WorkerFailed):  # `_start` tries again, and records it
+                self._launch(contender, pass_number).worker.begin("start")
+
+    def _begin_preparing(self, contender: Contender, pass_number: int, shape: Shape, cells: list[Cell]) -> None:
+        """Have a contender prepare a shape, whose answer `_prepare` waits for."""
+        pending, live = self._pending(contender, cells), self.live.get(contender)
+        if not pending or live is None:
+            return
+        try:
+            request = self._preparation(contender, shape, pending, at_once=self._at_once(pass_number))
+        except WorkerFailed:  # together they would not fit
+            return
+        live.worker.resume()
+        live.worker.begin("prepare", **request)
 
     def _time(self, cells: list[Cell], pass_number: int) -> None:
         """Time one shape's phases, each in rounds."""
@@ -230,9 +278,8 @@ class RunInProgress:
     def _open(self, contender: Contender, pass_number: int) -> None:
         """Start a contender's process and import its backend. Raises WorkerFailed."""
         started = self.now()
-        self.state.processes += 1
-        live = _Live(self.state.processes, self.open_worker(contender, pass_number))
-        self.live[contender] = live
+        concurrent = contender in self.live
+        live = self.live[contender] if concurrent else self._launch(contender, pass_number)
         with self._awake(live):
             answer = live.worker.ask("start")
             self.record(
@@ -244,11 +291,18 @@ class RunInProgress:
                     contender=contender.label,
                     threads=self.plan.threads(contender),
                     wall_seconds=self.now() - started,
+                    concurrent=concurrent,
                 )
             )
 
+    def _launch(self, contender: Contender, pass_number: int) -> _Live:
+        """Start a contender's process. Raises WorkerFailed."""
+        self.state.processes += 1
+        self.live[contender] = live = _Live(self.state.processes, self.open_worker(contender, pass_number))
+        return live
+
     def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int) -> None:
-        pending = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
+        pending = self._pending(contender, cells)
         if not pending:
             return
         if contender not in self.live:
@@ -273,23 +327,32 @@ class RunInProgress:
     ) -> None:
         """Prepare all of a contender's cells of a shape in one request. Raises WorkerFailed."""
         started = self.now()
-        check = any(cell.key not in self.state.verified for cell in cells)
-        self._check_memory(contender, shape, check)
-        answer = live.worker.ask(
-            "prepare",
-            shape=[shape.N, shape.D_in, shape.H, shape.D_out],
-            phases=[cell.phase for cell in cells],
-            steps=self.plan.steps,
-            check=check,
-            device_bytes=work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
-        )
+        request = self._preparation(contender, shape, cells)
+        answer = live.worker.ask("prepare", **request)
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
+        concurrent = self._at_once(pass_number) > 1
         facts = {"number": live.number, "pass_number": pass_number, "cells": calls, "wall_seconds": wall}
-        self.record(_answered(Prepared, answer, **facts))
-        self.tally.did("first prepare" if check else "prepare", wall)
+        self.record(_answered(Prepared, answer, concurrent=concurrent, **facts))
+        self.tally.did("first prepare" if request["check"] else "prepare", wall)
         live.shape = shape
+
+    def _pending(self, contender: Contender, cells: list[Cell]) -> list[Cell]:
+        return [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
+
+    def _preparation(self, contender: Contender, shape: Shape, cells: list[Cell], at_once: int = 1) -> dict[str, Any]:
+        """Return the request to prepare all of a contender's cells of a shape. Raises WorkerFailed if their memory is
+        not free, for as many contenders as prepare at once."""
+        check = any(cell.key not in self.state.verified for cell in cells)
+        self._check_memory(contender, shape, check, at_once)
+        return {
+            "shape": [shape.N, shape.D_in, shape.H, shape.D_out],
+            "phases": [cell.phase for cell in cells],
+            "steps": self.plan.steps,
+            "check": check,
+            "device_bytes": work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
+        }
 
     def _enter(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
         if cell.key in self.state.failed:
@@ -347,9 +410,10 @@ class RunInProgress:
         if live is None or live.shape != cell.shape:
             self._prepare(cell.contender, cell.shape, cells, pass_number)
 
-    def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool) -> None:
-        """Raise WorkerFailed if a shape cannot fit: else the system would kill a process, maybe this one."""
-        needed = work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
+    def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool, times: int = 1) -> None:
+        """Raise WorkerFailed if a shape cannot fit so many times: else the system would kill a process, maybe this
+        one."""
+        needed = times * work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
         free, memory_limit = self.free_bytes(), self.plan.memory_limit
         for available, description in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
             if available is not None and needed > available:

@@ -16,8 +16,8 @@ from .values import shown
 
 HOST_BACKEND = "numpy"
 """The backend that every process has."""
-TIME_BUDGET = 300.0
-"""Seconds of a run of `auto` passes without a budget of its own."""
+TIME_BUDGET = 285.0
+"""Seconds of a run of `auto` passes without a budget of its own: five minutes with its tables and files."""
 DEVICE = re.compile(r"[a-z]+(:(0|[1-9][0-9]{0,2}))?")
 KINDS = ("cpu", "cuda", "mps", "auto")
 WITHOUT_NUMBER = ("cpu", "mps")

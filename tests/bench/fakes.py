@@ -153,9 +153,13 @@ class InProcess:
         except Failure as failure:
             raise WorkerFailed(failure.status, str(failure), True, **failure.figures) from failure
 
+    def begin(self, verb: str, **request: Any) -> None: ...
+
     def resume(self) -> None: ...
 
     def suspend(self) -> None: ...
+
+    def begin_close(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -184,6 +188,9 @@ class Office:
     inner: Callable[[int], int] = lambda number: 10_000 + number
     """Returns the `inner` that a process chooses for its samples, by the process's number."""
     asked: list[Ask] = field(default_factory=list)
+    events: list[tuple[str, str, Contender, int]] = field(default_factory=list)
+    """`begun` for each request that was sent before it was waited for, and `answered` for each answer: with its verb,
+    contender and pass."""
     opened: list[Scripted] = field(default_factory=list)
     blocks_answered: int = 0
 
@@ -202,6 +209,7 @@ class Scripted:
     def __init__(self, office: Office, contender: Contender, pass_number: int, number: int) -> None:
         self.office, self.contender, self.pass_number, self.number = office, contender, pass_number, number
         self.state = "awake"  # like any process that has just started
+        self.begun: tuple[str, dict[str, Any]] | None = None
         self.phase = ""
         self.inner = self.samples = 0
 
@@ -213,17 +221,29 @@ class Scripted:
         assert self.state == "awake"
         self.state = "stopped"
 
+    def begin_close(self) -> None:
+        assert self.state != "closed"
+
+    def begin(self, verb: str, **request: Any) -> None:
+        assert self.state == "awake"
+        assert self.begun is None
+        self.begun = verb, request
+        self.office.events.append(("begun", verb, self.contender, self.pass_number))
+
     def close(self) -> None:
         assert self.state != "closed"
         self.state = "closed"
 
     def ask(self, verb: str, **request: Any) -> dict[str, Any]:
-        awake = [worker for worker in self.office.opened if worker.state == "awake"]
-        assert awake == [self], "only the worker that is asked is awake"
+        assert self.begun in (None, (verb, request)), "what was begun is what is asked"
+        self.begun = None
+        awake = [worker for worker in self.office.opened if worker.state == "awake" and worker.begun is None]
+        assert awake == [self], "only the workers that are asked are awake"
         self.phase = request.get("phase", self.phase)
         where = {"start": "", "prepare": str(Shape(*request.get("shape", (1, 1, 1))))}.get(verb, self.phase)
         ask = Ask(self.number, self.pass_number, self.contender, verb, where, request)
         self.office.asked.append(ask)
+        self.office.events.append(("answered", verb, self.contender, self.pass_number))
         self.office.clock.spend(1024 * MICRO)
         if self.office.interrupt_at == len(self.office.asked) - 1:
             raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from bench.analyse.run.recorded import CellRecords
 from bench.analyse.run.run import Run
 from bench.measure.records import PassChosen
 from bench.plan.cells import Cell
-from bench.plan.plan import Plan
+from bench.plan.looks import Spending
 from bench.plan.sides import BASE, HEAD, off
 from bench.plan.units import change_with_interval
 
@@ -76,32 +76,32 @@ def _changes(run: Run, is_counted: Callable[[int], bool]) -> list[Change]:
     for records in run.cells.values():
         by_side.setdefault(off(records.cell), {})[records.cell.contender.variant] = records.of_passes(is_counted)
     suspects = run.suspects
-    return [_change(cell, sides.get(BASE), sides.get(HEAD), run.plan, suspects) for cell, sides in by_side.items()]
+    return [_change(cell, sides.get(BASE), sides.get(HEAD), run.spending, suspects) for cell, sides in by_side.items()]
 
 
 def _change(
-    cell: Cell, base: CellRecords | None, head: CellRecords | None, plan: Plan, suspects: Mapping[str, str]
+    cell: Cell, base: CellRecords | None, head: CellRecords | None, spending: Spending, suspects: Mapping[str, str]
 ) -> Change:
-    change = Change(cell, _outcome(base, plan, suspects), _outcome(head, plan, suspects))
+    change = Change(cell, _outcome(base, spending, suspects), _outcome(head, spending, suspects))
     if not base or not head or change.base.status != "ok" or change.head.status != "ok":
         return change
     before, after = base.floors, head.floors
     ratios = [after[pass_number] / before[pass_number] for pass_number in after if pass_number in before]
-    confidence = confidence_after(len(ratios), plan.adaptive)
+    confidence = confidence_after(len(ratios), spending)
     ratio = estimate(ratios, confidence=confidence) if ratios else UNKNOWN
-    typical = paired(head.block_typicals, base.block_typicals, plan.adaptive)
+    typical = paired(head.block_typicals, base.block_typicals, spending)
     return replace(change, ratio=ratio, typical=typical)
 
 
-def _outcome(records: CellRecords | None, plan: Plan, suspects: Mapping[str, str]) -> SideOutcome:
+def _outcome(records: CellRecords | None, spending: Spending, suspects: Mapping[str, str]) -> SideOutcome:
     if records is None:
         return ABSENT
     if records.status != "ok":
         return SideOutcome(records.status, records.untimed_reason)
     if records.cell.key in suspects:
         return SideOutcome(SUSPECT, suspects[records.cell.key])
-    return SideOutcome("ok", "", _estimate(records.floors, plan), _estimate(records.typicals, plan))
+    return SideOutcome("ok", "", _estimate(records.floors, spending), _estimate(records.typicals, spending))
 
 
-def _estimate(seconds: Mapping[int, float], plan: Plan) -> Estimate:
-    return estimate([*seconds.values()], confidence=confidence_after(len(seconds), plan.adaptive))
+def _estimate(seconds: Mapping[int, float], spending: Spending) -> Estimate:
+    return estimate([*seconds.values()], confidence=confidence_after(len(seconds), spending))

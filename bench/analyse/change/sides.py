@@ -19,6 +19,7 @@ from bench.analyse.run.measured import MeasuredCell
 from bench.analyse.run.run import Run
 from bench.analyse.run.tables import RunTables
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.looks import of_ended
 
 NAMES = ["implementation", "device", "dtype", "N", "D_in", "H", "D_out", "phase"]
 """The columns that name a cell, except for its thread limit."""
@@ -62,7 +63,7 @@ class RunSide:
 
     def confidence(self, passes: int) -> float:
         """Return the confidence of intervals after some passes."""
-        return confidence_after(passes, self.adaptive)
+        return confidence_after(passes, of_ended(self.adaptive))
 
 
 def load(path: str | PathLike[str]) -> RunSide:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special, stats
 
 from bench.plan import looks
+from bench.plan.looks import Spending
 
 CONFIDENCE = 0.95
 FLOOR_QUANTILE = 0.05
@@ -126,12 +127,12 @@ def unpaired(
     return replace(without_interval, deviations=deviations).known_by(float(np.sqrt(squares.sum())), degrees)
 
 
-def confidence_after(passes: int, adaptive: bool) -> float:
-    """Return the confidence of intervals after some passes; it is higher in an adaptive run, which looks repeatedly."""
-    return 1 - (1 - CONFIDENCE) * (looks.share(passes) if adaptive else 1.0)
+def confidence_after(passes: int, spending: Spending) -> float:
+    """Return the confidence of intervals after some passes; it is higher where a run is looked at repeatedly."""
+    return 1 - (1 - CONFIDENCE) * looks.share(passes, spending)
 
 
-def paired(bases: Blocks, others: Blocks, adaptive: bool = False) -> Estimate:
+def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -> Estimate:
     """Estimate how many times longer `bases` take than `others`, from the passes and rounds that both have.
 
     A pass counts as the median over its rounds of the blocks' log ratio. What slows the machine for a few rounds slows
@@ -144,7 +145,7 @@ def paired(bases: Blocks, others: Blocks, adaptive: bool = False) -> Estimate:
         if logs:
             ratios.append(exp(median(logs)))
             within.append(median_error(logs))
-    return estimate(ratios, within, confidence_after(len(ratios), adaptive))
+    return estimate(ratios, within, confidence_after(len(ratios), spending))
 
 
 def median_error(values: Sequence[float] | np.ndarray) -> float:

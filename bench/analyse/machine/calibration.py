@@ -153,12 +153,12 @@ def in_turns(logs: np.ndarray, slowdown: float) -> Judged:
 
 def adaptive(logs: np.ndarray, slowdown: float) -> Judged:
     """Judge an adaptive run: it is looked at from five passes on, until the verdict is clear."""
-    for passes in range(looks.FIRST, len(logs) + 1):
-        if looks.is_look(passes):
-            ratio = estimate(np.exp(-logs[:passes]), confidence=confidence_after(passes, True))
-            judged = _judged(ratio, slowdown, passes)
-            if judged[0] != "unclear":
-                break
+    visits = [passes for passes in range(looks.FIRST, len(logs) + 1) if looks.is_look(passes)]
+    for passes, spending in looks.spendings(visits):
+        ratio = estimate(np.exp(-logs[:passes]), confidence=confidence_after(passes, spending))
+        judged = _judged(ratio, slowdown, passes)
+        if judged[0] != "unclear":
+            break
     return judged
 
 

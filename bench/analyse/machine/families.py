@@ -56,23 +56,22 @@ def trials(
 ) -> list[Trial]:
     """Simulate `count` runs; without `passes`, adaptive ones, which end once the slowed cell's verdict is clear."""
     draw = np.random.default_rng(seed)
-    visits = [passes] if passes else [*_looks(len(slowed.logs))]
-    adaptive = passes is None
-    unchanged = {visit: _unchanged(series, visit, adaptive, draw) for visit in visits} if cells > 1 else {}
-    return [_trial(slowed, unchanged, cells, visits, adaptive, draw) for _ in range(count)]
+    visits = {passes: looks.Spending.WHOLE} if passes else dict(looks.spendings(_looks(len(slowed.logs))))
+    confidences = {visit: confidence_after(visit, spending) for visit, spending in visits.items()}
+    unchanged = {visit: _unchanged(series, visit, confidences[visit], draw) for visit in visits} if cells > 1 else {}
+    return [_trial(slowed, unchanged, cells, confidences, draw) for _ in range(count)]
 
 
 def _trial(
     slowed: Series,
     unchanged: Mapping[int, Sequence[Estimate]],
     cells: int,
-    visits: Sequence[int],
-    adaptive: bool,
+    confidences: Mapping[int, float],
     draw: np.random.Generator,
 ) -> Trial:
     order = draw.permutation(len(slowed.logs))
-    for passes in visits:
-        own = slowed.estimate(order[:passes], confidence_after(passes, adaptive))
+    for passes, confidence in confidences.items():
+        own = slowed.estimate(order[:passes], confidence)
         others = [unchanged[passes][index] for index in draw.integers(UNCHANGED, size=cells - 1)]
         estimates = pooled([own, *others])
         verdict, *rest = verdicts(estimates)
@@ -83,8 +82,7 @@ def _trial(
     return Trial(verdict, bool(covered), passes, float(np.mean(false)) if false else 0.0)
 
 
-def _unchanged(series: Sequence[Series], passes: int, adaptive: bool, draw: np.random.Generator) -> list[Estimate]:
-    confidence = confidence_after(passes, adaptive)
+def _unchanged(series: Sequence[Series], passes: int, confidence: float, draw: np.random.Generator) -> list[Estimate]:
     return [
         each.estimate(draw.permutation(len(each.logs))[:passes], confidence, removed=float(np.log1p(each.slowdown)))
         for each in (series[index] for index in draw.integers(len(series), size=UNCHANGED))

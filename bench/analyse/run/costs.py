@@ -13,6 +13,7 @@ from scipy import stats
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed
 from bench.measure.records import Prepared
 from bench.plan.cells import Cell, Contender, Shape
+from bench.plan.looks import Spending
 
 from .measured import MeasuredCell
 from .recorded import CellRecords, RunRecords
@@ -118,15 +119,17 @@ def costs(run: RunRecords, cells: Sequence[MeasuredCell], baselines: Mapping[str
     starts = {step.cell.key: _starts(step, processes[step.cell.contender]) for step in steps}
     all_costs = []
     for (contender, shape), group in groups.items():
-        cost = _of_processes(contender, shape, group, processes[contender], run.plan.adaptive)
+        cost = _of_processes(contender, shape, group, processes[contender], run.spending)
         if step := group.get("step"):
             base = _baseline(step.cell.key, baselines)
-            cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, run.plan.adaptive)
+            cost = _with_starts(cost, starts[step.cell.key], starts[base] if base else None, run.spending)
         all_costs.append(cost)
     return all_costs
 
 
-def break_even(starts: Mapping[int, Start], baseline: Mapping[int, Start], adaptive: bool = False) -> BreakEven:
+def break_even(
+    starts: Mapping[int, Start], baseline: Mapping[int, Start], spending: Spending = Spending.WHOLE
+) -> BreakEven:
     """Return the steps after which a contender is ahead of its baseline, from the passes, by number, that both have.
 
     n steps take start-up + n · step, which is the same for both at n = D / G, where D is by how much more a start
@@ -149,7 +152,7 @@ def break_even(starts: Mapping[int, Start], baseline: Mapping[int, Start], adapt
     # Over a few passes, steps may agree by chance better than the errors within passes allow.
     errors = [math.hypot(own.step_error, base.step_error) for own, base in pairs]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
-    quantile = float(stats.t.ppf((1 + confidence_after(len(shared), adaptive)) / 2, kept - 1))
+    quantile = float(stats.t.ppf((1 + confidence_after(len(shared), spending)) / 2, kept - 1))
     return _answer(float(more), float(less), covariance * quantile**2)
 
 
@@ -179,7 +182,7 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
 
 
 def _of_processes(
-    contender: Contender, shape: Shape, group: Mapping[str, CellRecords], processes: _Processes, adaptive: bool
+    contender: Contender, shape: Shape, group: Mapping[str, CellRecords], processes: _Processes, spending: Spending
 ) -> Costs:
     """Return the costs of a contender's processes, from its cells at a shape, by phase."""
     cells = [*group.values()]
@@ -190,20 +193,20 @@ def _of_processes(
         first_import_seconds=_first_import(cells[0]),
         setup_seconds=_estimate(processes.setups.get(shape, {})),
         first_step_seconds=_estimate(processes.first_steps.get(shape, {})),
-        step_seconds=_time(group.get("step"), adaptive),
-        train_seconds=_time(group.get("train"), adaptive),
+        step_seconds=_time(group.get("step"), spending),
+        train_seconds=_time(group.get("train"), spending),
         peak_bytes=_estimate(_peaks(cells, processes.began_with.get(shape, set()))),
     )
 
 
 def _with_starts(
-    cost: Costs, starts: Mapping[int, Start], baseline: Mapping[int, Start] | None, adaptive: bool
+    cost: Costs, starts: Mapping[int, Start], baseline: Mapping[int, Start] | None, spending: Spending
 ) -> Costs:
     """Return the costs with the start-up, and with the break-even where the contender has a baseline."""
     return replace(
         cost,
         start_seconds=_estimate({pass_number: start.start_up for pass_number, start in starts.items()}),
-        break_even=None if baseline is None else break_even(starts, baseline, adaptive),
+        break_even=None if baseline is None else break_even(starts, baseline, spending),
     )
 
 
@@ -285,7 +288,7 @@ def _visits(run: RunRecords) -> dict[Contender, list[_Visit]]:
     for records in run.cells.values():
         contender, shape = records.cell.contender, records.cell.shape
         step = Cell(contender, shape, "step").key
-        for prepared in records.prepared:
+        for prepared in records.prepared_alone:
             visits[contender][prepared.number, shape] = _Visit(
                 shape,
                 prepared.number,
@@ -298,7 +301,7 @@ def _visits(run: RunRecords) -> dict[Contender, list[_Visit]]:
 
 
 def _imports(cell: CellRecords) -> dict[int, float]:
-    return _by_pass((worker.pass_number, worker.import_seconds) for worker in cell.workers)
+    return _by_pass((worker.pass_number, worker.import_seconds) for worker in cell.started_alone)
 
 
 def _later_imports(cell: CellRecords) -> dict[int, float]:
@@ -310,7 +313,7 @@ def _later_imports(cell: CellRecords) -> dict[int, float]:
 
 def _first_import(cell: CellRecords) -> float:
     several = len(_imports(cell)) > 1
-    return cell.workers[0].import_seconds if several else math.nan
+    return cell.started_alone[0].import_seconds if several else math.nan
 
 
 def _processes(visits: Sequence[_Visit]) -> _Processes:
@@ -368,11 +371,11 @@ def _starts(step: CellRecords, processes: _Processes) -> dict[int, Start]:
     return starts
 
 
-def _time(cell: CellRecords | None, adaptive: bool) -> Estimate:
+def _time(cell: CellRecords | None, spending: Spending) -> Estimate:
     if cell is None:
         return UNKNOWN
     typicals, errors = cell.typicals.values(), cell.block_errors.values()
-    return estimate([*typicals], [*errors], confidence_after(len(typicals), adaptive))
+    return estimate([*typicals], [*errors], confidence_after(len(typicals), spending))
 
 
 def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:

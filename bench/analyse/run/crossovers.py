@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.analyse.estimates.statistics import Blocks, Estimate, paired
 from bench.plan.cells import DEFAULT_D_OUT, Contender, Shape
+from bench.plan.looks import Spending
 
 from .comparable import Terms, are_comparable
 from .measured import MeasuredCell
@@ -35,9 +36,12 @@ class Series:
 
 
 def crossovers(
-    cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collection[str] | None = None, adaptive: bool = False
+    cells: Sequence[MeasuredCell],
+    names: Sequence[str],
+    phases: Collection[str] | None = None,
+    spending: Spending = Spending.WHOLE,
 ) -> pd.DataFrame:
-    """Return where every pair of comparable contenders crosses along every axis, in a run that may be `adaptive`.
+    """Return where every pair of comparable contenders crosses along every axis, with the intervals of this spending.
 
     `names` has the name of each cell's contender; `phases` restricts the phases. There is one row for each pair, axis,
     phase and setting of the other sizes (`fixed`, like `D_in=1000 H=100`) with two sizes or more along the axis, and
@@ -54,7 +58,7 @@ def crossovers(
     """
     series = _series(cells, names, phases)
     pairs = [pair for pair in combinations(series, 2) if are_comparable(pair[0].terms, pair[1].terms)]
-    rows = [row for pair in pairs for row in _pair_rows(*pair, adaptive)]
+    rows = [row for pair in pairs for row in _pair_rows(*pair, spending)]
     return pd.DataFrame(rows, columns=[*COLUMNS, *RANGE])
 
 
@@ -79,12 +83,12 @@ def _series(cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collect
     return [*series.values()]
 
 
-def _pair_rows(first: Series, second: Series, adaptive: bool) -> Iterator[dict[str, Any]]:
+def _pair_rows(first: Series, second: Series, spending: Spending) -> Iterator[dict[str, Any]]:
     shared = [shape for shape in first.blocks if shape in second.blocks]
 
     @cache
     def ratio(shape: Shape) -> Estimate:
-        return paired(second.blocks[shape], first.blocks[shape], adaptive)
+        return paired(second.blocks[shape], first.blocks[shape], spending)
 
     for axis in AXES:
         for fixed, line in _lines(shared, axis).items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate
 from bench.plan.cells import Cell, Contender
+from bench.plan.looks import Spending
 from bench.plan.plan import Plan
 from bench.plan.units import fixed
 
@@ -64,6 +65,7 @@ def cells(
     limits: Mapping[tuple[str, str, str], Mapping[int, Limits]],
     unsteadiness: Mapping[tuple[str, str, str], Mapping[int, float]],
     call_seconds: Mapping[Contender, Mapping[str, float]],
+    spending: Spending,
 ) -> list[MeasuredCell]:
     """Return every cell of a run, in the plan's order. Times that cannot be true are marked later, by `suspicion`.
 
@@ -78,13 +80,19 @@ def cells(
             limits.get(cell_records.cell.contender.place, {}),
             unsteadiness.get(cell_records.cell.contender.place, {}),
             call_seconds.get(cell_records.cell.contender, {}).get(cell_records.cell.phase, 0.0),
+            spending,
         )
         for cell_records in records
     ]
 
 
 def _measured(
-    records: CellRecords, plan: Plan, limits: Mapping[int, Limits], unsteadiness: Mapping[int, float], call: float
+    records: CellRecords,
+    plan: Plan,
+    limits: Mapping[int, Limits],
+    unsteadiness: Mapping[int, float],
+    call: float,
+    spending: Spending,
 ) -> MeasuredCell:
     cell, thread_limit = records.cell, plan.threads(records.cell.contender)
     if records.status != "ok":
@@ -94,7 +102,7 @@ def _measured(
         pass_number: math.hypot(error, unsteadiness.get(pass_number, 0.0))
         for pass_number, error in records.block_errors.items()
     }
-    time = estimate([*typicals.values()], [*errors.values()], confidence_after(len(typicals), plan.adaptive))
+    time = estimate([*typicals.values()], [*errors.values()], confidence_after(len(typicals), spending))
     disturbed_by, min_effect = disturbance.of_cell(records.blocks), plan.min_effect_of(cell)
     reasons = _reasons(records, plan, threads, thread_limit)
     if disturbed_by and disturbance.is_unsteady(disturbed_by, time.half_width, min_effect):

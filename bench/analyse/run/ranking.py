@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bench.analyse.estimates.pooling import pooled
 from bench.analyse.estimates.statistics import MIN_EFFECT, Blocks, Estimate, paired, verdicts
+from bench.plan.looks import Spending
 
 from .comparable import Terms, are_comparable
 
@@ -48,7 +49,7 @@ class Pair:
     verdict: str
 
 
-def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
+def compare(timed: Sequence[Timed], spending: Spending = Spending.WHOLE) -> list[Pair]:
     """Compare every two comparable cells that were timed in turns, with their variances pooled and false-discovery
     control over all of them."""
     groups = defaultdict(list)
@@ -56,7 +57,7 @@ def compare(timed: Sequence[Timed], adaptive: bool = False) -> list[Pair]:
         groups[cell.turns, cell.terms.likeness].append(cell)
     pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
     pairs = [(first, second) for first, second in pairs if are_comparable(first.terms, second.terms)]
-    ratios = pooled([paired(second.blocks, first.blocks, adaptive) for first, second in pairs])
+    ratios = pooled([paired(second.blocks, first.blocks, spending) for first, second in pairs])
     judged = verdicts(ratios, [max(first.min_effect, second.min_effect) for first, second in pairs])
     return [Pair(*pair, ratio, verdict) for pair, ratio, verdict in zip(pairs, ratios, judged, strict=True)]
 

@@ -24,6 +24,7 @@ from bench.measure.records import (
     WorkerStarted,
 )
 from bench.plan.cells import Cell, Contender
+from bench.plan.looks import Spending
 from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
@@ -58,6 +59,16 @@ class CellRecords:
         if self.failed:
             return self.failed.reason
         return "" if self.blocks else "the run ended before this cell's first block"
+
+    @property
+    def started_alone(self) -> Sequence[WorkerStarted]:
+        """The starts of its processes while no other worked; all starts where there is none like that."""
+        return [worker for worker in self.workers if not worker.concurrent] or self.workers
+
+    @property
+    def prepared_alone(self) -> Sequence[Prepared]:
+        """The preparations while no other process worked; all of them where there is none like that."""
+        return [prepared for prepared in self.prepared if not prepared.concurrent] or self.prepared
 
     @property
     def blocks_by_pass(self) -> dict[int, list[np.ndarray]]:
@@ -163,6 +174,14 @@ class RunRecords:
     def is_complete(self) -> bool:
         """Whether the run finished what was planned, rather than being cut off."""
         return any(record.complete for record in self.of_kind(RunEnded))
+
+    @property
+    def spending(self) -> Spending:
+        """How much of the error rate the run's intervals may spend: less while it may still go on."""
+        if not self.plan.adaptive:
+            return Spending.WHOLE
+        endings = [record for record in self.records if isinstance(record, RunEnded | RunResumed)]
+        return Spending.AT_END if endings and isinstance(endings[-1], RunEnded) else Spending.AT_LOOK
 
     @cached_property
     def cells(self) -> dict[str, CellRecords]:

@@ -44,7 +44,9 @@ class Run(RunRecords):
     def measured(self) -> list[MeasuredCell]:
         """The cells with the estimates of their times, in the plan's order."""
         unsteadiness = ceilings.unsteadiness(self, self.resolution)
-        cells = measured.cells([*self.cells.values()], self.plan, self.limits, unsteadiness, self.call_seconds)
+        cells = measured.cells(
+            [*self.cells.values()], self.plan, self.limits, unsteadiness, self.call_seconds, self.spending
+        )
         return suspicion.marked(cells, self.plan)
 
     @property
@@ -60,12 +62,12 @@ class Run(RunRecords):
     @cached_property
     def speedups(self) -> dict[str, Speedup]:
         """How many times faster each cell is than its baseline, by key."""
-        return standing.speedups(self.measured, self.baselines, self.plan)
+        return standing.speedups(self.measured, self.baselines, self.spending)
 
     @cached_property
     def pairs(self) -> list[Pair]:
         """All pairs of cells that can be compared, and which of the two is faster."""
-        return standing.pairs(self.measured, self.plan.adaptive)
+        return standing.pairs(self.measured, self.spending)
 
     @cached_property
     def ranks(self) -> dict[str, tuple[int, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.analyse.estimates.pooling import pooled
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, paired, verdicts
-from bench.plan.plan import Plan
+from bench.plan.looks import Spending
 
 from . import ranking
 from .comparable import Terms, baseline_of
@@ -43,13 +43,15 @@ def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, M
     return bases
 
 
-def speedups(cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], plan: Plan) -> dict[str, Speedup]:
+def speedups(
+    cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], spending: Spending
+) -> dict[str, Speedup]:
     """Return the speed-ups over the baseline, by key: paired within passes, with their variances pooled and their
     verdicts judged together. Typical times show which contender is faster, floors what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
     others = [(cell, base) for cell, base in based if cell is not base]
-    typicals = pooled([_typical_ratio(base, cell, plan.adaptive) for cell, base in others])
-    floors = pooled([_floor_ratio(base, cell, plan.adaptive) for cell, base in others])
+    typicals = pooled([_typical_ratio(base, cell, spending) for cell, base in others])
+    floors = pooled([_floor_ratio(base, cell, spending) for cell, base in others])
     min_effects = [cell.min_effect for cell, _ in others]
     judged = zip(typicals, verdicts(typicals, min_effects), floors, verdicts(floors, min_effects), strict=True)
     own = {cell.key: Speedup(ITSELF, None, ITSELF, None) for cell, base in based if cell is base}
@@ -66,9 +68,9 @@ def _speedup(typical: Estimate, verdict: str, floor: Estimate, verdict_floor: st
     )
 
 
-def pairs(cells: Sequence[MeasuredCell], adaptive: bool) -> list[ranking.Pair]:
+def pairs(cells: Sequence[MeasuredCell], spending: Spending) -> list[ranking.Pair]:
     """Return all pairs of cells that can be compared, and which of the two is faster."""
-    return ranking.compare(_rankable(cells), adaptive)
+    return ranking.compare(_rankable(cells), spending)
 
 
 def ranks(cells: Sequence[MeasuredCell], pairs: Sequence[ranking.Pair]) -> dict[str, tuple[int, int]]:
@@ -109,13 +111,13 @@ def undecided(
     return keys
 
 
-def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Estimate:
+def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -> Estimate:
     """Return how many times faster a cell is than its baseline, from the passes and rounds that have both."""
-    return paired(base.records.block_typicals, cell.records.block_typicals, adaptive)
+    return paired(base.records.block_typicals, cell.records.block_typicals, spending)
 
 
-def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, adaptive: bool) -> Estimate:
+def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -> Estimate:
     """Return how many times smaller a cell's floor is than its baseline's, from the passes that have both."""
     bases, floors = base.records.floors, cell.records.floors
     ratios = [bases[pass_number] / floors[pass_number] for pass_number in floors if pass_number in bases]
-    return estimate(ratios, confidence=confidence_after(len(ratios), adaptive))
+    return estimate(ratios, confidence=confidence_after(len(ratios), spending))

@@ -112,12 +112,12 @@ def _add_processes(row: Timing, records: CellRecords, head: RunStarted) -> None:
         row.backend, row.backend_version = worker.backend, worker.backend_version
         row.interpreter, row.precision = worker.interpreter, worker.precision
         row.device_name = worker.device_name or head.machine.get("cpu", "")
-        row.import_seconds = _median(worker.import_seconds for worker in records.workers)
+        row.import_seconds = _median(worker.import_seconds for worker in records.started_alone)
         row.import_seconds_first = records.workers[0].import_seconds  # its files may not be in memory yet
     if records.prepared:
         key = records.cell.key
-        row.setup_seconds = _median(prepared.setup_seconds for prepared in records.prepared)
-        row.first_call_seconds = _median(prepared.cells[key] for prepared in records.prepared)
+        row.setup_seconds = _median(prepared.setup_seconds for prepared in records.prepared_alone)
+        row.first_call_seconds = _median(prepared.cells[key] for prepared in records.prepared_alone)
         checks = [(prepared.error or 0.0, prepared.tolerance) for prepared in records.prepared if prepared.tolerance]
         row.error, row.tolerance = max(checks, key=lambda check: check[0] / check[1], default=(None, None))
     if records.failed:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from bench.analyse.estimates.statistics import CONFIDENCE, Estimate, confidence_after, estimate, standard_error
+from bench.plan.looks import of_ended
 
 from .cells import Exported, Measured
 from .commits import Commit
@@ -163,7 +164,7 @@ def _statistics(measured: Measured | None, run: Exported) -> dict[str, float]:
 def _interval(measured: Measured, run: Exported) -> Estimate:
     """The interval at asv's 99 %, which like all intervals is wider where the run was looked at more than once."""
     passes = measured.per_pass()
-    share = (1 - confidence_after(len(passes), run.adaptive)) / (1 - CONFIDENCE)
+    share = (1 - confidence_after(len(passes), of_ended(run.adaptive))) / (1 - CONFIDENCE)
     within = [standard_error([*rounds.values()]) for rounds in measured.per_block().values()]
     return estimate(passes, within, 1 - (1 - CONFIDENCE_OF_ASV) * share)
 

@@ -65,7 +65,7 @@ def _crossovers(run: Run) -> tuple[pd.DataFrame, str]:
     if not phases:
         return pd.DataFrame(), ""
     phase = "step" if "step" in phases else phases[0]
-    return crossovers(run.measured, [*contender_names(run.timings)], [phase], run.plan.adaptive), phase
+    return crossovers(run.measured, [*contender_names(run.timings)], [phase], run.spending), phase
 
 
 def _axes(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -44,9 +44,9 @@ def test_share_is_in_whole_percent(done, text):
 
 @pytest.mark.parametrize("verbosity", [-1, -2])
 def test_quiet_prints_nothing(capsys, verbosity):
-    with progress.shown(config_of(verbosity)) as notify:
+    with progress.shown(config_of(verbosity)) as display:
         for _ in range(100):
-            notify(HALFWAY)
+            display.progress(HALFWAY)
     assert capsys.readouterr() == ("", "")
 
 
@@ -54,9 +54,9 @@ def test_without_a_terminal_a_line_is_printed_every_half_a_minute(capsys, monkey
     clock = FakeClock()
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
     counts = []
-    with progress.shown(config_of()) as notify:
+    with progress.shown(config_of()) as display:
         for _ in range(70):
-            notify(HALFWAY)
+            display.progress(HALFWAY)
             counts.append(capsys.readouterr().out.count(progress.line(HALFWAY)))
             clock.spend(1.0)
     assert [second for second, count in enumerate(counts) if count] == [30, 60]
@@ -75,14 +75,14 @@ def test_terminal_line_is_redrawn_and_erased(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
-    with progress.shown(config_of()) as notify:
+    with progress.shown(config_of()) as display:
         assert "pass" not in terminal.getvalue()
-        notify(HALFWAY)
+        display.progress(HALFWAY)
         once = terminal.getvalue()
         assert once.count("pass 2/5 · 34 % · 1 min 20 s left · step") == 1
         assert "jax-cpu-float32" not in once, "cut to the terminal's width"
         assert "…" in once
-        notify(HALFWAY)
+        display.progress(HALFWAY)
         assert terminal.getvalue().count("pass 2/5") == 2
     after = terminal.getvalue().removeprefix(once)
     assert "\x1b[2K" in after, "erased"
@@ -138,7 +138,7 @@ def test_ascii_terminal_gets_the_redrawn_line(monkeypatch):
     monkeypatch.setattr(progress.sys, "stdout", Ascii(raw, encoding="ascii"))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "60")
-    with progress.shown(config_of()) as notify:
-        notify(HALFWAY)
+    with progress.shown(config_of()) as display:
+        display.progress(HALFWAY)
         progress.sys.stdout.flush()
     assert b"pass 2/5 - 34 % - 1 min 20 s left" in raw.getvalue()

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from bench.glue.options import Asked
+from bench.glue.progress import Silent
 from bench.glue.session import BenchSession
 from bench.measure import session as measuring
 from bench.measure import writable
@@ -43,10 +44,10 @@ def test_cells_measured_before_an_error_keep_their_samples(tmp_path, monkeypatch
     monkeypatch.setattr(measuring, "measure", ending_by(error, half_a_run()))
     session = session_of(tmp_path)
     with pytest.raises(pytest.fail.Exception if isinstance(error, RuntimeError) else type(error)) as caught:
-        session.measure(lambda progress: None)
+        session.measure(Silent())
     assert session.ended_early == isinstance(error, RuntimeError)
     assert not session.ended_early or "something unexpected happened: RuntimeError: a bug" in str(caught.value)
-    session.measure(lambda progress: None)  # as the next test does: nothing is measured again
+    session.measure(Silent())  # as the next test does: nothing is measured again
     numpy, torch = (session.outcome(cell) for cell in PLAN.cells)
     assert (numpy.status, len(numpy.samples)) == ("ok", 10)
     assert torch.status == "not_run"
@@ -60,7 +61,7 @@ def test_full_disk_gives_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "measure", ending_by(OSError(28, "No space left on device")))
     session = session_of(tmp_path)
     with pytest.raises(pytest.fail.Exception, match=r"^measuring ended early: .*No space left on device; "):
-        session.measure(lambda progress: None)
+        session.measure(Silent())
     assert session.outcome(PLAN.cells[0]).status == "not_run"
     session.finish()
     assert session.failed

@@ -633,3 +633,68 @@ def test_progress_counts_the_ceilings(tmp_path):
         "cpu"
     ] * 3  # two passes do not probe
     assert set(run.tally.left.values()) == {0}
+
+
+def test_from_the_fourth_pass_on_as_many_start_and_prepare_at_once_as_there_are_processors(tmp_path):
+    office = Office()
+    measured(plan_of(shapes=(SMALL, LARGE), passes=5), tmp_path, office)
+    begun = Counter((verb, pass_number) for step, verb, _, pass_number in office.events if step == "begun")
+    assert begun == {("start", 4): 3, ("start", 5): 3, ("prepare", 4): 6, ("prepare", 5): 6}
+    for kind in (WorkerStarted, Prepared):
+        concurrent = {record.pass_number for record in records_of(tmp_path, kind) if record.concurrent}
+        assert concurrent == {4, 5}
+    steps = [step for step, verb, _, pass_number in office.events if (verb, pass_number) == ("start", 4)]
+    assert steps == ["begun", "begun", "answered", "begun", "answered", "answered"], "two work at once"
+
+
+def test_with_a_memory_limit_nothing_is_begun_while_another_is_waited_for(tmp_path):
+    office = Office()
+    measured(plan_of(passes=5, memory_limit=10**9), tmp_path, office)
+    assert not [step for step, *_ in office.events if step == "begun"]
+    assert not any(record.concurrent for record in records_of(tmp_path, WorkerStarted))
+
+
+def test_preparing_at_once_needs_the_memory_of_all_that_do(tmp_path):
+    plan = plan_of(passes=4)
+    needed = work.needed_bytes(plan.cells[0].shape, 4, is_verified=True)
+    office = Office()
+    with journal.Journal(tmp_path) as book:
+        book.append(RunStarted(tmp_path.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
+        RunInProgress(plan, book, office.open, now=office.clock, free_bytes=lambda: needed).measure()
+    assert {verb for step, verb, *_ in office.events if step == "begun"} == {"start"}
+    assert len(records_of(tmp_path, Prepared)) == 4 * 3
+
+
+@pytest.mark.parametrize("verb", ["start", "prepare"])
+def test_a_failure_of_what_was_begun_is_its_contenders_alone(tmp_path, verb):
+    plan = plan_of(passes=5)
+    office = Office(fault=failing_at("b", verb, pass_number=4, where=None))
+    measured(plan, tmp_path, office)
+    failed = [key for record in records_of(tmp_path, Failed) for key in record.cells]
+    assert failed == [cell.key for cell in plan.cells if cell.contender.implementation == "b"]
+    blocks = Counter(block.cell for block in records_of(tmp_path, Block))
+    assert {blocks[cell.key] for cell in plan.cells if cell.contender.implementation != "b"} == {10}
+    assert {worker.state for worker in office.opened} <= {"closed", "dead"}
+
+
+def test_an_interruption_closes_what_was_begun(tmp_path):
+    plan = plan_of(passes=4)
+    whole = Office()
+    measured(plan, tmp_path / "whole", whole)
+    first_start = next(i for i, ask in enumerate(whole.asked) if (ask.verb, ask.pass_number) == ("start", 4))
+    office = Office(interrupt_at=first_start)
+    with pytest.raises(KeyboardInterrupt):
+        measured(plan, tmp_path / "cut", office)
+    assert len(office.opened) == 3 * 3 + 2
+    assert {worker.state for worker in office.opened} == {"closed"}
+
+
+def test_the_first_pass_begins_with_the_first_shape_and_group(tmp_path):
+    shapes = [Shape(size, 5, 3) for size in (16, 4, 8, 2, 1)]
+    measured(plan_of(shapes=shapes, passes=6), tmp_path, Office())
+    firsts = [
+        next(block.cell for block in records_of(tmp_path, Block) if block.pass_number == pass_number)
+        for pass_number in range(1, 7)
+    ]
+    assert str(shapes[0]) in firsts[0]
+    assert len({cell.partition("N")[2] for cell in firsts}) > 1, "later passes have an order of their own"

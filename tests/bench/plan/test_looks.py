@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plan import looks
+from bench.plan.looks import Spending
 from tests.bench.made import steady
 
 
@@ -25,19 +26,32 @@ def test_no_look_comes_before_the_first():
 
 @pytest.mark.parametrize(
     ("passes", "share"),
-    [(1, 1.0), (4, 1.0), (5, 1 / 2), (6, 1 / 2), (7, 1 / 6), (9, 1 / 6), (10, 1 / 12), (14, 1 / 20), (19, 1 / 30)],
+    [(1, 1.0), (4, 1.0), (5, 1 / 4), (6, 1 / 4), (7, 3 / 16), (9, 3 / 16), (10, 9 / 64), (14, 27 / 256)],
 )
 def test_shares_of_looks_decrease(passes, share):
     assert looks.share(passes) == pytest.approx(share)
 
 
-def test_shares_sum_to_less_than_one():
-    spent = [looks.share(passes) for passes in islice(looks.looks(), 25)]
-    assert sum(spent) == pytest.approx(1 - 1 / 26)
+@pytest.mark.parametrize(
+    ("passes", "share"), [(1, 1.0), (5, 1.0), (6, 3 / 4), (7, 3 / 4), (8, 9 / 16), (10, 9 / 16), (14, 27 / 64)]
+)
+def test_the_last_look_spends_what_the_looks_before_it_left(passes, share):
+    assert looks.share(passes, Spending.AT_END) == pytest.approx(share)
+
+
+def test_a_run_that_is_looked_at_once_spends_all():
+    assert {looks.share(passes, Spending.WHOLE) for passes in range(1, 100)} == {1.0}
 
 
 @steady
-@given(st.integers(5, 5000))
-def test_a_run_ending_between_looks_spends_at_most_one(passes):
-    earlier = [looks.share(look) for look in range(1, passes) if looks.is_look(look)]
-    assert sum(earlier) + looks.share(passes) <= 1 + 1e-12
+@given(st.integers(1, 5000))
+def test_a_run_spends_all_and_no_more_whenever_it_ends(passes):
+    before = [looks.share(look) for look in range(1, passes) if looks.is_look(look)]
+    assert sum(before) + looks.share(passes, Spending.AT_END) == pytest.approx(1.0)
+    assert looks.share(passes) <= looks.share(passes, Spending.AT_END), "what was decided at a look stays so"
+
+
+def test_of_several_looks_the_last_one_ends_the_run():
+    spendings = dict(looks.spendings([5, 7, 10]))
+    assert spendings == {5: Spending.AT_LOOK, 7: Spending.AT_LOOK, 10: Spending.AT_END}
+    assert [looks.of_ended(False), looks.of_ended(True)] == [Spending.WHOLE, Spending.AT_END]

@@ -25,6 +25,7 @@ from bench.analyse.estimates.statistics import (
     verdicts,
 )
 from bench.plan import looks
+from bench.plan.looks import Spending
 from tests.bench.made import p_beyond, steady
 
 TRIALS = 2000
@@ -279,7 +280,11 @@ def test_repeated_looks_miss_the_truth_in_at_most_5_percent(tail):
     logs = 0.02 * (draw.normal(size=size) if tail == "normal" else draw.standard_t(3, size))
     missed, missed_unadjusted, alarms = [], [], []
     for run in np.exp(logs):
-        adaptive = [estimate(run[:passes], confidence=confidence_after(passes, adaptive=True)) for passes in LOOKS]
+        visits = LOOKS[: draw.integers(1, len(LOOKS) + 1)]  # by its time, a run may end at any look
+        adaptive = [
+            estimate(run[:passes], confidence=confidence_after(passes, spending))
+            for passes, spending in looks.spendings(visits)
+        ]
         unadjusted = [estimate(run[:passes]) for passes in LOOKS]
         missed.append(any(not interval.low <= 1.0 <= interval.high for interval in adaptive))
         missed_unadjusted.append(any(not interval.low <= 1.0 <= interval.high for interval in unadjusted))
@@ -290,9 +295,10 @@ def test_repeated_looks_miss_the_truth_in_at_most_5_percent(tail):
 
 
 def test_confidence_after_looks():
-    assert [confidence_after(passes, adaptive=False) for passes in (1, 5, 50)] == [CONFIDENCE] * 3
-    adaptive = [confidence_after(passes, adaptive=True) for passes in (5, 6, 7, 10)]
-    assert adaptive == pytest.approx([1 - 0.05 / 2, 1 - 0.05 / 2, 1 - 0.05 / 6, 1 - 0.05 / 12])
+    assert [confidence_after(passes, Spending.WHOLE) for passes in (1, 5, 50)] == [CONFIDENCE] * 3
+    at_look = [confidence_after(passes, Spending.AT_LOOK) for passes in (5, 6, 7)]
+    assert at_look == pytest.approx([1 - 0.05 / 4, 1 - 0.05 / 4, 1 - 0.05 * 3 / 16])
+    assert confidence_after(7, Spending.AT_END) == pytest.approx(1 - 0.05 * 3 / 4)
 
 
 @steady
@@ -373,8 +379,9 @@ def test_inverse_of_estimate():
 
 def test_adaptive_ratio_has_more_confidence():
     logs = simulated(heavy_tailed)[0]
-    once, often = (paired(blocks(logs[0]), blocks(logs[1]), adaptive) for adaptive in (False, True))
-    assert (once.confidence, often.confidence) == (CONFIDENCE, pytest.approx(0.975))
+    sides = blocks(logs[0]), blocks(logs[1])
+    once, often = paired(*sides), paired(*sides, Spending.AT_LOOK)
+    assert (once.confidence, often.confidence) == (CONFIDENCE, pytest.approx(0.9875))
     assert often.value == once.value
     assert often.half_width > once.half_width
 

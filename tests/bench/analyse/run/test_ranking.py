@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bench.analyse.estimates.statistics import UNKNOWN
 from bench.analyse.run.comparable import Terms
 from bench.analyse.run.ranking import Pair, Timed, compare, ranks, undecided
+from bench.plan.looks import Spending
 from tests.bench.made import steady
 
 CALM = (1.0, 1.001, 0.999, 1.0005, 0.9995, 1.0)
@@ -61,7 +62,7 @@ def test_larger_minimum_effect_of_a_pair_counts():
 
 def test_adaptive_ratios_have_more_confidence():
     cells = [timed("a", 1.0, NOISY), timed("b", 2.0)]
-    [fixed], [adaptive_pair] = compare(cells), compare(cells, adaptive=True)
+    [fixed], [adaptive_pair] = compare(cells), compare(cells, Spending.AT_LOOK)
     assert adaptive_pair.ratio.confidence > fixed.ratio.confidence
 
 
