@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.glue import plugins, progress, replay
+from bench.glue import plugins, progress, replay, screens
 from bench.glue.options import add_options, plan_from
 from bench.glue.session import BenchSession
 from bench.measure import git, interrupts, unexpected
@@ -98,7 +98,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Write the results before any other plugin's hook runs, since one that fails would lose them."""
     bench_session = session.config.stash[SESSION]
     with interrupts.current.held_back():
-        bench_session.finish(progress.said(session.config))
+        bench_session.finish(progress.said(session.config), screens.of(session.config))
     if bench_session.ended_early or interrupts.current.name:
         session.exitstatus = pytest.ExitCode.INTERRUPTED
     elif bench_session.failed and session.exitstatus == pytest.ExitCode.OK:
@@ -112,8 +112,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     try:
         return (yield)
     finally:
-        for line in config.stash[SESSION].summary():
-            terminalreporter.write_line(encodable(line, output_encoding()))
+        for line in config.stash[SESSION].summary(lambda words: encodable(words, output_encoding())):
+            terminalreporter.write_line(line)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -54,6 +54,7 @@ SCALARS = (
 
 
 OTHERS = ("--grid", "--against", "--fail-on", "--seed", "--results", "--resume")
+DEFAULT_RESULTS = "results"
 EMPTY = "an empty value, as a variable that is not set gives; name one, or leave the option out"
 MOST_SEED = 2**63 - 1
 
@@ -97,8 +98,13 @@ def add_options(group: Any) -> None:
         help="with --against: of slower, unclear, wrong, missing (default: all but unclear)",
     )
     group.addoption("--seed", metavar="N", help="of the random orders (default: from the clock)")
-    group.addoption("--results", metavar="DIR", default="results", help="where runs are written (default: results)")
-    group.addoption("--resume", metavar="RUN", help="go on with a run that was cut off, by its name or folder")
+    group.addoption(
+        "--results",
+        metavar="DIR",
+        default=DEFAULT_RESULTS,
+        help=f"where runs are written (default: {DEFAULT_RESULTS})",
+    )
+    group.addoption("--resume", metavar="RUN", help="go on with a run that was cut off, or with more --passes")
     group.addoption(
         "--resume-anyway",
         action="store_true",
@@ -144,12 +150,13 @@ def asked_for(
     given = {key: option(f"relubench_{key}") for key in options}
     if option("--resume"):
         other_options = {name: option(name) for name in ("--against", "--grid", "--seed")}
+        passes = given.pop("passes")
         asked_again = {options[key]: text for key, text in given.items()} | other_options
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
         with _naming("--resume"):
             folder = _run_folder(option("--resume"), results, invoked_in)
-        plan = session.resumable(folder, path, anyway=option("--resume-anyway"))
+        plan = session.resumable(folder, path, option("--resume-anyway"), passes)
         return Asked(plan, results, folder, path, when_busy=when_busy)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}

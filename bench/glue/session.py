@@ -19,12 +19,13 @@ from bench.plan.sides import doubled
 
 from . import against, plugins
 from .interim import Interim
-from .options import Asked
+from .options import DEFAULT_RESULTS, Asked
 from .progress import Display
 from .replay import Outcome
 
 if TYPE_CHECKING:
     from bench.analyse.run.run import Run
+    from bench.report.screen import Screen
 
 
 class BenchSession:
@@ -36,6 +37,8 @@ class BenchSession:
         self.folder: Path | None = None
         self._begun = False
         self._outcomes: dict[str, Outcome] | None = None
+        self._page: list[str] = []
+        """The tables of the run, as the terminal shows them."""
         self._summary: list[str] = []
         self.limit_not_applied: float | None = None
         """The limit of pytest-timeout for a test, in seconds, which is not applied to benchmarks."""
@@ -136,21 +139,23 @@ class BenchSession:
             return {}
         return against.outcomes(run, self.asked.fail_on) if self.asked.sides else _outcomes(run)
 
-    def finish(self, say: Callable[[str], None] = print) -> None:
-        """Write the results of what was measured, even if the session ended early; `say` shows a line meanwhile."""
+    def finish(self, say: Callable[[str], None] = print, screen: Screen | None = None) -> None:
+        """Write the results of what was measured, even if the session ended early, and make the summary for a screen;
+        `say` shows a line meanwhile."""
         if self.folder is None:
             return
         try:
-            self._finish(self.folder, say)
+            self._finish(self.folder, say, screen)
         except Exception as error:
             self.failed = True
             self._summary = [f"warning   the results could not be written: {_worded(error)}"]
             if (self.folder / FILE).exists():
                 self._summary.append(f"measured  python -m bench report {_short(self.folder)} writes them")
 
-    def _finish(self, folder: Path, say: Callable[[str], None]) -> None:
+    def _finish(self, folder: Path, say: Callable[[str], None], screen: Screen | None) -> None:
         from bench.report import files  # pandas only once the timing is over
         from bench.report.run import terminal
+        from bench.report.screen import PLAIN
 
         run = _read(folder)
         # Before the files, which say that a run is complete: a run killed meanwhile can be resumed and added again.
@@ -162,14 +167,18 @@ class BenchSession:
             self._summary = ["", *lines, "", changes, *_pointers(folder, self.asked.results)]
             return
         last_lines = warnings if run.is_complete else [f"cut off   go on with it by --resume {folder.name}"]
-        page = terminal.page(run).splitlines()
-        self._summary = ["", *page, "", *_pointers(folder, self.asked.results), *last_lines]
+        is_in_default = self.asked.results == Path.cwd() / DEFAULT_RESULTS
+        page = terminal.page(run, screen or PLAIN, folder.name if is_in_default else _short(folder))
+        self._page = ["", *page.split("\n"), ""]
+        self._summary = [*_pointers(folder, self.asked.results), *last_lines]
 
-    def summary(self) -> list[str]:
-        """Lines for the end of the terminal's output."""
-        if self.limit_not_applied is None:
-            return self._summary
-        return [*self._summary, plugins.limit_not_applied(self.limit_not_applied, self.plan.timeout)]
+    def summary(self, encoded: Callable[[str], str] = str) -> list[str]:
+        """Lines for the end of the terminal's output; `encoded` makes of other people's words what it can show, which
+        the tables, with their colours, are already."""
+        lines = [*self._summary]
+        if self.limit_not_applied is not None:
+            lines.append(plugins.limit_not_applied(self.limit_not_applied, self.plan.timeout))
+        return [*self._page, *map(encoded, lines)]
 
     def _doubled_plan(self) -> Plan:
         """The plan with each cell once for each side, where there are two."""

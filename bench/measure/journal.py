@@ -20,7 +20,7 @@ from bench.plan import reading
 from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
-from . import checked, lock
+from . import checked, extending, lock
 from .calibrations import with_sound_calibration
 from .foreign import harmless
 from .records import Record, RunStarted, Unread
@@ -83,8 +83,8 @@ def read(folder: Path) -> list[Record]:
 
 
 def load(folder: Path) -> tuple[list[Record], Plan]:
-    """Return a run's records and its plan. An Unread record at the end stands for each line that could not be read:
-    damaged, or cut short when the run was killed.
+    """Return a run's records and its plan, with the passes that it was extended to. An Unread record at the end
+    stands for each line that could not be read: damaged, or cut short when the run was killed.
 
     Raises FileNotFoundError, or ValueError with the file and line where the first line does not say what was measured.
     """
@@ -126,6 +126,7 @@ def load(folder: Path) -> tuple[list[Record], Plan]:
     if cut_short:
         unread[len(lines) + 1] = "it is cut short"
     in_order = [records[number] for number in sorted(records)]
+    plan = extending.extended(plan, in_order)
     return [*in_order, *(Unread(*line) for line in sorted(unread.items()))], plan
 
 

@@ -47,13 +47,15 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunResumed:
-    """An interrupted run was resumed; seconds count anew from this record."""
+    """A run was resumed, which was interrupted or is to have further passes; seconds count anew from this record."""
 
     started: Time
     options: list[str]
     surroundings: dict[str, str] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     """What had changed since, each in words; if anything had, every cell is verified again."""
+    passes: Number | None = None
+    """The passes that the run is extended to, in total; None where it only goes on."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "changed", [one_line(one) for one in self.changed])

@@ -72,9 +72,9 @@ class RunInProgress:
         self.live: dict[Contender, _Live] = {}
 
     def measure(self, schedule: Schedule | None = None) -> None:
-        """Measure every pass of the plan, or of a schedule."""
+        """Measure every pass of the plan, or of a schedule; of a run that is extended, only the further ones."""
         schedule = schedule or fixed(self.plan)
-        for pass_number in count(1):
+        for pass_number in count(self.state.finished + 1):
             plan = schedule(self, pass_number)
             if plan is None:
                 return

@@ -16,7 +16,7 @@ from bench.plan.grid import PlanError
 from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
-from . import calibrations, interrupts, journal, lock, machine, sources
+from . import calibrations, extending, interrupts, journal, lock, machine, sources
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
 from .logs import file_name
@@ -27,7 +27,7 @@ from .state import State
 from .worker.one_line import one_line
 
 WRITTEN = ("timings.csv", "samples.csv.gz", "report.md")
-"""The files that are written when a run has ended."""
+"""The files that are written when a run has ended, the report last."""
 
 
 def new_run(results: Path, grid: str) -> Path:
@@ -56,7 +56,7 @@ def measure(
 ) -> None:
     """Measure a plan into a folder's journal. `path` has the folders of other people's classes; `undecided()` returns
     the cells that need more passes in a run with a time budget, `suspects()` the cells that a comparison of two sides
-    has to confirm.
+    has to confirm. A run that is resumed with a plan of more passes is extended to them.
 
     However the run ends, what was measured is in the journal, and a RunEnded record unless the process was killed.
     """
@@ -64,11 +64,15 @@ def measure(
     options, facts = sys.argv[1:], machine.describe()
     surroundings = sources.surroundings(_names(plan), path, facts)
     with journal.Journal(folder) as book:
-        records = journal.read(folder) if resumed else []
-        if _is_complete(records):
+        records, before = journal.load(folder) if resumed else ([], plan)
+        further = plan.passes if plan.passes > before.passes else None
+        if extending.is_complete(records) and not further:
             return  # only its files are to be written
         if resumed:
-            records.append(RunResumed(started, options, surroundings, changed_since(records, surroundings)))
+            # Files of fewer passes would pass for those of all if the run were killed before it writes them again.
+            (folder / WRITTEN[-1]).unlink(missing_ok=True)
+            changed = changed_since(records, surroundings)
+            records.append(RunResumed(started, options, surroundings, changed, further))
         else:
             calibration, damaged = _calibration(folder.parent.parent, facts)
             records.append(
@@ -113,11 +117,6 @@ def _calibration(results: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any
         return None, one_line(str(error))
 
 
-def _is_complete(records: Sequence[Record]) -> bool:
-    """Tell whether the run was completed."""
-    return any(isinstance(record, RunEnded) and record.complete for record in records)
-
-
 def _names(plan: Plan) -> list[str]:
     return list(dict.fromkeys(cell.contender.implementation for cell in plan.cells))
 
@@ -160,9 +159,10 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     return open_worker
 
 
-def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> Plan:
-    """Return the plan of a run that was interrupted, or whose files were not written. Raises PlanError when there is
-    none, when another process measures it, or when what its times depend on has changed, unless `anyway`."""
+def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False, passes: str | None = None) -> Plan:
+    """Return the plan of a run that was interrupted, whose files were not written, or that is to have more `passes` in
+    total. Raises PlanError when there is none, when another process measures it, when it has as many passes, or when
+    what its times depend on has changed, unless `anyway`."""
     file = folder / journal.FILE
     try:
         for member in (file, folder / "logs", *folder.glob("logs/*")):
@@ -176,11 +176,17 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False) -> P
     if is_measured:
         raise PlanError(f"--resume: {folder} is being measured by another process{lock.owner(file)}")
     written = all((folder / name).exists() for name in WRITTEN)
-    if _is_complete(records) and written:
-        raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with")
+    is_complete = extending.is_complete(records)
+    if is_complete and written and passes is None:
+        raise PlanError(
+            f"--resume: {folder} is complete; there is nothing to go on with, unless --passes asks for more than its "
+            f"{plan.passes} passes"
+        )
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
-    if anyway or _is_complete(records):
+    if passes is not None:
+        plan = extending.with_passes(plan, passes, folder.name)
+    if anyway or (is_complete and passes is None):
         return plan
     now = sources.surroundings(_names(plan), path, machine.describe())
     if changed := changed_since(records, now):

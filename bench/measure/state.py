@@ -55,6 +55,8 @@ class State:
     processes: int = 0
     seconds: float = 0.0
     """The time that the run's requests have taken."""
+    finished: int = 0
+    """The passes that the run had when it was last complete: a run that is extended visits none of them again."""
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> State:
@@ -77,6 +79,8 @@ class State:
         if not isinstance(record, RunEnded):
             self.seconds += getattr(record, "wall_seconds", 0.0)
         match record:
+            case RunEnded(complete=True):
+                self.finished = max((pass_number for pass_number, _ in self.blocks), default=0)
             case RunResumed(changed=[_, *_]):
                 self.verified.clear()
             case WorkerStarted():

@@ -64,7 +64,16 @@ def ratio(value: float, low: float = math.nan, high: float = math.nan) -> str:
     if not _known(value):
         return NONE
     interval = f" [{_digits(low, value)}, {_digits(high, value)}]" if _known(low) else " [?]"
-    return f"{_digits(value, value)}×{interval}"
+    return f"{ratio_alone(value)}{interval}"
+
+
+def ratio_alone(value: float) -> str:
+    """A ratio without its interval.
+
+    >>> ratio_alone(1.84)
+    '1.84×'
+    """
+    return f"{_digits(value, value)}×" if _known(value) else NONE
 
 
 def percent(fraction: float, decimals: int = 0) -> str:
@@ -174,6 +183,15 @@ def gigabytes(count: float) -> str:
     '1.23 GB'
     """
     return f"{count / 1e9:.3g} GB"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things, by the words for one and for many of them.
+
+    >>> counted(1, "cell"), counted(3, "pass", "passes")
+    ('1 cell', '3 passes')
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def rounded(value: float) -> str:

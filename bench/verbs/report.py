@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ def run(asked: argparse.Namespace) -> Any:
     from bench.measure import journal
     from bench.report import files
     from bench.report.run import terminal
+    from bench.report.screen import Screen
 
     folder = loading.find(asked.run_or_dir)
     measured = loading.load(folder)
@@ -30,5 +33,6 @@ def run(asked: argparse.Namespace) -> Any:
     timings = json.loads(loading.tables_of(measured, folder).timings.to_json(orient="records"))
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
     written = files.write(measured, folder, results)
-    output.say(terminal.page(measured), "", *map(str, written))
+    screen = Screen(shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+    output.say(terminal.page(measured, screen, str(folder)), "", *map(str, written))
     return {"run": measured.name, "files": [str(path) for path in written], "timings": timings}

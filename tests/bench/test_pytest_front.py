@@ -107,7 +107,7 @@ def test_pytest_its_json_and_the_results_agree(folder):
         for name in ("numpy", "own:Net"):
             result.stdout.fnmatch_lines(f"*::test_{phase}[[]{name}-{SHAPE}[]] PASSED*")
     result.stdout.fnmatch_lines("relubench: grid tiny, 2 contenders × 1 shapes, 10 cells, 2 passes, seed 1")
-    result.stdout.fnmatch_lines("*speed-up over numpy*")
+    result.stdout.fnmatch_lines("*speed-ups are over numpy")
     result.stdout.fnmatch_lines("report *results/runs/*-tiny/report.md")
     result.stdout.no_fnmatch_line("*Warning*")
 

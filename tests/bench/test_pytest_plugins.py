@@ -119,7 +119,7 @@ def test_the_table_is_shown_despite_a_pytest_benchmark_regression(folder):
     options = ("--benchmark-compare", "0001", "--benchmark-compare-fail", "min:1%")
     result = run(folder, *STEP, *options, implementations="numpy")
     assert result.ret != 0
-    result.stdout.fnmatch_lines("*speed-up over numpy*")
+    result.stdout.fnmatch_lines("*speed-ups are over numpy")
     result.stdout.fnmatch_lines("report *results/runs/*-tiny/report.md")
     assert "Performance has regressed" in result.stdout.str() + result.stderr.str()
 

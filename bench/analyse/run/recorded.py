@@ -12,13 +12,13 @@ from typing import Self, TypeVar
 import numpy as np
 
 from bench.analyse.estimates.statistics import Blocks, floor, standard_error, typical
+from bench.measure import extending
 from bench.measure.records import (
     Block,
     Failed,
     Left,
     Prepared,
     Record,
-    RunEnded,
     RunResumed,
     RunStarted,
     WorkerStarted,
@@ -145,7 +145,7 @@ class RunRecords:
         """Return the run of a journal's records. Raises ValueError where the first record has no valid plan."""
         first = records[0]
         assert isinstance(first, RunStarted)
-        return cls(records, from_plain(first.plan))
+        return cls(records, extending.extended(from_plain(first.plan), records))
 
     @property
     def head(self) -> RunStarted:
@@ -173,7 +173,7 @@ class RunRecords:
     @property
     def is_complete(self) -> bool:
         """Whether the run finished what was planned, rather than being cut off."""
-        return any(record.complete for record in self.of_kind(RunEnded))
+        return extending.is_complete(self.records)
 
     @property
     def spending(self) -> Spending:

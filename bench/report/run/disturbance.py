@@ -22,6 +22,19 @@ def lines(run: Run) -> list[str]:
     return [f"{_took(taken)} while this was measured: {_suffered(len(unsteady), len(timed))}"]
 
 
+def is_quiet(run: Run) -> bool:
+    """Whether nothing is known to have disturbed a run."""
+    return not lines(run)
+
+
+def state(run: Run) -> str:
+    """The sentence on how quiet the machine was."""
+    taken = of_run(run)
+    if taken is None:
+        return "how quiet the machine was is not known: this system does not report it"
+    return next(iter(lines(run)), f"the machine was quiet: {_took(taken)} while this was measured")
+
+
 def mark(reason: object) -> str:
     """The word beside the time of an unsteady cell."""
     return f" {UNSTEADY}" if says_unsteady(reason) else ""

@@ -1,16 +1,17 @@
-"""Lines about passes that a run lacks, changes between its parts, and damage to its journal."""
+"""Lines about passes that a run lacks or was given later, changes between its parts, and damage to its journal."""
 
 from __future__ import annotations
 
 from bench.analyse.run.run import Run
 from bench.measure.records import RunResumed, Unread
+from bench.plan import units
 
 MOST_SHOWN = 3
 
 
 def lines(run: Run) -> list[str]:
     """The lines, without full stops at their ends; none for a run that lacks nothing."""
-    return [line for line in (_unread(run), _changed(run), _passes(run)) if line]
+    return [line for line in (_unread(run), _changed(run), _extended(run), _passes(run)) if line]
 
 
 def _unread(run: Run) -> str:
@@ -19,7 +20,7 @@ def _unread(run: Run) -> str:
         return ""
     shown = [f"line {record.line} ({record.reason})" for record in unread[:MOST_SHOWN]]
     more = [f"{len(unread) - MOST_SHOWN} more"] if len(unread) > MOST_SHOWN else []
-    return f"Of the journal, {_count(len(unread), 'line')} could not be read: {', '.join([*shown, *more])}"
+    return f"Of the journal, {units.counted(len(unread), 'line')} could not be read: {', '.join([*shown, *more])}"
 
 
 def _changed(run: Run) -> str:
@@ -29,14 +30,20 @@ def _changed(run: Run) -> str:
     return f"The run was resumed after a change of {', '.join(dict.fromkeys(changes))}; its cells were verified again"
 
 
+def _extended(run: Run) -> str:
+    further = [str(record.passes) for record in run.of_kind(RunResumed) if record.passes]
+    if not further:
+        return ""
+    return (
+        f"The run was extended from {run.head.plan['passes']} passes to {', then to '.join(further)} after its "
+        "verdicts had been seen; each such look adds to the share of verdicts that are chance"
+    )
+
+
 def _passes(run: Run) -> str:
     passes = [records.passes for records in run.cells.values()]
     fewer = [count for count in passes if 0 < count < run.plan.passes]
     if not fewer:
         return ""
     least = f"{min(fewer)}" if min(fewer) == max(fewer) else f"{min(fewer)} to {max(fewer)}"
-    return f"Of {run.plan.passes} passes, {_count(len(fewer), 'timed cell')} had {least}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"Of {run.plan.passes} passes, {units.counted(len(fewer), 'timed cell')} had {least}"

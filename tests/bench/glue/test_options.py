@@ -296,10 +296,18 @@ def test_seed_is_from_the_clock_by_default(tmp_path, this_machine, monkeypatch):
     assert asked(tmp_path, "--seed", "0").plan.seed == 0
 
 
-@pytest.mark.parametrize("arguments", [["--N", "4"], ["--phases", "step"], ["--passes", "3"], ["--time-budget", "9m"]])
+@pytest.mark.parametrize("arguments", [["--N", "4"], ["--phases", "step"], ["--rounds", "3"], ["--time-budget", "9m"]])
 def test_resume_refuses_options_about_what_to_measure(tmp_path, this_machine, arguments):
     with pytest.raises(PlanError, match=f"^{arguments[0]}: a run that is resumed"):
         asked(tmp_path, "--resume", "any", *arguments)
+
+
+def test_resume_takes_more_passes(tmp_path, this_machine, monkeypatch):
+    given = []
+    monkeypatch.setattr(options.session, "resumable", lambda *arguments: given.append(arguments))
+    asked(tmp_path, "--resume", "any")
+    asked(tmp_path, "--resume", "any", "--passes", "8")
+    assert [(anyway, passes) for _, _, anyway, passes in given] == [(False, None), (False, "8")]
 
 
 def test_resume_takes_a_run_name_or_a_path(tmp_path, this_machine):

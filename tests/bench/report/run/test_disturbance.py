@@ -65,9 +65,9 @@ def test_disturbed_run_without_unsteady_cells_says_so():
 
 def test_terminal_has_the_line_and_marks_times():
     run_records = disturbed(noisy_records(), others=0.5)
-    table, below = terminal.page(Run.of(run_records)).split("\n\n")
+    _, table, *_, below = terminal.page(Run.of(run_records)).split("\n\n")
     assert below.startswith("other processes took 50 % of the processors")
-    for line in table.splitlines()[2:]:
+    for line in table.splitlines()[3:]:
         assert " % unsteady " in line
     assert "unsteady" not in terminal.page(Run.of(disturbed(noisy_records(), others=0.01)))
 
