@@ -104,7 +104,9 @@ def add_options(group: Any) -> None:
         default=DEFAULT_RESULTS,
         help=f"where runs are written (default: {DEFAULT_RESULTS})",
     )
-    group.addoption("--resume", metavar="RUN", help="go on with a run that was cut off, or with more --passes")
+    group.addoption(
+        "--resume", metavar="RUN", help="go on with a run that was cut off, or with more --passes or --time-budget"
+    )
     group.addoption(
         "--resume-anyway",
         action="store_true",
@@ -150,13 +152,13 @@ def asked_for(
     given = {key: option(f"relubench_{key}") for key in options}
     if option("--resume"):
         other_options = {name: option(name) for name in ("--against", "--grid", "--seed")}
-        passes = given.pop("passes")
+        more = {key: text for key in ("passes", "time_budget") if (text := given.pop(key)) is not None}
         asked_again = {options[key]: text for key, text in given.items()} | other_options
         if changed := [name for name, text in asked_again.items() if text is not None]:
             raise grid.PlanError(f"{changed[0]}: a run that is resumed goes on as it was asked for; leave it out")
         with _naming("--resume"):
             folder = _run_folder(option("--resume"), results, invoked_in)
-        plan = session.resumable(folder, path, option("--resume-anyway"), passes)
+        plan = session.resumable(folder, path, option("--resume-anyway"), more)
         return Asked(plan, results, folder, path, when_busy=when_busy)
     lists = {key for _, key, _ in AXES}
     asked = {key: text.split(",") if key in lists else text for key, text in given.items() if text is not None}

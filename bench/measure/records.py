@@ -56,6 +56,8 @@ class RunResumed:
     """What had changed since, each in words; if anything had, every cell is verified again."""
     passes: Number | None = None
     """The passes that the run is extended to, in total; None where it only goes on."""
+    time_budget: Amount | None = None
+    """The seconds that a run of as many passes as needed is extended to, in total; None where it only goes on."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "changed", [one_line(one) for one in self.changed])

@@ -66,13 +66,14 @@ def measure(
     with journal.Journal(folder) as book:
         records, before = journal.load(folder) if resumed else ([], plan)
         further = plan.passes if plan.passes > before.passes else None
-        if extending.is_complete(records) and not further:
+        longer = plan.time_budget if plan.time_budget != before.time_budget else None
+        if extending.is_complete(records) and not (further or longer):
             return  # only its files are to be written
         if resumed:
             # Files of fewer passes would pass for those of all if the run were killed before it writes them again.
             (folder / WRITTEN[-1]).unlink(missing_ok=True)
             changed = changed_since(records, surroundings)
-            records.append(RunResumed(started, options, surroundings, changed, further))
+            records.append(RunResumed(started, options, surroundings, changed, further, longer))
         else:
             calibration, damaged = _calibration(folder.parent.parent, facts)
             records.append(
@@ -159,10 +160,13 @@ def processes(plan: Plan, logs: Path, path: Sequence[str]) -> Open:
     return open_worker
 
 
-def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False, passes: str | None = None) -> Plan:
-    """Return the plan of a run that was interrupted, whose files were not written, or that is to have more `passes` in
-    total. Raises PlanError when there is none, when another process measures it, when it has as many passes, or when
-    what its times depend on has changed, unless `anyway`."""
+def resumable(
+    folder: Path, path: Sequence[str] = (), anyway: bool = False, more: Mapping[str, str] | None = None
+) -> Plan:
+    """Return the plan of a run that was interrupted, whose files were not written, or that is to have `more`
+    passes, or time_budget, in total, by their options. Raises PlanError when there is none, when another process
+    measures it, when it has as much, or when what its times depend on has changed, unless `anyway`."""
+    more = more or {}
     file = folder / journal.FILE
     try:
         for member in (file, folder / "logs", *folder.glob("logs/*")):
@@ -177,16 +181,17 @@ def resumable(folder: Path, path: Sequence[str] = (), anyway: bool = False, pass
         raise PlanError(f"--resume: {folder} is being measured by another process{lock.owner(file)}")
     written = all((folder / name).exists() for name in WRITTEN)
     is_complete = extending.is_complete(records)
-    if is_complete and written and passes is None:
-        raise PlanError(
-            f"--resume: {folder} is complete; there is nothing to go on with, unless --passes asks for more than its "
-            f"{plan.passes} passes"
-        )
+    if is_complete and written and not more:
+        had = f"--time-budget asks for more than its {plan.time_budget:g} s" if plan.adaptive else ""
+        had = had or f"--passes asks for more than its {plan.passes} passes"
+        raise PlanError(f"--resume: {folder} is complete; there is nothing to go on with, unless {had}")
     if plan.sides:
         raise PlanError(f"--resume: {folder} compares two sides, which may no longer be what they were; run it again")
-    if passes is not None:
-        plan = extending.with_passes(plan, passes, folder.name)
-    if anyway or (is_complete and passes is None):
+    if "passes" in more:
+        plan = extending.with_passes(plan, more["passes"], folder.name)
+    if "time_budget" in more:
+        plan = extending.with_time_budget(plan, more["time_budget"], folder.name)
+    if anyway or (is_complete and not more):
         return plan
     now = sources.surroundings(_names(plan), path, machine.describe())
     if changed := changed_since(records, now):

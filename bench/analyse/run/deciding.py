@@ -32,7 +32,9 @@ class Outlook:
     """The number of speed-ups that are judged."""
     unclear: int
     passes: int
-    """The passes in total that are worth asking for; those that the run has where more would decide nothing."""
+    """The passes in total that are worth asking for; those that the cells have where more would decide nothing."""
+    further: int
+    """How many of them are further passes."""
     decided: int
     """How many of the unclear ones that many passes would decide."""
     beyond: int
@@ -83,14 +85,17 @@ def outlook(
     tail = _tail([speedup.verdict for speedup in speedups.values() if speedup.verdict is not None])
     needed = [needed_passes(ratio, cell.min_effect, tail) for cell, ratio in unclear]
     possible = sorted(passes for passes in needed if passes is not None)
-    passes = possible[(len(possible) - 1) // 2] if possible else run.plan.passes
+    had = max(ratio.passes for _, ratio in unclear)
+    passes = possible[(len(possible) - 1) // 2] if possible else had
+    further = max(0, passes - had)
     return Outlook(
         verdicts=len(judged),
         unclear=len(unclear),
         passes=passes,
+        further=further,
         decided=sum(number <= passes for number in possible),
         beyond=needed.count(None),
-        seconds=max(0, passes - run.plan.passes) * pass_seconds(run),
+        seconds=further * pass_seconds(run),
     )
 
 

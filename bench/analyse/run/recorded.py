@@ -178,8 +178,8 @@ class RunRecords:
     @property
     def spending(self) -> Spending:
         """How much of the error rate the run's intervals may spend: less while it may still go on."""
-        if not self.plan.adaptive:
-            return Spending.WHOLE
+        if not self.plan.adaptive and self.plan.passes == self.head.plan["passes"]:
+            return Spending.WHOLE  # a run that was extended after its end was looked at before
         endings = [record for record in self.records if isinstance(record, RunEnded | RunResumed)]
         return Spending.AT_END if endings and isinstance(endings[-1], RunEnded) else Spending.AT_LOOK
 

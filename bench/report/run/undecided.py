@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from bench.analyse.run.deciding import MOST_PASSES, Outlook, outlook, pass_seconds
 from bench.analyse.run.run import Run
@@ -42,17 +43,18 @@ def advice(run: Run, folder: str) -> Advice | None:
     calmer = _calmer(run)
     if ahead.beyond == ahead.unclear:
         return Advice(f"{begin}; {MOST_PASSES} passes would not decide {_them(ahead.beyond)}, but {calmer} may")
-    if plan.adaptive:
-        return Advice(f"{begin}; {ahead.passes} passes would probably decide {ahead.decided}: give it a longer budget")
-    return Advice(f"{begin}; {_further(ahead, plan.passes, calmer)}", _command(folder, ahead.passes))
+    if plan.time_budget is not None:
+        budget = ceil((plan.time_budget + ahead.seconds) / 60)
+        return Advice(f"{begin}; {_further(ahead, calmer)}", _longer(folder, budget))
+    return Advice(f"{begin}; {_further(ahead, calmer)}", _command(folder, ahead.passes))
 
 
-def _further(ahead: Outlook, passes: int, calmer: str) -> str:
+def _further(ahead: Outlook, calmer: str) -> str:
     beyond = f" ({ahead.beyond} would take more than {MOST_PASSES}, or {calmer})" if ahead.beyond else ""
     some = "all" if ahead.decided == ahead.unclear else f"{ahead.decided}"
     decided = "it" if ahead.unclear == 1 else f"{some} of them"
     return (
-        f"{counted(ahead.passes - passes, 'more pass', 'more passes')} (about {minutes(ahead.seconds)}) would probably "
+        f"{counted(ahead.further, 'more pass', 'more passes')} (about {minutes(ahead.seconds)}) would probably "
         f"decide {decided}{beyond}:"
     )
 
@@ -66,6 +68,10 @@ def _calmer(run: Run) -> str:
 
 def _command(folder: str, passes: int) -> str:
     return f"pytest bench/ --benchmark-only --resume {folder} --passes {passes}"
+
+
+def _longer(folder: str, minutes: int) -> str:
+    return f"pytest bench/ --benchmark-only --resume {folder} --time-budget {minutes}m"
 
 
 def _them(count: int) -> str:

@@ -39,7 +39,7 @@ def complete(tmp_path):
 
 
 def extend(folder, passes="5", **office):
-    plan = session.resumable(folder, passes=passes)
+    plan = session.resumable(folder, more={"passes": passes})
     session.measure(plan, folder, resumed=True, open_worker=Office(**office).open)
 
 
@@ -138,20 +138,20 @@ def test_state_knows_the_passes_that_are_finished(complete):
 @pytest.mark.parametrize("passes", ["1", "2"])
 def test_as_many_passes_or_fewer_are_refused(complete, passes):
     with pytest.raises(PlanError, match=r"^--passes: one is a run of 2 passes; with --resume, name more than that"):
-        session.resumable(complete, passes=passes)
+        session.resumable(complete, more={"passes": passes})
 
 
 @pytest.mark.parametrize("passes", ["auto", "0", "-3", "2.5", "", "1000000"])
 def test_other_texts_are_refused(complete, passes):
     with pytest.raises(PlanError, match=r"^--passes: .* is not a whole number of at (least 1|most 100000); "):
-        session.resumable(complete, passes=passes)
+        session.resumable(complete, more={"passes": passes})
 
 
 def test_run_that_chose_its_passes_is_refused(tmp_path):
     with journal.Journal(tmp_path) as book:
         book.append(replace(START, plan=to_plain(plan_of(time_budget=9.0))))
     with pytest.raises(PlanError, match=r"^--passes: .* chose its passes itself"):
-        session.resumable(tmp_path, passes="9")
+        session.resumable(tmp_path, more={"passes": "9"})
 
 
 def test_run_of_two_sides_is_refused(tmp_path):
@@ -159,7 +159,7 @@ def test_run_of_two_sides_is_refused(tmp_path):
     with journal.Journal(tmp_path) as book:
         book.append(replace(START, plan=to_plain(doubled(plan_of("a"), sides))))
     with pytest.raises(PlanError, match=r"^--resume: .* compares two sides"):
-        session.resumable(tmp_path, passes="9")
+        session.resumable(tmp_path, more={"passes": "9"})
 
 
 def test_complete_run_says_how_it_gets_more_passes(complete):
@@ -170,8 +170,54 @@ def test_complete_run_says_how_it_gets_more_passes(complete):
 def test_change_since_is_refused_or_recorded(complete, monkeypatch):
     monkeypatch.setattr(sources, "changes", lambda before, now: ["the source of a"])
     with pytest.raises(PlanError, match=r"^--resume: since one was measured, there changed: the source of a"):
-        session.resumable(complete, passes="5")
-    plan = session.resumable(complete, anyway=True, passes="5")
+        session.resumable(complete, more={"passes": "5"})
+    plan = session.resumable(complete, anyway=True, more={"passes": "5"})
     session.measure(plan, complete, resumed=True, open_worker=Office().open)
     assert records_of(complete, RunResumed)[0].changed == ["the source of a"]
     assert "resumed after a change of the source of a" in str(loading.read(complete).timings["reason"].iloc[0])
+
+
+def within(budget, passes=5):
+    """Return the plan of a run of as many passes as needed, within so many seconds."""
+    return plan_of(passes=passes, time_budget=budget)
+
+
+@pytest.fixture
+def out_of_time(tmp_path):
+    """The folder of a complete run that ended because its time was over."""
+    folder = tmp_path / "runs" / "auto"
+    session.measure(within(1e-9), folder, open_worker=Office().open)
+    files.write(loading.read(folder), folder, tmp_path)
+    return folder
+
+
+def test_run_of_as_many_passes_as_needed_gets_a_longer_budget(out_of_time):
+    assert {block.pass_number for block in records_of(out_of_time, Block)} == {1}
+    plan = session.resumable(out_of_time, more={"time_budget": "10m"})
+    assert plan.time_budget == 600.0
+    session.measure(plan, out_of_time, resumed=True, open_worker=Office().open)
+    [resumed] = records_of(out_of_time, RunResumed)
+    assert (resumed.time_budget, resumed.passes) == (600.0, None)
+    run = loading.read(out_of_time)
+    assert (run.plan.time_budget, run.is_complete) == (600.0, True)
+    assert {block.pass_number for block in records_of(out_of_time, Block)} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"time_budget": "1e-9s"}, "--time-budget: "),
+        ({"time_budget": "soon"}, "--time-budget: .*; with --resume it is the time in total"),
+        ({"passes": "9"}, r"--passes: auto chose its passes itself \(--passes auto\); give it a longer --time-budget"),
+    ],
+)
+def test_refused_extensions_of_a_run_with_a_budget(out_of_time, more, message):
+    with pytest.raises(PlanError, match=message):
+        session.resumable(out_of_time, more=more)
+
+
+def test_budget_of_a_run_with_fixed_passes_is_refused(complete):
+    with pytest.raises(
+        PlanError, match="--time-budget: one is a run of 2 passes; with --resume, ask for more --passes"
+    ):
+        session.resumable(complete, more={"time_budget": "10m"})
