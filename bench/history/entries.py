@@ -18,6 +18,10 @@ NOT_VERSIONS = ("executable", "environment", "kernels")
 """Details of a process that are no versions: where it is installed, and what is kept in another form."""
 
 
+FLOOR = "median of blocks' least samples"
+"""How floors are computed: entries that do not say so have the 5th percentile of a pass's samples."""
+
+
 @dataclass(frozen=True)
 class Timed:
     """A cell of a run that has a time. Texts are JSON objects, their keys in order."""
@@ -119,7 +123,7 @@ def _untimed(run: Run, measured: MeasuredCell) -> Untimed:
 
 
 def _conditions(run: Run, cell: Cell) -> dict[str, Any]:
-    """The machine, the threads and the sampling: a 5th percentile depends on the number of samples."""
+    """The machine, the threads, the sampling, on which a least sample depends, and how floors are computed."""
     facts, plan = run.head.machine, run.plan
     return {
         "machine": machine.fingerprint(facts),
@@ -129,6 +133,7 @@ def _conditions(run: Run, cell: Cell) -> dict[str, Any]:
         "threads": plan.threads(cell.contender),
         "rounds": plan.rounds,
         "samples": plan.samples,
+        "floor": FLOOR,
         **({"steps": plan.steps} if cell.phase == "train" else {}),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, paired
+from bench.analyse.estimates.statistics import Estimate, confidence_after, estimate, paired
 from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.recorded import CellRecords
 from bench.analyse.run.run import Run
@@ -85,10 +85,7 @@ def _change(
     change = Change(cell, _outcome(base, spending, suspects), _outcome(head, spending, suspects))
     if not base or not head or change.base.status != "ok" or change.head.status != "ok":
         return change
-    before, after = base.floors, head.floors
-    ratios = [after[pass_number] / before[pass_number] for pass_number in after if pass_number in before]
-    confidence = confidence_after(len(ratios), spending)
-    ratio = estimate(ratios, confidence=confidence) if ratios else UNKNOWN
+    ratio = paired(head.block_floors, base.block_floors, spending)
     typical = paired(head.block_typicals, base.block_typicals, spending)
     return replace(change, ratio=ratio, typical=typical)
 

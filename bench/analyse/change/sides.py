@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isclose, nan
 from os import PathLike
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 
 import numpy as np
@@ -135,11 +136,11 @@ def of_tables(run: RunTables) -> RunSide:
             "has no samples.csv.gz beside it, whose processes are what is compared; name the run's folder"
         )
     plan = run.info.get("plan", {})
-    samples: dict[Hashable, dict[int, dict[int, np.ndarray]]] = {}
-    for key, seconds in run.samples.groupby([*NAMES, "threads", "pass"], observed=True)["seconds"]:
-        *names, threads, pass_number = cast(tuple[Any, ...], key)
-        by_limit = samples.setdefault(tuple(names), {})
-        by_limit.setdefault(int(threads), {})[int(pass_number)] = seconds.to_numpy()
+    samples: dict[Hashable, dict[int, dict[int, list[np.ndarray]]]] = {}
+    for key, seconds in run.samples.groupby([*NAMES, "threads", "pass", "round"], observed=True)["seconds"]:
+        *names, threads, pass_number, _ = cast(tuple[Any, ...], key)
+        by_pass = samples.setdefault(tuple(names), {}).setdefault(int(threads), {})
+        by_pass.setdefault(int(pass_number), []).append(seconds.to_numpy())
     cells = []
     for _, row in run.timings.iterrows():
         is_timed, by_limit = row["status"] == "ok", samples.get(tuple(row[NAMES]), {})
@@ -155,8 +156,8 @@ def of_tables(run: RunTables) -> RunSide:
                 _facts(row, plan.get("steps")),
                 environment=run.info.get("environment"),
                 limit=_limit(row),
-                floors={pass_number: floor(seconds) for pass_number, seconds in trusted.items()},
-                typicals={pass_number: typical(seconds) for pass_number, seconds in trusted.items()},
+                floors={pass_number: median(map(floor, blocks)) for pass_number, blocks in trusted.items()},
+                typicals=_typicals(trusted),
             )
         )
     return RunSide(
@@ -214,15 +215,18 @@ def _only(cells: Sequence[CellSide], ignored: set[str], taken: set[int]) -> dict
 
 
 def _samples_of(
-    row: pd.Series, by_limit: Mapping[int, Mapping[int, np.ndarray]]
-) -> tuple[int, Mapping[int, np.ndarray]]:
-    """Return a timed row's thread limit and samples; the row itself lacks the limit where the cell exceeded it."""
+    row: pd.Series, by_limit: Mapping[int, Mapping[int, Sequence[np.ndarray]]]
+) -> tuple[int, Mapping[int, Sequence[np.ndarray]]]:
+    """Return a timed row's thread limit and the samples of its blocks, by pass; the row itself lacks the limit where
+    the cell exceeded it."""
     for thread_limit, per_pass in by_limit.items():
-        if isclose(
-            estimate([floor(seconds) for seconds in per_pass.values()]).value, row["seconds_floor"], rel_tol=1e-6
-        ):
+        if isclose(estimate([*_typicals(per_pass).values()]).value, row["seconds"], rel_tol=1e-6):
             return thread_limit, per_pass
     raise LookupError(f"the samples beside it are of another run: they lack {row['implementation']}'s {row['phase']}")
+
+
+def _typicals(per_pass: Mapping[int, Sequence[np.ndarray]]) -> dict[int, float]:
+    return {pass_number: typical(np.concatenate(blocks)) for pass_number, blocks in per_pass.items()}
 
 
 def _facts(row: pd.Series, steps: int | None) -> dict[str, str]:

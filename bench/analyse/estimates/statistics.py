@@ -14,7 +14,6 @@ from bench.plan import looks
 from bench.plan.looks import Spending
 
 CONFIDENCE = 0.95
-FLOOR_QUANTILE = 0.05
 HIGH_QUANTILE = 0.95
 MIN_EFFECT = 0.02
 """A relative difference too small to matter, as a fraction."""
@@ -77,7 +76,7 @@ class Estimate:
 
 
 Blocks = Mapping[int, Mapping[int, float]]
-"""The typical seconds of each block, by pass and round."""
+"""The typical seconds of each block, or its floor, by pass and round."""
 UNKNOWN = Estimate(np.nan, np.nan, np.nan, 0)
 
 
@@ -135,8 +134,8 @@ def confidence_after(passes: int, spending: Spending) -> float:
 def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -> Estimate:
     """Estimate how many times longer `bases` take than `others`, from the passes and rounds that both have.
 
-    A pass counts as the median over its rounds of the blocks' log ratio. What slows the machine for a few rounds slows
-    both, and cancels."""
+    Both have typical seconds, or both have floors. A pass counts as the median over its rounds of the blocks' log
+    ratio. What slows the machine for a few rounds slows both, and cancels."""
     ratios, within = [], []
     for pass_number in others:
         base = bases.get(pass_number, {})
@@ -200,9 +199,9 @@ def typical(samples: Sequence[float] | np.ndarray) -> float:
     return float(median(samples))
 
 
-def floor(samples: np.ndarray) -> float:
-    """Return the 5th percentile, which noise moves least."""
-    return float(np.quantile(samples, FLOOR_QUANTILE))
+def floor(block: Sequence[float] | np.ndarray) -> float:
+    """Return the least of a block's samples, which noise moves least."""
+    return float(min(block))
 
 
 def high(samples: np.ndarray) -> float:

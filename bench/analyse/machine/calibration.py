@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -15,7 +15,6 @@ from bench.analyse.estimates.statistics import (
     MIN_EFFECT,
     Estimate,
     confidence_after,
-    estimate,
     floor,
     median_error,
     typical,
@@ -62,9 +61,9 @@ class Ratios:
     """The logs of slowed over reference of one slowdown."""
 
     slowdown: float
-    floors: Mapping[int, np.ndarray]
-    """The log ratios of floors (passes,), by the number of rounds that were used."""
-    blocks: np.ndarray
+    floors: np.ndarray
+    """The log ratios of the blocks' floors, (passes, rounds)."""
+    typicals: np.ndarray
     """The log ratios of the blocks' medians, (passes, rounds)."""
     samples: Sequence[tuple[np.ndarray, np.ndarray]]
     """The samples of the reference and of the slowed contender in each pass."""
@@ -73,9 +72,7 @@ class Ratios:
 
     def series(self, measure: str, rounds: int) -> Series:
         """Return the log ratios of `measure` in each pass, from its first `rounds` rounds."""
-        if measure == FLOOR:
-            return Series(self.slowdown, self.floors[rounds], np.zeros(len(self.floors[rounds])))
-        blocks = self.blocks[:, :rounds]
+        blocks = (self.floors if measure == FLOOR else self.typicals)[:, :rounds]
         errors = np.array([median_error(row) for row in blocks])
         return Series(self.slowdown, np.median(blocks, axis=1) if len(blocks) else np.array([]), errors)
 
@@ -120,43 +117,41 @@ def ratios(run: RunRecords) -> dict[int, list[Ratios]]:
         samples = slowed.blocks_by_pass
         complete = [p for p in samples if len(samples[p]) == len(reference.get(p, ())) == plan.rounds]
         pairs = [(reference[pass_number], samples[pass_number]) for pass_number in complete]
-        designs = dict.fromkeys([rounds for _, rounds in DESIGNS if rounds <= plan.rounds] + [plan.rounds])
-        floors = {
-            rounds: np.array([np.log(_floor(b, rounds) / _floor(a, rounds)) for a, b in pairs]) for rounds in designs
-        }
-        medians = [[np.log(typical(b) / typical(a)) for a, b in zip(*pair, strict=True)] for pair in pairs]
-        blocks = np.array(medians).reshape(len(pairs), plan.rounds)
+        floors, typicals = (
+            np.array([[np.log(value(b) / value(a)) for a, b in zip(*pair, strict=True)] for pair in pairs]).reshape(
+                len(pairs), plan.rounds
+            )
+            for value in (floor, typical)
+        )
         pooled = [(np.concatenate(a), np.concatenate(b)) for a, b in pairs]
         seconds_per_pass = sum(block.inner * sum(block.seconds) for block in slowed.blocks) / max(1, len(samples))
-        same_limit.append(Ratios(VARIANTS[contender.variant], floors, blocks, pooled, seconds_per_pass))
+        same_limit.append(Ratios(VARIANTS[contender.variant], floors, typicals, pooled, seconds_per_pass))
     return by_limit
 
 
-def effect(
-    ratio: Ratios, rounds: int, passes: int, judge: Callable[[np.ndarray, float], Judged], seed: int = 0
-) -> Effect:
-    """Return how often `judge` finds a slowdown in random sets of passes.
+def effect(series: Series, passes: int, judge: Callable[[Series, np.ndarray], Judged], seed: int = 0) -> Effect:
+    """Return how often `judge` finds a slowdown in random sets of passes, each an array of their indices.
 
     Each set is a possible trial (a U-statistic, Hoeffding 1948). The result is no less precise than that of the trials
     that share no pass, whose number gives its interval.
     """
-    logs = ratio.floors[rounds]
+    measured = len(series.logs)
     draw = np.random.default_rng(seed)
-    judged = [judge(draw.permutation(logs)[:passes], ratio.slowdown) for _ in range(SETS)]
-    return _effect(ratio.slowdown, judged, len(logs) // passes)
+    judged = [judge(series, draw.permutation(measured)[:passes]) for _ in range(SETS)]
+    return _effect(series.slowdown, judged, measured // passes)
 
 
-def in_turns(logs: np.ndarray, slowdown: float) -> Judged:
+def in_turns(series: Series, chosen: np.ndarray) -> Judged:
     """Judge a run of a fixed number of passes."""
-    return _judged(estimate(np.exp(-logs)), slowdown, len(logs))
+    return _judged(series.estimate(chosen, CONFIDENCE), series.slowdown, len(chosen))
 
 
-def adaptive(logs: np.ndarray, slowdown: float) -> Judged:
+def adaptive(series: Series, chosen: np.ndarray) -> Judged:
     """Judge an adaptive run: it is looked at from five passes on, until the verdict is clear."""
-    visits = [passes for passes in range(looks.FIRST, len(logs) + 1) if looks.is_look(passes)]
+    visits = [passes for passes in range(looks.FIRST, len(chosen) + 1) if looks.is_look(passes)]
     for passes, spending in looks.spendings(visits):
-        ratio = estimate(np.exp(-logs[:passes]), confidence=confidence_after(passes, spending))
-        judged = _judged(ratio, slowdown, passes)
+        ratio = series.estimate(chosen[:passes], confidence_after(passes, spending))
+        judged = _judged(ratio, series.slowdown, passes)
         if judged[0] != "unclear":
             break
     return judged
@@ -178,7 +173,7 @@ def resolution(effects: Sequence[Effect]) -> float | None:
 
 def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Plan, seed: int) -> dict[str, Any]:
     def effects(rounds: int, passes: int) -> list[Effect]:
-        return [effect(ratio, rounds, passes, in_turns, seed) for ratio in turns]
+        return [effect(ratio.series(FLOOR, rounds), passes, in_turns, seed) for ratio in turns]
 
     measured = min((len(ratio.samples) for ratio in turns), default=0)
     usual = effects(plan.rounds, plan.passes)
@@ -187,7 +182,8 @@ def _setting(threads: int, turns: list[Ratios], in_a_row: list[Ratios], plan: Pl
         for ratio in in_a_row
     ]
     most = min(MOST_PASSES, measured)
-    as_needed = [effect(ratio, plan.rounds, most, adaptive, seed) for ratio in turns if most >= looks.FIRST]
+    in_full = [ratio.series(FLOOR, plan.rounds) for ratio in turns]
+    as_needed = [effect(series, most, adaptive, seed) for series in in_full if most >= looks.FIRST]
     designs = [
         {"passes": passes, "rounds": rounds, "resolution": resolution(effects(rounds, passes))}
         for passes, rounds in DESIGNS
@@ -258,7 +254,3 @@ def _interval(rate: float, trials: int) -> tuple[float, float]:
 def _judged(ratio: Estimate, slowdown: float, passes: int) -> Judged:
     """Judge a trial by its ratio of reference over slowed, which is below 1 where the slowed contender is slower."""
     return verdicts([ratio])[0], bool(ratio.low <= 1 / (1 + slowdown) <= ratio.high), passes
-
-
-def _floor(blocks: Sequence[np.ndarray], rounds: int) -> float:
-    return floor(np.concatenate(blocks[:rounds]))

@@ -24,22 +24,9 @@ Pass = tuple[list[Pair], list[Pair]]
 """All rounds of a pass, and the rounds that are kept."""
 
 
-def _log_floors(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
-    """Return the log ratio of the floors of both sides' samples."""
-    floors = [floor(np.concatenate([block.seconds for block in blocks])) for blocks in (reference, slowed)]
-    return float(np.log(floors[1] / floors[0]))
-
-
-def _log_typical(reference: Sequence[Block], slowed: Sequence[Block]) -> float:
-    """Return the median over the rounds of the log ratio of block medians."""
-    pairs = zip(reference, slowed, strict=True)
-    return float(np.median([np.log(typical(np.array(b.seconds)) / typical(np.array(a.seconds))) for a, b in pairs]))
-
-
-QUANTITIES: dict[str, Callable[[Sequence[Block], Sequence[Block]], float]] = {
-    "floor": _log_floors,
-    "typical": _log_typical,
-}
+Quantity = Callable[[Sequence[float]], float]
+"""Returns a value of a block's samples."""
+QUANTITIES: dict[str, Quantity] = {"floor": floor, "typical": typical}
 
 
 def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
@@ -63,7 +50,7 @@ def trial(run: RunRecords, seed: int = 0) -> list[dict[str, Any]]:
                 "threads": threads,
                 "set_aside": 1 - kept / offered if offered else 0.0,
                 "passes": min((len(passes) for passes in pairs.values()), default=0),
-                **{name: _compared(pairs, log, plan.passes, seed) for name, log in QUANTITIES.items()},
+                **{name: _compared(pairs, quantity, plan.passes, seed) for name, quantity in QUANTITIES.items()},
             }
         )
     return results
@@ -88,7 +75,7 @@ def _pairs(reference: Sequence[Block], slowed: Sequence[Block], rounds: int) -> 
 
 def _compared(
     pairs: Mapping[float, Sequence[Pass]],
-    log: Callable[[Sequence[Block], Sequence[Block]], float],
+    quantity: Quantity,
     passes: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -96,7 +83,7 @@ def _compared(
     return {
         name: _judged(
             {
-                slowdown: np.array([log(*zip(*pass_pair[index], strict=True)) for pass_pair in pass_pairs])
+                slowdown: np.array([_log(pass_pair[index], quantity) for pass_pair in pass_pairs])
                 for slowdown, pass_pairs in pairs.items()
             },
             passes,
@@ -104,6 +91,13 @@ def _compared(
         )
         for index, name in enumerate(("all", "kept"))
     }
+
+
+def _log(pairs: Sequence[Pair], quantity: Quantity) -> float:
+    """Return the median over the rounds of the log ratio of a quantity."""
+    return float(
+        np.median([np.log(quantity(slowed.seconds) / quantity(reference.seconds)) for reference, slowed in pairs])
+    )
 
 
 def _judged(logs: Mapping[float, np.ndarray], passes: int, seed: int) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Timing:
     seconds_low: float | None = _column(REAL, "lower end of its 95 % interval", "s")
     seconds_high: float | None = _column(REAL, "upper end of its 95 % interval", "s")
     seconds_floor: float | None = _column(
-        REAL, "its floor: the mean of logs, over passes, of their 5th percentiles", "s"
+        REAL, "its floor: the mean of logs, over passes, of the median of their blocks' least samples", "s"
     )
     seconds_p95: float | None = _column(REAL, "the mean of logs, over passes, of their 95th percentiles", "s")
     speedup: float | None = _column(REAL, "the baseline's time over this one, paired by round; above 1 is faster")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from statistics import median
 from typing import Self, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from bench.measure.records import (
     Left,
     Prepared,
     Record,
+    RunEnded,
     RunResumed,
     RunStarted,
     WorkerStarted,
@@ -100,16 +102,18 @@ class CellRecords:
 
     @cached_property
     def floors(self) -> dict[int, float]:
-        """The floor of each pass: the 5th percentile of its samples."""
-        return {pass_number: floor(seconds) for pass_number, seconds in self.samples_by_pass.items()}
+        """The floor of each pass: the median of its blocks' floors."""
+        return {pass_number: median(rounds.values()) for pass_number, rounds in self.block_floors.items()}
 
     @cached_property
     def block_typicals(self) -> Blocks:
         """The typical seconds of each block, by pass and round."""
-        medians: dict[int, dict[int, float]] = defaultdict(dict)
-        for block in self.blocks:
-            medians[block.pass_number][block.round] = typical(block.seconds)
-        return dict(medians)
+        return self._by_block(typical)
+
+    @cached_property
+    def block_floors(self) -> Blocks:
+        """The floor of each block, by pass and round."""
+        return self._by_block(floor)
 
     @property
     def block_errors(self) -> dict[int, float]:
@@ -131,6 +135,13 @@ class CellRecords:
     def of_passes(self, is_counted: Callable[[int], bool]) -> CellRecords:
         """Return the same cell with only the blocks of some passes."""
         return replace(self, blocks=[block for block in self.blocks if is_counted(block.pass_number)])
+
+    def _by_block(self, value: Callable[[Sequence[float]], float]) -> Blocks:
+        """Return a value of each block's samples, by pass and round."""
+        values: dict[int, dict[int, float]] = defaultdict(dict)
+        for block in self.blocks:
+            values[block.pass_number][block.round] = value(block.seconds)
+        return dict(values)
 
 
 @dataclass(frozen=True)

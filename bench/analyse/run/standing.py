@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.analyse.estimates.pooling import pooled
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, paired, verdicts
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate, paired, verdicts
 from bench.plan.looks import Spending
 
 from . import ranking
@@ -46,7 +46,7 @@ def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, M
 def speedups(
     cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], spending: Spending
 ) -> dict[str, Speedup]:
-    """Return the speed-ups over the baseline, by key: paired within passes, with their variances pooled and their
+    """Return the speed-ups over the baseline, by key: paired within rounds, with their variances pooled and their
     verdicts judged together. Typical times show which contender is faster, floors what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
     others = [(cell, base) for cell, base in based if cell is not base]
@@ -117,7 +117,6 @@ def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -
 
 
 def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -> Estimate:
-    """Return how many times smaller a cell's floor is than its baseline's, from the passes that have both."""
-    bases, floors = base.records.floors, cell.records.floors
-    ratios = [bases[pass_number] / floors[pass_number] for pass_number in floors if pass_number in bases]
-    return estimate(ratios, confidence=confidence_after(len(ratios), spending))
+    """Return how many times smaller a cell's floors are than its baseline's, from the passes and rounds that have
+    both."""
+    return paired(base.records.block_floors, cell.records.block_floors, spending)

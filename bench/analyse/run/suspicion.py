@@ -67,8 +67,8 @@ def _quick_training(training: MeasuredCell, steps: Mapping[Cell, MeasuredCell], 
     if not training.is_timed or training.cell.phase != "train" or step is None:
         return ""
     call = CALL_SECONDS.get(training.cell.contender.device, DEVICE_CALL_SECONDS)
-    floors = step.records.floors.values()
-    quickest = min(floors) if len(floors) >= FEWEST_FLOORS else 0.0
+    floors = step.records.block_floors.values()
+    quickest = min(min(rounds.values()) for rounds in floors) if len(floors) >= FEWEST_FLOORS else 0.0
     if not _high(training.time) / plan.steps < quickest / QUICKER - call:
         return ""
     steps_duration = in_words(plan.steps * step.time.value)

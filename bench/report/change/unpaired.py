@@ -222,7 +222,8 @@ def _method(changes: Sequence[Change]) -> str:
         return ""
     min_effect = " to ".join(units.short_percent(effect) for effect in dict.fromkeys([effects[0], effects[-1]]))
     return (
-        "A change is that of the floor (5th percentile of a process's samples), head over base, with its interval; "
+        "A change is that of the floor (of a process, the median of its blocks' least samples), head over base, with "
+        "its interval; "
         f"`slower` and `faster` lie wholly beyond {min_effect}, under false-discovery control over all cells, `same` "
         "lies wholly within, and `unclear` is neither."
     )

@@ -282,10 +282,10 @@ def _method(run: Run) -> str:
         "trimmed at both ends). Intervals are 95 %"
         f"{', over all the looks at the run together' if plan.adaptive else ''}, with the process as the unit of "
         "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
-        "within rounds, those of floors within passes. A verdict needs an interval wholly beyond (or within) "
-        f"{units.short_percent(plan.min_effect)} and survives false-discovery control. The medians of "
-        "pytest-benchmark's own tables differ a little from these times by design: it pools the samples of all passes, "
-        "while here each pass weighs the same, since a process is what repeats itself.",
+        "within rounds: those of floors by the blocks' least samples, all others by their medians. A verdict needs an "
+        f"interval wholly beyond (or within) {units.short_percent(plan.min_effect)} and survives false-discovery "
+        "control. The medians of pytest-benchmark's own tables differ a little from these times by design: it pools the "
+        "samples of all passes, while here each pass weighs the same, since a process is what repeats itself.",
     ]
     if run.of_kind(Block) and wall:
         rows = [

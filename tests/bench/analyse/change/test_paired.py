@@ -9,7 +9,7 @@ import pytest
 from bench.analyse.change import gate, paired
 from bench.analyse.change.changes import Change
 from bench.analyse.run.run import Run
-from bench.measure.records import PassChosen, Record
+from bench.measure.records import Block, PassChosen, Record
 from bench.plan.sides import BASE, HEAD
 from tests.bench.made import LARGE, SMALL, Outcome
 from tests.bench.sides import at_first, compared, side, slower
@@ -53,6 +53,24 @@ def test_machine_slowdown_within_a_pass_cancels():
     change = changes_of(compared())["numpy"]
     assert change.base.floor.half_width > 0.005  # the passes drift by 1 %
     assert change.ratio.half_width < 0.003
+
+
+def test_a_round_in_which_one_side_was_quick_does_not_decide():
+    def quick_in_first_round(record: Record) -> Record:
+        is_quick = isinstance(record, Block) and record.round == 1 and f"~{BASE}" in record.cell
+        return replace(record, seconds=[0.8 * second for second in record.seconds]) if is_quick else record
+
+    changes = changes_of([quick_in_first_round(record) for record in compared(rounds=5)])
+    assert {change.verdict for change in changes.values()} == {"same"}
+
+
+def test_blocks_of_one_sample_show_a_change():
+    records = [
+        replace(each, seconds=each.seconds[:1]) if isinstance(each, Block) else each
+        for each in compared(slower("numpy", 0.03))
+    ]
+    change = changes_of(records)["numpy"]
+    assert (change.verdict, change.ratio.value) == ("slower", pytest.approx(1.03, rel=0.002))
 
 
 @pytest.mark.parametrize(

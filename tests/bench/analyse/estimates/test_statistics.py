@@ -505,10 +505,10 @@ def test_p_value_without_spread_or_interval():
     assert p_beyond(UNKNOWN, 1.02) == 1.0
 
 
-def test_typical_floor_and_high_are_quantiles():
+def test_typical_and_high_are_quantiles_and_floor_is_the_least():
     samples = np.arange(101.0)
     np.random.default_rng(1).shuffle(samples)
-    assert (typical(samples), floor(samples), high(samples)) == (50.0, 5.0, 95.0)
+    assert (typical(samples), floor(samples), high(samples)) == (50.0, 0.0, 95.0)
 
 
 def test_interval_is_no_narrower_than_its_blocks_allow():

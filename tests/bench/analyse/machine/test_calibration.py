@@ -13,6 +13,7 @@ import pytest
 
 from bench.analyse.machine import calibration
 from bench.analyse.machine.calibration import Effect
+from bench.analyse.machine.families import Series
 from bench.analyse.run import resolution
 from bench.analyse.run.run import Run
 from bench.measure import calibrate
@@ -120,14 +121,14 @@ def test_designs_within_the_measured_passes_and_rounds_have_a_resolution(result)
 
 def test_trials_are_random_sets_of_passes():
     first_are_slow = np.log(np.where(np.arange(40) < 20, 1.2, 1.0)) + 1e-4 * np.arange(40) % 7
-    ratio = calibration.Ratios(0.0, {4: first_are_slow}, np.zeros((40, 4)), [], 1.0)
+    series = Series(0.0, first_are_slow, np.zeros(40))
     verdicts = []
 
-    def judge(logs: np.ndarray, slowdown: float) -> calibration.Judged:
-        verdicts.append(tuple(np.sort(logs)))
-        return "slower" if logs.mean() > 0.09 else "unclear", True, len(logs)
+    def judge(series: Series, chosen: np.ndarray) -> calibration.Judged:
+        verdicts.append(tuple(np.sort(chosen)))
+        return "slower" if series.logs[chosen].mean() > 0.09 else "unclear", True, len(chosen)
 
-    slowed = calibration.effect(ratio, 4, 10, judge)
+    slowed = calibration.effect(series, 10, judge)
     assert 0.2 < slowed.detected < 0.8
     assert len(set(verdicts)) > calibration.SETS / 2
 
@@ -146,13 +147,13 @@ def test_families_are_calibrated_by_floors_and_typical_times(result):
     assert {family["cells"] for family in families if family["passes"] is None} == {1, 10, 40, 100}
 
 
-def test_typical_series_is_the_median_of_used_rounds():
-    blocks = np.array([[0.01, 0.03, 0.5, 0.5], [0.02, 0.04, 0.5, 0.5]])
-    ratio = calibration.Ratios(0.0, {2: np.array([0.1, 0.2])}, blocks, [], 1.0)
-    series = ratio.series("typical", 2)
+@pytest.mark.parametrize("measure", ["floor", "typical"])
+def test_series_is_the_median_of_used_rounds(measure):
+    blocks, others = np.array([[0.01, 0.03, 0.5, 0.5], [0.02, 0.04, 0.5, 0.5]]), np.ones((2, 4))
+    both = (blocks, others) if measure == "floor" else (others, blocks)
+    series = calibration.Ratios(0.0, *both, [], 1.0).series(measure, 2)
     assert series.logs == pytest.approx([0.02, 0.03])
     assert series.errors == pytest.approx([calibration.median_error(row[:2]) for row in blocks])
-    assert ratio.series("floor", 2).logs == pytest.approx([0.1, 0.2])
 
 
 def test_noise_above_all_slowdowns_resolves_nothing():
