@@ -284,8 +284,8 @@ def _method(run: Run) -> str:
         "replication, and no narrower than the spread of the blocks within the passes allows. Speed-ups are paired "
         "within rounds: those of floors by the blocks' least samples, all others by their medians. A verdict needs an "
         f"interval wholly beyond (or within) {units.short_percent(plan.min_effect)} and survives false-discovery "
-        "control. The medians of pytest-benchmark's own tables differ a little from these times by design: it pools the "
-        "samples of all passes, while here each pass weighs the same, since a process is what repeats itself.",
+        "control. The medians of pytest-benchmark's own tables differ a little from these times by design: it pools "
+        "the samples of all passes, while here each pass weighs the same, since a process is what repeats itself.",
     ]
     if run.of_kind(Block) and wall:
         rows = [
