@@ -24,6 +24,7 @@ from .journal import Journal
 from .probing import is_due, is_full
 from .progress import Progress, Tally
 from .records import Block, Calls, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
+from .references import References
 from .state import State
 from .worker.one_line import all_visible
 
@@ -43,6 +44,8 @@ class _Live:
     worker: Worker
     shape: Shape | None = None
     """The shape that it is prepared for."""
+    precision: str = ""
+    """The precision of its float32 matrix products."""
 
 
 class RunInProgress:
@@ -60,6 +63,8 @@ class RunInProgress:
     ) -> None:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
         self.free_bytes = free_bytes
+        self.references: References | None = None
+        """Where references are computed once for all contenders; else each computes its own."""
         self.in_a_row: Counter[Contender] = Counter()
         """Each contender's failures since it was last measured."""
         self.state = state or State()
@@ -235,17 +240,17 @@ class RunInProgress:
         self.live[contender] = live
         with self._awake(live):
             answer = live.worker.ask("start")
-            self.record(
-                _answered(
-                    WorkerStarted,
-                    answer,
-                    number=live.number,
-                    pass_number=pass_number,
-                    contender=contender.label,
-                    threads=self.plan.threads(contender),
-                    wall_seconds=self.now() - started,
-                )
+            record = _answered(
+                WorkerStarted,
+                answer,
+                number=live.number,
+                pass_number=pass_number,
+                contender=contender.label,
+                threads=self.plan.threads(contender),
+                wall_seconds=self.now() - started,
             )
+            live.precision = record.precision
+            self.record(record)
 
     def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int) -> None:
         pending = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
@@ -272,9 +277,10 @@ class RunInProgress:
         self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
     ) -> None:
         """Prepare all of a contender's cells of a shape in one request. Raises WorkerFailed."""
-        started = self.now()
         check = any(cell.key not in self.state.verified for cell in cells)
         self._check_memory(contender, shape, check)
+        reference = self._reference(live, contender, shape) if check else {}
+        started = self.now()
         answer = live.worker.ask(
             "prepare",
             shape=[shape.N, shape.D_in, shape.H, shape.D_out],
@@ -282,7 +288,10 @@ class RunInProgress:
             steps=self.plan.steps,
             check=check,
             device_bytes=work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
+            **reference,
         )
+        if self.references and answer.pop("reference_changed", False):
+            self.references.forget(shape, contender.dtype, live.precision)
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
@@ -290,6 +299,15 @@ class RunInProgress:
         self.record(_answered(Prepared, answer, **facts))
         self.tally.did("first prepare" if check else "prepare", wall)
         live.shape = shape
+
+    def _reference(self, live: _Live, contender: Contender, shape: Shape) -> dict[str, Any]:
+        """Return the part of a request that names the shape's reference; nothing where the worker computes its own."""
+        if self.references is None:
+            return {}
+        started = self.now()
+        reference = self.references.of(shape, contender.dtype, live.precision)
+        self.tally.begun += self.now() - started  # other shapes' requests do not take longer for it
+        return {"reference": reference} if reference else {}
 
     def _enter(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
         if cell.key in self.state.failed:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bench.analyse.run.run import Run
-from bench.measure.records import RunResumed, Unread
+from bench.measure.records import Prepared, Reference, RunResumed, Unread
 
 MOST_SHOWN = 3
 
 
 def lines(run: Run) -> list[str]:
     """The lines, without full stops at their ends; none for a run that lacks nothing."""
-    return [line for line in (_unread(run), _changed(run), _passes(run)) if line]
+    return [line for line in (_unread(run), _changed(run), _references(run), _passes(run)) if line]
 
 
 def _unread(run: Run) -> str:
@@ -27,6 +27,16 @@ def _changed(run: Run) -> str:
     if not changes:
         return ""
     return f"The run was resumed after a change of {', '.join(dict.fromkeys(changes))}; its cells were verified again"
+
+
+def _references(run: Run) -> str:
+    reasons = [record.reason for record in run.of_kind(Reference)]
+    reasons += [record.own_reference for record in run.of_kind(Prepared)]
+    reasons = [*dict.fromkeys(reason for reason in reasons if reason)]
+    if not reasons:
+        return ""
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"Contenders computed float64 references of their own instead of a shared one: {reasons[0]}{more}"
 
 
 def _passes(run: Run) -> str:
