@@ -81,7 +81,8 @@ class _Begun:
 class Setting:
     """What a worker process is started with."""
 
-    contender: Contender
+    contender: Contender | None
+    """None for a process that computes references."""
     threads: int
     timeout: float
     log: Path
@@ -120,14 +121,15 @@ class ProcessWorker:
                 descriptors.callback(os.close, end)
             return ends
 
+        contender = setting.contender
         their_requests, our_requests = pipe()
         our_replies, their_replies = pipe()
         config = {
             "requests": their_requests,
             "replies": their_replies,
-            "implementation": setting.contender.implementation,
-            "device": setting.contender.device,
-            "dtype": setting.contender.dtype,
+            "implementation": contender and contender.implementation,
+            "device": contender and contender.device,
+            "dtype": contender and contender.dtype,
             "threads": setting.threads,
             "slowdown": setting.slowdown,
             "path": [str(setting.source), *setting.path],

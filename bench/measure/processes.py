@@ -50,7 +50,16 @@ def started(process: subprocess.Popen[bytes]) -> None:
     _own[process.pid] = 0.0
     with suppress(psutil.Error, OSError):
         _own[process.pid] = psutil.Process(process.pid).create_time()
-    _tell_watchdog(process.pid)
+    _tell_watchdog(b"%d" % process.pid)
+
+
+def remove_in_the_end(folder: Path) -> None:
+    """Have the watchdog remove a folder, of an absolute path, if it is still there when this process has ended. Raises
+    OSError where the watchdog cannot be started."""
+    _run_mark()
+    name = os.fsencode(folder)
+    if b"\n" not in name:
+        _tell_watchdog(name)
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -77,7 +86,7 @@ def end(process: subprocess.Popen[bytes], mark: str, grace: float = 0.0) -> None
         if not remaining:
             break
         kill(remaining)
-    _tell_watchdog(-process.pid)
+    _tell_watchdog(b"%d" % -process.pid)
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
@@ -176,11 +185,12 @@ def _start_watchdog(mark: str) -> None:
     atexit.register(_end_watchdog, watchdog, write_end, os.getpid())
 
 
-def _tell_watchdog(session: int) -> None:
-    """Report a worker's session, or by its negative that it has ended: not all processes in it have a mark."""
+def _tell_watchdog(line: bytes) -> None:
+    """Report a worker's session, or by its negative that it has ended: not all processes in it have a mark. A line that
+    begins with a slash is a folder to remove."""
     if _watchdog is not None:
         with suppress(OSError):  # it may have been killed
-            os.write(_watchdog, b"%d\n" % session)
+            os.write(_watchdog, line + b"\n")
 
 
 def _end_watchdog(watchdog: subprocess.Popen[bytes], pipe: int, owner: int) -> None:

@@ -119,6 +119,28 @@ class Prepared:
     """The time that the run waited for it."""
     concurrent: bool = False
     """Whether other processes worked at the same time, so that its seconds are not those it takes alone."""
+    own_reference: str = ""
+    """Why it was verified against a reference that its process computed, where one was stored for all contenders."""
+
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "own_reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The float64 reference of a shape was computed, for all contenders of a dtype and a precision, or why not."""
+
+    shape: str
+    dtype: str
+    precision: str
+    bytes: Count
+    """The size of its files at most; 0 where there are none."""
+    reason: str
+    """Why every contender had to compute its own; empty where none had to."""
+    wall_seconds: Amount
+
+    def __post_init__(self) -> None:
+        _put_on_one_line(self, "precision", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +285,7 @@ Record = (
     | PassChosen
     | WorkerStarted
     | Prepared
+    | Reference
     | Entered
     | Block
     | Left

@@ -24,6 +24,7 @@ from .journal import Journal
 from .probing import is_due, is_full
 from .progress import Progress, Tally
 from .records import Block, Calls, Ceiling, Entered, Failed, Left, PassChosen, Prepared, Record, WorkerStarted
+from .references import References
 from .state import State
 from .worker.one_line import all_visible
 
@@ -47,6 +48,10 @@ class _Live:
     worker: Worker
     shape: Shape | None = None
     """The shape that it is prepared for."""
+    precision: str = ""
+    """The precision of its float32 matrix products."""
+    begun: dict[str, Any] | None = None
+    """The request to prepare that was sent and is not yet waited for."""
 
 
 class RunInProgress:
@@ -64,6 +69,8 @@ class RunInProgress:
     ) -> None:
         self.plan, self.journal, self.open_worker, self.now = plan, journal, open_worker, now
         self.free_bytes = free_bytes
+        self.references: References | None = None
+        """Where references are computed once for all contenders; else each computes its own."""
         self.in_a_row: Counter[Contender] = Counter()
         """Each contender's failures since it was last measured."""
         self.state = state or State()
@@ -165,11 +172,11 @@ class RunInProgress:
         if not pending or live is None:
             return
         try:
-            request = self._preparation(contender, shape, pending, at_once=self._at_once(pass_number))
+            live.begun = self._preparation(live, contender, shape, pending, self._at_once(pass_number))
         except WorkerFailed:  # together they would not fit
             return
         live.worker.resume()
-        live.worker.begin("prepare", **request)
+        live.worker.begin("prepare", **live.begun)
 
     def _time(self, cells: list[Cell], pass_number: int) -> None:
         """Time one shape's phases, each in rounds."""
@@ -282,18 +289,18 @@ class RunInProgress:
         live = self.live[contender] if concurrent else self._launch(contender, pass_number)
         with self._awake(live):
             answer = live.worker.ask("start")
-            self.record(
-                _answered(
-                    WorkerStarted,
-                    answer,
-                    number=live.number,
-                    pass_number=pass_number,
-                    contender=contender.label,
-                    threads=self.plan.threads(contender),
-                    wall_seconds=self.now() - started,
-                    concurrent=concurrent,
-                )
+            record = _answered(
+                WorkerStarted,
+                answer,
+                number=live.number,
+                pass_number=pass_number,
+                contender=contender.label,
+                threads=self.plan.threads(contender),
+                wall_seconds=self.now() - started,
+                concurrent=concurrent,
             )
+            live.precision = record.precision
+            self.record(record)
 
     def _launch(self, contender: Contender, pass_number: int) -> _Live:
         """Start a contender's process. Raises WorkerFailed."""
@@ -326,9 +333,11 @@ class RunInProgress:
         self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
     ) -> None:
         """Prepare all of a contender's cells of a shape in one request. Raises WorkerFailed."""
+        request, live.begun = live.begun or self._preparation(live, contender, shape, cells), None
         started = self.now()
-        request = self._preparation(contender, shape, cells)
         answer = live.worker.ask("prepare", **request)
+        if self.references and answer.pop("reference_changed", False):
+            self.references.forget(shape, contender.dtype, live.precision)
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
@@ -341,7 +350,9 @@ class RunInProgress:
     def _pending(self, contender: Contender, cells: list[Cell]) -> list[Cell]:
         return [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
 
-    def _preparation(self, contender: Contender, shape: Shape, cells: list[Cell], at_once: int = 1) -> dict[str, Any]:
+    def _preparation(
+        self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], at_once: int = 1
+    ) -> dict[str, Any]:
         """Return the request to prepare all of a contender's cells of a shape. Raises WorkerFailed if their memory is
         not free, for as many contenders as prepare at once."""
         check = any(cell.key not in self.state.verified for cell in cells)
@@ -352,7 +363,17 @@ class RunInProgress:
             "steps": self.plan.steps,
             "check": check,
             "device_bytes": work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
+            **(self._reference(live, contender, shape) if check else {}),
         }
+
+    def _reference(self, live: _Live, contender: Contender, shape: Shape) -> dict[str, Any]:
+        """Return the part of a request that names the shape's reference; nothing where the worker computes its own."""
+        if self.references is None:
+            return {}
+        started = self.now()
+        reference = self.references.of(shape, contender.dtype, live.precision)
+        self.tally.begun += self.now() - started  # other shapes' requests do not take longer for it
+        return {"reference": reference} if reference else {}
 
     def _enter(self, cell: Cell, cells: list[Cell], pass_number: int) -> None:
         if cell.key in self.state.failed:

@@ -16,7 +16,7 @@ from bench.plan.grid import PlanError
 from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
-from . import calibrations, extending, interrupts, journal, lock, machine, sources
+from . import calibrations, extending, interrupts, journal, lock, machine, references, sources
 from .adaptive import Adaptive, Confirming, fixed
 from .client import ProcessWorker, Setting
 from .logs import file_name
@@ -88,14 +88,14 @@ def measure(
             notify = _by_budget(notify, adaptive)
         schedule = Confirming(plan, adaptive or fixed(plan), suspects) if plan.sides else adaptive
         try:
-            run = RunInProgress(
-                plan, book, open_worker or processes(plan, folder / "logs", path), state, _stopping(notify)
-            )
-            if any(isinstance(record, RunResumed) and record.changed for record in records):
-                run.verify()  # also cells with all their blocks, which would else be in the tables unverified
-            with interrupts.current.between_blocks():
-                run.measure(schedule)
-                complete = True
+            opened = open_worker or processes(plan, folder / "logs", path)
+            run = RunInProgress(plan, book, opened, state, _stopping(notify))
+            with references.shared(plan, folder / "logs", run.record) as run.references:
+                if any(isinstance(record, RunResumed) and record.changed for record in records):
+                    run.verify()  # also cells with all their blocks, which would else be in the tables unverified
+                with interrupts.current.between_blocks():
+                    run.measure(schedule)
+                    complete = True
         finally:
             book.append(RunEnded(complete, time.perf_counter() - begun, adaptive.reason if adaptive else ""))
 
@@ -142,7 +142,8 @@ def verify(plan: Plan, folder: Path, path: Sequence[str] = ()) -> dict[str, Fail
     """Call and verify each cell once without timing it. Return the failures by cell key."""
     with journal.Journal(folder) as book:
         run = RunInProgress(plan, book, processes(plan, folder / "logs", path))
-        run.verify()
+        with references.shared(plan, folder / "logs", run.record) as run.references:
+            run.verify()
     return run.state.failed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import time
 
@@ -13,17 +15,21 @@ SECONDS = 2.0
 
 def main(pipe: int, mark: str) -> None:
     """Wait until no process can write to the pipe any more, then end the processes that have the mark or are in one of
-    the sessions that were named in the pipe."""
+    the sessions that were named in the pipe, and remove the folders that were named there."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sessions: set[int] = set()
-    with open(pipe) as lines:
+    folders: list[str] = []
+    with open(pipe, "rb") as lines:
         for line in lines:
-            session = int(line)
-            if session > 0:
+            if line.startswith(b"/"):
+                folders.append(os.fsdecode(line.removesuffix(b"\n")))
+            elif (session := int(line)) > 0:
                 sessions.add(session)
             else:
                 sessions.discard(-session)
     end = time.monotonic() + SECONDS
     while (remaining := of_workers(mark, sessions, everywhere=True)) and time.monotonic() < end:
         kill(remaining)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

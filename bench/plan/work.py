@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .cells import PHASES, Cell, Shape
+from .cells import PHASES, Cell, Shape, flops
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 """The bytes of an array's element, by dtype."""
@@ -55,12 +55,28 @@ def streamed_footprints(cells: Iterable[Cell]) -> list[int]:
 
 def needed_bytes(shape: Shape, itemsize: int, is_verified: bool) -> int:
     """Return the minimum of host memory for a shape's problem and its net, and for verifying the net in float64:
-    the arrays that exist at the same time. Frameworks, and most contenders, take more."""
+    the arrays that exist at the same time. Frameworks, and most contenders, take more.
+
+    Whether the reference is computed or read, a few arrays in float64 have the shapes of the weights and of y_pred;
+    none has that of x or of the hidden layer, which are computed in parts.
+    """
     x, y, w1, w2, h = _elements(shape)
     all_arrays, weights = x + y + w1 + w2, w1 + w2
     problem = 8 * all_arrays + (itemsize * all_arrays if itemsize != 8 else 0)
-    reference = 8 * (all_arrays + 2 * h + w1) if is_verified else 0
-    return problem + itemsize * (2 * weights + h) + reference
+    verification = 8 * (4 * weights + y) if is_verified else 0
+    return problem + itemsize * (2 * weights + h) + verification
+
+
+def reference_bytes(shape: Shape) -> int:
+    """Return the most bytes of a stored reference: in float64 the prediction, both gradients of a step, both weights
+    after some steps, and what may be forgiven of w1's gradient and of these weights."""
+    _, y, w1, w2, _ = _elements(shape)
+    return 8 * (y + 4 * w1 + 3 * w2)
+
+
+def reference_flops(shape: Shape) -> int:
+    """Return the most floating-point operations of a reference: six courses of three steps."""
+    return 6 * flops(shape, "train", steps=3)
 
 
 def needed_device_bytes(shape: Shape, itemsize: int) -> int:

@@ -265,7 +265,13 @@ class Scripted:
         }
 
     def _prepare(
-        self, shape: list[int], phases: list[str], steps: int, check: bool = True, device_bytes: int = 0
+        self,
+        shape: list[int],
+        phases: list[str],
+        steps: int,
+        check: bool = True,
+        device_bytes: int = 0,
+        reference: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         return {
             "setup_seconds": 0.25,

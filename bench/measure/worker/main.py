@@ -16,11 +16,13 @@ MESSAGE_CHARACTERS = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Serve requests by a configuration: file descriptors `requests` and `replies`, and the contender."""
+    """Serve requests by a configuration: file descriptors `requests` and `replies`, and the contender; without a
+    contender, requests for references."""
     config = json.loads(arguments[0])
     limits.die_with_parent()
     limits.limit_processors(config["threads"])
-    limits.limit_files()
+    if config["implementation"]:
+        limits.limit_files()
     limits.be_killed_first()
     sys.path[:0] = config["path"]
     with (
@@ -32,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
     """Answer requests until there are no more."""
-    session = None
+    session: Any = None
     for line in requests:
         request = json.loads(line)
         number, verb = request.pop("id"), request.pop("verb")
@@ -42,6 +44,10 @@ def serve(config: dict[str, Any], requests: IO[str], replies: IO[str]) -> int:
                 from .session import Session  # imported late, while the clock runs: it imports NumPy
 
                 session = Session(*(config[name] for name in ("implementation", "device", "dtype", "slowdown")))
+            if verb == "make":
+                from .referencing import Referencing
+
+                session = Referencing()
             reply = {"id": number, "ok": getattr(session, verb)(**request)}
         except Exception as error:
             reply = {"id": number, "failed": describe(error)}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-
-from .blas import one_thread
 
 SAFETY = 4.0
 """The factor on the expected rounding error of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
 UNIT = {"high": 2.0**-11, "medium": 2.0**-8}
 """Relative rounding of a product's float32 operands at the lower matmul precisions."""
+PART_BYTES, LEAST_PART = 32 << 20, 256
+"""The samples of a step go through it in parts of so many bytes of inputs and hidden units, and of so many samples at
+least: the memory that a step takes depends on the weights alone, and products of few rows are slow."""
 Decide = Callable[[tuple[int, ...]], np.ndarray]
+"""A function that is called for part after part, and says which of the undecided count as positive."""
 
 
 @dataclass(frozen=True)
@@ -37,130 +38,183 @@ class Check:
         return f"{self.tensor}: " + (self.problem or f"error {self.error:.2g}, tolerance {self.tolerance:.2g}")
 
 
-@dataclass
-class Reference:
-    """The network in float64 NumPy, from the same inputs as the net (cast to its dtype first).
+@dataclass(frozen=True)
+class Step:
+    """What one step computes in float64.
 
-    Pre-activations within `near` of 0 may have either sign in a net; `decide(shape)` says which of
-    them count as positive in relu's gradient.
+    Shapes: y_pred (N, D_out), grad_w1 (D_in, H) or some of its rows, grad_w2 (H, D_out), scales (3,).
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    w1: np.ndarray
-    w2: np.ndarray
-    rate: float
-    near: float
-    decide: Decide
-
-    @one_thread()
-    def forward(self) -> None:
-        self.h = self.x @ self.w1
-        self.h_relu = np.maximum(self.h, 0)
-        self.y_pred = self.h_relu @ self.w2
-
-    @one_thread()
-    def backward(self) -> None:
-        self.grad_y = 2 * (self.y_pred - self.y)
-        self.grad_w2 = self.h_relu.T @ self.grad_y
-        grad_h_relu = self.grad_y @ self.w2.T
-        undecided = np.abs(self.h) <= self.near
-        self.in_doubt = np.abs(grad_h_relu) * undecided
-        self.grad_h = grad_h_relu * np.where(undecided, self.decide(self.h.shape), self.h > 0)
-        self.grad_w1 = self.x.T @ self.grad_h
-
-    def update(self) -> None:
-        self.w1 = self.w1 - self.rate * self.grad_w1
-        self.w2 = self.w2 - self.rate * self.grad_w2
-
-    def loss(self) -> float:
-        return float(np.square(self.y_pred - self.y).sum())
+    y_pred: np.ndarray
+    grad_w1: np.ndarray
+    grad_w2: np.ndarray
+    doubt: np.ndarray
+    """How much signs in doubt may change each element of grad_w1; of shape () where none is in doubt."""
+    scales: np.ndarray
+    """How large the entries of y_pred, grad_w1 and grad_w2 are."""
 
 
-def reference(net: Any, weights: tuple[np.ndarray, np.ndarray], decide: Decide = np.zeros) -> Reference:
-    """Return the network in float64 with a net's inputs and the given weights."""
-    x, y, *_ = net.problem.arrays(net.dtype)
-    x, y, w1, w2 = (array.astype(np.float64) for array in (x, y, *weights))
-    return Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), decide)
+class Sums:
+    """Adds up a step over parts of its samples.
+
+    Pre-activations within `near` of 0 may have either sign in a net; `decide(shape)` says which of a part's count as
+    positive in relu's gradient.
+    """
+
+    def __init__(self, w2: np.ndarray, near: float = 0.0, decide: Decide = np.zeros, with_doubt: bool = True) -> None:
+        self.w2, self.near, self.decide, self.with_doubt = w2, near, decide, with_doubt
+        self.y_pred: list[np.ndarray] = []
+        self.grad_w1: np.ndarray | float = 0.0
+        self.grad_w2: np.ndarray | float = 0.0
+        self.doubt: np.ndarray = np.zeros(())
+        self.squares: list[np.ndarray | float] = [0.0, 0.0, 0.0]
+        """The squares of x, of relu's results and of grad_y's terms, summed over the samples."""
+        self.largest_row = self.largest_term = 0.0
+
+    def add(self, x: np.ndarray, y: np.ndarray, h: np.ndarray, y_pred: np.ndarray | None = None) -> None:
+        """Add a part, given its pre-activations, and its prediction unless that is of these hidden units alone. `x` may
+        have only those columns whose rows of grad_w1 are of interest."""
+        h_relu = np.maximum(h, 0)
+        y_pred = h_relu @ self.w2 if y_pred is None else y_pred
+        grad_y = 2 * (y_pred - y)
+        grad_h = grad_y @ self.w2.T
+        undecided = np.abs(h) <= self.near
+        if self.with_doubt and undecided.any():
+            self._add_doubt(x, np.abs(grad_h) * undecided)
+        grad_h *= np.where(undecided, self.decide(h.shape), h > 0)
+        self.y_pred.append(y_pred)
+        self.grad_w1 = _added(self.grad_w1, x.T @ grad_h)
+        self.grad_w2 = _added(self.grad_w2, h_relu.T @ grad_y)
+        terms = 2 * (np.abs(y_pred) + np.abs(y))  # of grad_y, which may cancel
+        self.squares = [old + _squares(new) for old, new in zip(self.squares, (x, h_relu, terms), strict=True)]
+        self.largest_row = max(self.largest_row, _longest_row(h_relu))
+        self.largest_term = max(self.largest_term, float(terms.max()))
+
+    def step(self) -> Step:
+        """Return the step of all the parts."""
+        y_pred, (of_x, of_h, of_terms) = np.concatenate(self.y_pred), (math.sqrt(np.max(s)) for s in self.squares)
+        scales = [
+            _scale(y_pred, self.largest_row * _longest_row(self.w2.T), len(self.w2)),
+            _scale(
+                self.grad_w1, of_x * self.largest_term * _longest_row(self.w2) * math.sqrt(len(y_pred)), len(y_pred)
+            ),
+            _scale(self.grad_w2, of_h * of_terms, len(y_pred)),
+        ]
+        return Step(y_pred, np.asarray(self.grad_w1), np.asarray(self.grad_w2), self.doubt, np.array(scales))
+
+    def _add_doubt(self, x: np.ndarray, in_doubt: np.ndarray) -> None:
+        samples, units = in_doubt.any(axis=1), in_doubt.any(axis=0)
+        if not units.any():
+            return
+        if not self.doubt.ndim:
+            self.doubt = np.zeros((x.shape[1], in_doubt.shape[1]))
+        self.doubt[:, units] += np.abs(x[samples]).T @ in_doubt[np.ix_(samples, units)]
 
 
-def nearness(net: Any, x: np.ndarray, w1: np.ndarray) -> float:
+def step(
+    x: np.ndarray,
+    y: np.ndarray,
+    w1: np.ndarray,
+    w2: np.ndarray,
+    near: float,
+    decide: Decide = np.zeros,
+    rows: np.ndarray | None = None,
+    with_doubt: bool = True,
+) -> Step:
+    """Return a step in float64, from inputs of any dtype and weights in float64; of w1's gradient only some `rows` if
+    they are given, and without its doubt if that is not wanted."""
+    sums = Sums(w2, near, decide, with_doubt)
+    for part in _parts(x, w1):
+        inputs = x[part].astype(np.float64, copy=False)
+        sums.add(inputs if rows is None else inputs[:, rows], y[part].astype(np.float64, copy=False), inputs @ w1)
+    return sums.step()
+
+
+def predict(x: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a prediction, in the weights' dtype, and how large its entries are."""
+    parts, largest_row = [], 0.0
+    for part in _parts(x, w1):
+        h_relu = np.maximum(x[part].astype(w1.dtype, copy=False) @ w1, 0)
+        parts.append(h_relu @ w2)
+        largest_row = max(largest_row, _longest_row(h_relu))
+    y_pred = np.concatenate(parts)
+    return y_pred, _scale(y_pred, largest_row * _longest_row(w2.T), len(w2))
+
+
+def nearness(x: np.ndarray, w1: np.ndarray, rounding: float) -> float:
     """Return how close to 0 a pre-activation is whose sign rounding may change."""
-    spread = math.sqrt(np.einsum("nd,nd->n", x, x).max() * np.einsum("dh,dh->h", w1, w1).max())
-    return SAFETY * rounding_of(net) * spread
+    longest_x = max(_longest_row(x[part]) for part in _parts(x, w1))
+    return SAFETY * rounding * longest_x * math.sqrt(_squares(w1).max())
 
 
 def rounding_of(net: Any) -> float:
     """Return the relative rounding of a net's matrix products."""
-    rounding = float(np.finfo(net.dtype).eps)
-    return max(rounding, UNIT.get(net.precision, 0.0)) if net.dtype == "float32" else rounding
+    return rounding_at(net.dtype, net.precision)
+
+
+def rounding_at(dtype: str, precision: str) -> float:
+    """Return the relative rounding of matrix products by dtype and precision, which is of float32 products alone."""
+    rounding = float(np.finfo(dtype).eps)
+    return max(rounding, UNIT.get(precision, 0.0)) if dtype == "float32" else rounding
 
 
 @dataclass
 class Expected:
-    """The expected results of one step of a net, by a reference that has done its forward and its backward."""
+    """The expected results of one step of a net, from the weights `w1` and `w2`; of w1 the rows that the step has."""
 
     net: Any
-    reference: Reference
+    step: Step
+    w1: np.ndarray
+    w2: np.ndarray
 
     def prediction(self, actual: Any) -> Check:
-        reference, (_, D_in, H, _) = self.reference, self.net.problem.shape
-        scale = _scale(reference.y_pred, reference.h_relu, reference.w2.T)
-        return self._compare("prediction", actual, reference.y_pred, scale, self._allowed(D_in + H))
+        return check_prediction(self.net, actual, self.step.y_pred, float(self.step.scales[0]))
 
     def gradients(self, actual: Any) -> list[Check]:
-        expected = (self.reference.grad_w1, self.reference.grad_w2)
         return [
-            self._compare(
-                f"gradient of w{i + 1}", tensor, expected[i], self._scales[i], self._tolerances[i], self._doubt[i]
+            compare(
+                f"gradient of w{i + 1}",
+                tensor,
+                self._gradients[i],
+                self.net.dtype,
+                float(self.step.scales[1 + i]),
+                self._tolerances[i],
+                self._doubt[i],
             )
             for i, tensor in enumerate(pair(actual))
         ]
 
-    def weights(self, actual: Any, after: tuple[np.ndarray, np.ndarray], how: str = "update") -> list[Check]:
-        """Check the weights after an update; `after` are the reference's."""
-        checks, rate = [], self.reference.rate
+    def weights(self, actual: Any, how: str = "update") -> list[Check]:
+        """Check the weights after an update."""
+        checks, rate = [], self.net.problem.learning_rate
         for i, tensor in enumerate(pair(actual)):
-            before = (self.reference.w1, self.reference.w2)[i]
+            before = (self.w1, self.w2)[i]
+            after = before - rate * self._gradients[i]
             # The change is checked, not the weights that it leads to.
-            scale = positive(np.abs(after[i] - before).max())
-            rounded = 2 * np.finfo(self.net.dtype).eps * np.abs(after[i]).max()
-            tolerance = float(rounded + rate * self._tolerances[i] * self._scales[i]) / scale
+            scale = positive(np.abs(after - before).max())
+            rounded = 2 * np.finfo(self.net.dtype).eps * np.abs(after).max()
+            tolerance = float(rounded + rate * self._tolerances[i] * self.step.scales[1 + i]) / scale
             name = f"w{i + 1} after {how}"
-            checks.append(self._compare(name, tensor, after[i], scale, tolerance, rate * self._doubt[i]))
+            checks.append(compare(name, tensor, after, self.net.dtype, scale, tolerance, rate * self._doubt[i]))
         return checks
 
-    def _compare(self, *arguments: Any) -> Check:
-        tensor, actual, expected, *rest = arguments
-        return compare(tensor, actual, expected, self.net.dtype, *rest)
+    @property
+    def _gradients(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.step.grad_w1, self.step.grad_w2
 
-    def _allowed(self, length: int) -> float:
-        return SAFETY * rounding_of(self.net) * math.sqrt(length)
+    @property
+    def _doubt(self) -> tuple[np.ndarray, float]:
+        return self.step.doubt, 0.0
 
-    @cached_property
+    @property
     def _tolerances(self) -> tuple[float, float]:
         N, D_in, H, D_out = self.net.problem.shape
-        return self._allowed(D_in + H + N + D_out), self._allowed(D_in + H + N)
+        return _allowed(self.net, D_in + H + N + D_out), _allowed(self.net, D_in + H + N)
 
-    @cached_property
-    def _scales(self) -> tuple[float, float]:
-        reference = self.reference
-        magnitude = 2 * (np.abs(reference.y_pred) + np.abs(reference.y))  # of grad_y's terms, which may cancel
-        back = np.full((1, len(reference.x)), magnitude.max() * np.linalg.norm(reference.w2, axis=1).max())
-        return (
-            _scale(reference.grad_w1, reference.x.T, back),
-            _scale(reference.grad_w2, reference.h_relu.T, magnitude.T),
-        )
 
-    @cached_property
-    def _doubt(self) -> tuple[np.ndarray | float, float]:
-        """How much the signs in doubt may change each gradient, element by element."""
-        units = self.reference.in_doubt.any(axis=0)
-        if not units.any():
-            return 0.0, 0.0
-        doubt = np.zeros((self.reference.x.shape[1], len(units)))
-        doubt[:, units] = np.abs(self.reference.x).T @ self.reference.in_doubt[:, units]
-        return doubt, 0.0
+def check_prediction(net: Any, actual: Any, y_pred: np.ndarray, scale: float) -> Check:
+    _, D_in, H, _ = net.problem.shape
+    return compare("prediction", actual, y_pred, net.dtype, scale, _allowed(net, D_in + H))
 
 
 def compare(
@@ -182,8 +236,10 @@ def compare(
         return Check(tensor, math.inf, tolerance, f"has dtype {actual.dtype}, not {dtype}")
     if not np.isfinite(actual).all():
         return Check(tensor, math.inf, tolerance, "holds NaN or infinity")
-    beyond = np.maximum(np.abs(actual - expected) - forgiven, 0)
-    return Check(tensor, float(beyond.max()) / scale, tolerance)
+    beyond = np.asarray(actual - expected)
+    np.abs(beyond, out=beyond)
+    beyond -= forgiven
+    return Check(tensor, float(np.maximum(beyond.max(), 0)) / scale, tolerance)
 
 
 def pair(tensors: Any) -> list[Any]:
@@ -191,12 +247,38 @@ def pair(tensors: Any) -> list[Any]:
     return [*tensors, None, None][:2]
 
 
-def _scale(product: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
-    """Return how large the entries of left @ right.T are, or would be if their terms did not cancel: a sum of K
-    independent terms is about 1/√K of Cauchy and Schwarz's bound."""
-    bound = np.linalg.norm(left, axis=1).max() * np.linalg.norm(right, axis=1).max()
-    return positive(max(float(np.abs(product).max()), float(bound) / math.sqrt(left.shape[1])))
-
-
 def positive(scale: float) -> float:
     return float(scale) if scale > 0 else 1.0
+
+
+def _parts(x: np.ndarray, w1: np.ndarray) -> Iterator[slice]:
+    count = max(LEAST_PART, PART_BYTES // (8 * sum(w1.shape)))
+    return (slice(first, first + count) for first in range(0, len(x), count))
+
+
+def _added(total: np.ndarray | float, part: np.ndarray) -> np.ndarray:
+    """Return a sum, which takes the memory of its first part."""
+    if not isinstance(total, np.ndarray):
+        return part
+    total += part
+    return total
+
+
+def _squares(array: np.ndarray) -> np.ndarray:
+    """Return the sum of squares of each column."""
+    return np.einsum("nd,nd->d", array, array, dtype=np.float64)
+
+
+def _longest_row(array: np.ndarray) -> float:
+    """Return the largest Euclidean norm of a row."""
+    return math.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64).max())
+
+
+def _allowed(net: Any, length: int) -> float:
+    return SAFETY * rounding_of(net) * math.sqrt(length)
+
+
+def _scale(product: np.ndarray | float, bound: float, length: int) -> float:
+    """Return how large the entries of a product are, or would be if their terms did not cancel: a sum of K independent
+    terms is about 1/√K of Cauchy and Schwarz's `bound`. `length` is K."""
+    return positive(max(float(np.abs(product).max()), bound / math.sqrt(length)))

@@ -18,7 +18,19 @@ import numpy as np
 import implementations
 from implementations import Problem, Unavailable
 
-from . import aftercheck, ceilings, contract, environment, exceptions, kernels, layout, memory, spotcheck, training
+from . import (
+    aftercheck,
+    ceilings,
+    contract,
+    course,
+    environment,
+    exceptions,
+    kernels,
+    layout,
+    memory,
+    spotcheck,
+    training,
+)
 from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
@@ -92,9 +104,11 @@ class Session:
         steps: int,
         check: bool = True,
         device_bytes: int = 0,
+        reference: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Set up a shape's problem, call each phase for the first time, and if `check`, verify the results. Raises
-        Failure, also where the device has less than `device_bytes` free."""
+        """Set up a shape's problem, call each phase for the first time, and if `check`, verify the results, by the
+        `reference` that is stored for all contenders if there is one. Raises Failure, also where the device has less
+        than `device_bytes` free."""
         self.timer = None
         free = self.net_class.free_device_bytes(self.device) if hasattr(self.net_class, "free_device_bytes") else None
         if free is not None and free < device_bytes:
@@ -115,12 +129,23 @@ class Session:
         if not check:
             return answer | {"tensor": "", "error": None, "tolerance": None, "verify_seconds": 0.0}
         started = now()
-        checks = verify(self._make)
+        checks, about_reference = self._verify(reference)
         closest = worst(checks)
         if not closest.passed:
             raise wrong(checks)
         verified = {"tensor": closest.tensor, "error": closest.error, "tolerance": closest.tolerance}
-        return answer | verified | {"verify_seconds": now() - started}
+        return answer | verified | about_reference | {"verify_seconds": now() - started}
+
+    def _verify(self, reference: dict[str, Any] | None) -> tuple[list[Check], dict[str, Any]]:
+        """Verify by the stored reference, else by one that is computed here; return also why, and whether it is that
+        the stored one was changed."""
+        if reference is None:
+            return verify(self._make), {}
+        try:
+            return verify(self._make, lambda net: course.stored(net, **reference)), {}
+        except course.Unusable as error:
+            about = {"own_reference": str(error), "reference_changed": isinstance(error, course.Changed)}
+            return verify(self._make), about
 
     def enter(self, phase: str, samples: int, inner: int | None = None, seed: int = 0) -> dict[str, Any]:
         """Prepare the timing of a phase. A given `inner` is kept, else it and `samples` are calibrated. `seed` decides

@@ -17,7 +17,7 @@ from .aftercheck import MOST_ROWS, subtracted
 from .blas import one_thread
 from .lazy import kept, recomputed, undone
 from .nets import another, results
-from .reference import Expected, Reference, nearness
+from .reference import Expected, Sums, check_prediction, nearness, predict, rounding_of
 from .timing import Timer
 from .training import Training, ends_lower
 
@@ -69,19 +69,15 @@ def _of_step(net: Any) -> Iterator[bool]:
     part = Part.of(net, weights, prediction)
     net.step()
     net.synchronize()
-    start = part.expected.reference
-    after = start.w1 - start.rate * start.grad_w1, start.w2 - start.rate * start.grad_w2
-    yield from (not check.passed for check in part.expected.weights(part.at(net.weights()), after))
+    yield from (not check.passed for check in part.expected.weights(part.at(net.weights())))
 
 
 @one_thread()
 def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> bool:
     """Compare some samples in the net's own dtype: in float64, casting w1 would take most of the time."""
     samples = _some(len(prediction), SAMPLES)
-    x, y, *_ = net.problem.arrays(net.dtype)
-    part = Reference(x[samples], y[samples], *weights, net.problem.learning_rate, near=0.0, decide=np.zeros)
-    part.forward()
-    return not Expected(net, part).prediction(prediction[samples]).passed
+    x, *_ = net.problem.arrays(net.dtype)
+    return not check_prediction(net, prediction[samples], *predict(x[samples], *weights)).passed
 
 
 @dataclass(frozen=True)
@@ -100,14 +96,12 @@ class Part:
         rows, units = _some(D_in, MOST_ROWS), _some(H, UNITS)
         x, y, *_ = net.problem.arrays(net.dtype)
         w1, w2 = weights[0][:, units], weights[1][units]
-        part = Reference(x, y, w1, w2, net.problem.learning_rate, nearness(net, x, w1), np.zeros)
-        part.forward()
-        part.y_pred = prediction  # of all units
-        part.x, part.w1 = x[:, rows], w1[rows]
-        for name in ("x", "y", "w1", "w2", "h", "h_relu", "y_pred"):
-            setattr(part, name, getattr(part, name).astype(np.float64))
-        part.backward()
-        return cls(Expected(net, part), rows, units)
+        with one_thread():
+            h = x @ w1
+            parts = (x[:, rows], y, h, prediction)  # the prediction is of all units
+            sums = Sums(w2.astype(np.float64), nearness(x, w1, rounding_of(net)))
+            sums.add(*(part.astype(np.float64) for part in parts))
+        return cls(Expected(net, sums.step(), w1[rows], w2), rows, units)
 
     def at(self, tensors: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return this part of tensors shaped like w1 and w2."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.analyse.run.run import Run
-from bench.measure.records import RunResumed, Unread
+from bench.measure.records import Prepared, Reference, RunResumed, Unread
 from bench.plan import units
 
 MOST_SHOWN = 3
@@ -11,7 +11,8 @@ MOST_SHOWN = 3
 
 def lines(run: Run) -> list[str]:
     """The lines, without full stops at their ends; none for a run that lacks nothing."""
-    return [line for line in (_unread(run), _changed(run), _extended(run), _passes(run)) if line]
+    sentences = (_unread(run), _changed(run), _extended(run), _references(run), _passes(run))
+    return [line for line in sentences if line]
 
 
 def _unread(run: Run) -> str:
@@ -38,6 +39,16 @@ def _extended(run: Run) -> str:
         f"The run was extended from {run.head.plan['passes']} passes to {', then to '.join(further)} after its "
         "verdicts had been seen; each such look adds to the share of verdicts that are chance"
     )
+
+
+def _references(run: Run) -> str:
+    reasons = [record.reason for record in run.of_kind(Reference)]
+    reasons += [record.own_reference for record in run.of_kind(Prepared)]
+    reasons = [*dict.fromkeys(reason for reason in reasons if reason)]
+    if not reasons:
+        return ""
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"Contenders computed float64 references of their own instead of a shared one: {reasons[0]}{more}"
 
 
 def _passes(run: Run) -> str:

@@ -10,7 +10,18 @@ import pandas as pd
 
 from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.run import Run
-from bench.measure.records import Block, Calls, Ceiling, Entered, Failed, Left, Prepared, RunEnded, WorkerStarted
+from bench.measure.records import (
+    Block,
+    Calls,
+    Ceiling,
+    Entered,
+    Failed,
+    Left,
+    Prepared,
+    Reference,
+    RunEnded,
+    WorkerStarted,
+)
 from bench.plan import units
 from bench.plan.cells import Contender, Shape
 from bench.report import page
@@ -307,6 +318,7 @@ def breakdown(run: Run) -> dict[str, float]:
         "calibrating": sum(record.wall_seconds for record in run.of_kind(Entered)),
         "imports": sum(record.wall_seconds for record in run.of_kind(WorkerStarted)),
         "set-up and first calls": sum(record.setup_seconds + math.fsum(record.cells.values()) for record in prepared),
+        "float64 references": sum(record.wall_seconds for record in run.of_kind(Reference)),
         "verifying": sum(record.verify_seconds for record in prepared),
         "checking what was timed": sum(record.check_seconds for record in run.of_kind(Left)),
         "ceilings": sum(record.wall_seconds for kind in (Ceiling, Calls) for record in run.of_kind(kind)),

@@ -36,6 +36,7 @@ class Net(Numpy):
 RUN = """
 import sys, time
 from pathlib import Path
+from bench.measure import processes
 from bench.measure.client import ProcessWorker, Setting
 from bench.plan.cells import Contender
 
@@ -44,6 +45,9 @@ setting = Setting(Contender("leaving:Net", "cpu", "float32"), 1, 60, folder / "l
 worker = ProcessWorker(setting)
 worker.ask("start")
 worker.ask("prepare", shape=[2, 3, 2, 1], phases=["forward"], steps=1, check=False)
+(folder / "temporary").mkdir()
+(folder / "temporary" / "file").write_text("")
+processes.remove_in_the_end(folder / "temporary")
 if sys.argv[2] == "stopped":
     worker.suspend()
 print("ready", flush=True)
@@ -59,7 +63,7 @@ def is_running(pid):
 
 
 @pytest.mark.parametrize("state", ["awake", "stopped"])
-def test_workers_of_a_killed_run_end_with_their_children(tmp_path, state):
+def test_workers_of_a_killed_run_end_with_their_children_and_its_folder_is_removed(tmp_path, state):
     (tmp_path / "leaving.py").write_text(CONTENDER)
     pids = tmp_path / "pids"
     run = subprocess.Popen(
@@ -74,12 +78,16 @@ def test_workers_of_a_killed_run_end_with_their_children(tmp_path, state):
     try:
         assert len(processes) == 4
         assert all(is_running(pid) for pid in processes)
+        assert (tmp_path / "temporary" / "file").exists()
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
         end = time.monotonic() + GUARD_SECONDS
         while (running := [pid for pid in processes if is_running(pid)]) and time.monotonic() < end:
             time.sleep(0.05)
         assert running == []
+        while (tmp_path / "temporary").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not (tmp_path / "temporary").exists()
     finally:
         run.kill()
         run.stdout.close()

@@ -6,8 +6,8 @@ import builtins
 
 import pytest
 
-from bench.measure.worker import blas
-from bench.measure.worker.reference import Reference
+from bench.measure.worker import aftercheck, blas, course
+from implementations import Problem, numpy_
 
 
 def threads() -> list[int]:
@@ -22,21 +22,20 @@ def test_one_thread_limits_products_only_within():
     assert threads() == before
 
 
-def test_reference_computes_on_one_thread(monkeypatch):
+def test_worker_computes_in_float64_on_one_thread(monkeypatch):
     used = []
 
-    class Spy:
-        T = property(lambda self: self)
+    def spy(*arguments, **options):
+        used.extend(threads())
+        raise StopIteration
 
-        def __matmul__(self, other):
-            used.extend(threads())
-            raise StopIteration
-
-    for method in (Reference.forward, Reference.backward):
-        spy = Reference(Spy(), 0.0, Spy(), Spy(), 0.1, 0.0, lambda shape: None)
-        spy.y_pred, spy.h_relu = 0.0, Spy()
+    problem = Problem.random(3, 4, 2, 1)
+    net = numpy_.Net(problem)
+    monkeypatch.setattr(course, "compute", spy)
+    monkeypatch.setattr(aftercheck, "step", spy)
+    for computed in (lambda: course.own(net), lambda: aftercheck._expected(net, net.weights())):
         with pytest.raises((StopIteration, RuntimeError)):
-            method(spy)
+            computed()
     assert set(used) == {1}
 
 
