@@ -512,3 +512,45 @@ def test_close_leaves_no_descriptors(start):
         worker = start("Fine")
         worker.close()
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+PREPARE = {"shape": [2, 3, 2, 1], "phases": ["forward"], "steps": 1}
+
+
+def test_requests_that_were_begun_are_answered_when_they_are_waited_for(start):
+    workers = [start("Fine"), start("Fine")]
+    for worker in workers:
+        worker.begin("prepare", **PREPARE)
+    answers = [worker.ask("prepare", **PREPARE) for worker in reversed(workers)]
+    assert [set(answer["first_calls"]) for answer in answers] == [{"forward"}] * 2
+    assert workers[0].ask("enter", phase="forward", samples=1, inner=1)["inner"] == 1
+
+
+@pytest.mark.parametrize("name", ["Exits", "Hangs", "Text"])
+def test_failure_of_a_request_that_was_begun_is_raised_by_asking(start, name):
+    failing, fine = start(name), start("Fine")
+    failing.timeout = 2.0
+    failing.begin("prepare", **PREPARE)
+    fine.begin("prepare", **PREPARE)
+    with pytest.raises(WorkerFailed):
+        failing.ask("prepare", **PREPARE)
+    assert fine.ask("prepare", **PREPARE)["first_calls"]
+
+
+def test_request_to_a_process_that_has_ended_fails_when_it_is_waited_for(start):
+    worker = start("Fine")
+    os.kill(worker._process.pid, signal.SIGKILL)
+    worker._process.wait()
+    worker.begin("prepare", **PREPARE)
+    with pytest.raises(WorkerFailed, match="SIGKILL"):
+        worker.ask("prepare", **PREPARE)
+
+
+def test_workers_that_are_let_go_end_while_others_are_waited_for(start):
+    workers = [start("Fine"), start("Fine")]
+    workers[0].suspend()
+    for worker in workers:
+        worker.begin_close()
+    for worker in workers:
+        worker.close()
+        assert worker._process.returncode == 0
