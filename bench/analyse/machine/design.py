@@ -79,8 +79,8 @@ class Choice:
 
     @property
     def best(self) -> Design:
-        """The design with the narrowest interval."""
-        return min(self.designs, key=lambda design: design.half_width)
+        """The design with the narrowest interval, which may be the one used."""
+        return min([self.used, *self.designs], key=lambda design: design.half_width)
 
 
 def choices(run: Run) -> list[Choice]:

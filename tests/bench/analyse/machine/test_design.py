@@ -98,7 +98,12 @@ def test_choice_has_the_costs_of_the_later_passes():
     assert choice.cost.block == pytest.approx(block.wall_seconds - timed)
     assert choice.cost.sample == pytest.approx(timed / 5)
     assert (choice.threads, choice.used.passes, choice.used.rounds, choice.used.samples) == (2, 5, 8, 5)
-    assert choice.best.half_width == min(each.half_width for each in choice.designs)
+    assert choice.best.half_width == min(each.half_width for each in [choice.used, *choice.designs])
+
+
+def test_the_best_is_the_one_used_where_nothing_else_fits():
+    used = design.design(Components(0.0, 0.01, 0.0), 5, 7, 30)
+    assert design.Choice(1, Components(0.0, 0.01, 0.0), Cost(1.0, 1.0, 1.0), 1.0, used, []).best == used
 
 
 def test_run_without_a_comparison_is_refused():
