@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bench.measure import interrupts, replacing, unexpected, writable
 from bench.measure.worker.one_line import one_line
-from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
+from bench.verbs import Exit, ab, calibrate, compare, design, doctor, export, history, output, recommend, report
 from bench.verbs.arguments import Parser, refuse_empty
 
 VERBS = {
     "report": report,
     "doctor": doctor,
     "calibrate": calibrate,
+    "design": design,
     "ab": ab,
     "compare": compare,
     "history": history,

@@ -83,8 +83,9 @@ def shown(config: pytest.Config) -> Iterator[Display]:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
         if sys.stdout.isatty():
+            encoding = encoding_of(sys.stdout)  # Live replaces it
             with Live(console=Console(), auto_refresh=False, transient=True) as live:
-                yield OnTerminal(live, encoding_of(sys.stdout))
+                yield OnTerminal(live, encoding)
         else:
             yield OnPaper(time.monotonic)
 

@@ -52,8 +52,9 @@ class Grid:
     implementation: tuple[str, ...] | Literal["all"] = "all"
     passes: int | Literal["auto"] = 5
     """`auto` is as many as it takes to decide, or as the time budget allows."""
-    rounds: int = 5
-    samples: int = 12
+    rounds: int = 8
+    """Many short blocks tell more than few long ones: see the measured table in ARCHITECTURE.md."""
+    samples: int = 6
     """The most samples in a block; slow cells take fewer."""
     baseline: str = "numpy"
     steps: int = 500

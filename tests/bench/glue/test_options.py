@@ -67,7 +67,11 @@ BAD = [
     (["--passes", "0"], "--passes", "0 is not a whole number of at least 1"),
     (["--passes", "1.5"], "--passes", "'1.5' is not a whole number"),
     (["--passes", "many"], "--passes", "'many' is not a whole number of at least 1, nor 'auto'"),
-    (["--time-budget", "60s"], "--time-budget", "a run of 5 passes takes its time; ask for --passes auto"),
+    (
+        ["--passes", "5", "--time-budget", "60s"],
+        "--time-budget",
+        "a run of 5 passes takes its time; ask for --passes auto",
+    ),
     (["--time-budget", "soon", "--passes", "auto"], "--time-budget", "'soon' is not a time like 90s, 5m or 1h"),
     (["--precision", "1"], "--precision", "'1' is not a percentage like 2%, or a fraction below 1 like 0.02"),
     (["--min-effect", "two"], "--min-effect", "'two' is not a percentage like 2%"),
@@ -267,7 +271,7 @@ def test_passes_auto_makes_an_adaptive_plan(tmp_path, this_machine):
     plan = asked(tmp_path, "--passes", "auto", "--time-budget", "1m", "--precision", "0.5%", "--min-effect", "3%").plan
     assert (plan.adaptive, plan.passes, plan.time_budget) == (True, 5, 60.0)
     assert (plan.precision, plan.min_effect) == pytest.approx((0.005, 0.03))
-    assert asked(tmp_path, "--passes", "auto").plan.time_budget == 300.0
+    assert asked(tmp_path, "--passes", "auto").plan.time_budget == 285.0
 
 
 def test_paths_are_relative_to_the_invocation_folder(tmp_path, this_machine):
@@ -296,18 +300,19 @@ def test_seed_is_from_the_clock_by_default(tmp_path, this_machine, monkeypatch):
     assert asked(tmp_path, "--seed", "0").plan.seed == 0
 
 
-@pytest.mark.parametrize("arguments", [["--N", "4"], ["--phases", "step"], ["--rounds", "3"], ["--time-budget", "9m"]])
+@pytest.mark.parametrize("arguments", [["--N", "4"], ["--phases", "step"], ["--rounds", "3"]])
 def test_resume_refuses_options_about_what_to_measure(tmp_path, this_machine, arguments):
     with pytest.raises(PlanError, match=f"^{arguments[0]}: a run that is resumed"):
         asked(tmp_path, "--resume", "any", *arguments)
 
 
-def test_resume_takes_more_passes(tmp_path, this_machine, monkeypatch):
+def test_resume_takes_more_passes_or_time(tmp_path, this_machine, monkeypatch):
     given = []
     monkeypatch.setattr(options.session, "resumable", lambda *arguments: given.append(arguments))
     asked(tmp_path, "--resume", "any")
     asked(tmp_path, "--resume", "any", "--passes", "8")
-    assert [(anyway, passes) for _, _, anyway, passes in given] == [(False, None), (False, "8")]
+    asked(tmp_path, "--resume", "any", "--time-budget", "9m")
+    assert [more for _, _, anyway, more in given] == [{}, {"passes": "8"}, {"time_budget": "9m"}]
 
 
 def test_resume_takes_a_run_name_or_a_path(tmp_path, this_machine):

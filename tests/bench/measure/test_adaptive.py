@@ -142,7 +142,11 @@ def test_undecided_run_uses_its_budget_to_within_a_pass(tmp_path, passes):
     schedule, office = adaptively(plan, tmp_path, Judge([{cell.key for cell in plan.cells}]))
     assert schedule.reason.startswith(OUT_OF_TIME)
     assert budget - 1.01 * one_pass <= office.clock() <= budget
-    assert max(visited(tmp_path)) == int(passes)
+    blocks_by_pass = visited(tmp_path)
+    assert all(len(blocks_by_pass[number]) == len(plan.cells) for number in range(1, int(passes) + 1))
+    rest = [key for number in blocks_by_pass if number > int(passes) for key in blocks_by_pass[number]]
+    assert len(rest) < len(plan.cells)
+    assert not rest or any(key.startswith("step") for key in rest), "what is left goes to steps first"
 
 
 def test_short_budget_makes_five_passes_of_fewer_rounds(tmp_path):

@@ -656,11 +656,15 @@ def test_with_a_memory_limit_nothing_is_begun_while_another_is_waited_for(tmp_pa
 
 def test_preparing_at_once_needs_the_memory_of_all_that_do(tmp_path):
     plan = plan_of(passes=4)
-    needed = work.needed_bytes(plan.cells[0].shape, 4, is_verified=True)
+    verified, later = (work.needed_bytes(plan.cells[0].shape, 4, is_verified) for is_verified in (True, False))
     office = Office()
+
+    def free_bytes():
+        return verified if len(office.opened) <= 3 else 2 * later - 1
+
     with journal.Journal(tmp_path) as book:
         book.append(RunStarted(tmp_path.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
-        RunInProgress(plan, book, office.open, now=office.clock, free_bytes=lambda: needed).measure()
+        RunInProgress(plan, book, office.open, now=office.clock, free_bytes=free_bytes).measure()
     assert {verb for step, verb, *_ in office.events if step == "begun"} == {"start"}
     assert len(records_of(tmp_path, Prepared)) == 4 * 3
 

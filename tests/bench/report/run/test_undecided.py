@@ -15,7 +15,16 @@ RUN = "results/runs/one"
 
 
 def with_outlook(monkeypatch, contenders=(NUMPY, TORCH), story=None, **changes):
-    values = {"verdicts": 24, "unclear": 7, "passes": 8, "decided": 5, "beyond": 0, "seconds": 100.0, **changes}
+    values = {
+        "verdicts": 24,
+        "unclear": 7,
+        "passes": 8,
+        "further": 3,
+        "decided": 5,
+        "beyond": 0,
+        "seconds": 100.0,
+        **changes,
+    }
     monkeypatch.setattr(undecided, "outlook", lambda *of: Outlook(**values))
     return undecided.advice((story or Story(plan_of_cells(contenders))).run(), RUN)
 
@@ -42,7 +51,7 @@ def test_further_passes_have_their_cost_and_the_command(monkeypatch):
     [
         ({"decided": 7}, "decide all of them:"),
         ({"unclear": 1, "decided": 1}, "decide it:"),
-        ({"passes": 6}, "; 1 more pass (about"),
+        ({"passes": 6, "further": 1}, "; 1 more pass (about"),
         (
             {"beyond": 2},
             "decide 5 of them (2 would take more than 50, or a calmer machine or `--threads 1`):",
@@ -66,8 +75,8 @@ def test_one_thread_is_not_advised_to_those_who_have_it(monkeypatch):
 
 def test_run_that_chose_its_passes_needs_a_longer_budget(monkeypatch):
     advice = with_outlook(monkeypatch, story=Story(plan_of_cells(time_budget=60.0)))
-    assert advice.sentence.endswith("; 8 passes would probably decide 5: give it a longer budget")
-    assert advice.command == ""
+    assert advice.sentence.endswith("; 3 more passes (about 1 min 40 s) would probably decide 5 of them:")
+    assert advice.command == f"pytest bench/ --benchmark-only --resume {RUN} --time-budget 3m"
 
 
 def test_fewer_than_five_passes_are_too_few():
@@ -78,7 +87,7 @@ def test_fewer_than_five_passes_are_too_few():
 
 
 def test_page_has_the_sentence_and_the_command(monkeypatch):
-    monkeypatch.setattr(undecided, "outlook", lambda *of: Outlook(24, 7, 8, 5, 0, 40.0))
+    monkeypatch.setattr(undecided, "outlook", lambda *of: Outlook(24, 7, 8, 3, 5, 0, 40.0))
     run = Story(replace(plan_of_cells(), passes=5)).run()
     lines = terminal.page(run, folder=RUN).splitlines()
     at = lines.index("unclear: 7 of 24 verdicts on step; 3 more passes (about 40 s) would probably decide 5 of them:")
