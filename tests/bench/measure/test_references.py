@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_reference_is_made_once(made, computing, records):
     assert computing.asked == [("make", request)]
     assert computing.ended == 1
     assert records == [Reference(str(LARGE), "float32", "highest", work.reference_bytes(LARGE), "", 3.0)]
+
+
+def test_reference_is_made_once_for_contenders_that_ask_at_once(made, computing):
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(lambda number: made.of(LARGE, "float32", "highest"), range(8))]
+    assert len(computing.asked) == 1
+    assert answers == [answers[0]] * 8
 
 
 def test_shapes_dtypes_and_precisions_have_references_of_their_own(made, computing):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,8 @@ from bench.measure.worker.reference import nearness, rounding_of
 from bench.measure.worker.referencing import Referencing
 from bench.measure.worker.session import Failure, Session
 from bench.measure.worker.verify import verify
+from bench.plan import work
+from bench.plan.cells import Shape
 from implementations import Problem, numpy_
 from tests.bench.measure.worker.test_verify import WrongGradient1, near_zero, with_zeros
 
@@ -77,6 +81,30 @@ def test_course_in_parts_is_that_in_one(problem, rounding):
     for name, tensor in whole.items():
         assert tensor.shape == parts[name].shape
         np.testing.assert_allclose(parts[name], tensor, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_reference_takes_the_memory_of_a_few_weights_whatever_the_number_of_samples():
+    problem = Problem.random(4096, 64, 32, 1)
+    problem.arrays("float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "PART_BYTES", 0)
+        patch.setattr(reference, "LEAST_PART", 64)
+        tracemalloc.start()
+        try:
+            computed(problem, rounding=2.0**-11)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    part, weights, prediction = 8 * 64 * (64 + 32), 8 * 64 * 32, 8 * 4096
+    assert peak < 8 * part + 12 * weights + 8 * prediction < problem.x.nbytes / 2
+
+
+@pytest.mark.parametrize("rounding", [None, 2.0**-8])
+def test_stored_reference_has_no_more_bytes_than_planned(rounding):
+    tensors = computed(Problem.random(*SHAPE), rounding=rounding)
+    planned = work.reference_bytes(Shape(*SHAPE))
+    small = sum(tensors[name].nbytes for name in ("scales", "losses", "losses_doubt", "w2_doubt"))
+    assert sum(tensor.nbytes for tensor in tensors.values()) <= planned + small
 
 
 def test_doubt_is_of_signs_that_rounding_may_change():
@@ -209,3 +237,21 @@ def test_wrong_contender_is_wrong_by_either_reference(made, is_stored):
     with pytest.raises(Failure, match=r"gradient of w1: error .* \(and \d more of 10 comparisons\)") as raised:
         prepared(made if is_stored else None, "tests.bench.measure.worker.test_verify:WrongGradient1")
     assert raised.value.status == "wrong"
+
+
+@pytest.mark.parametrize("shape", [(8, 200, 300, 1), (3000, 40, 10, 1), (300, 40, 10, 30)])
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_needed_memory_is_a_minimum(tmp_path, shape, is_stored):
+    answer = Referencing().make(str(tmp_path), shape, "float32", "highest")
+    where = {"folder": str(tmp_path), **answer} if is_stored else None
+    worker = Session("numpy", "cpu", "float32")
+    worker.start(0.0)
+    worker.prepare([1, 1, 1, 1], ["step"], 2)  # what is allocated only once
+    tracemalloc.start()
+    try:
+        worker.prepare(list(shape), ["step"], 2, reference=where)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    needed = work.needed_bytes(Shape(*shape), 4, is_verified=True)
+    assert peak / 4 < needed <= peak

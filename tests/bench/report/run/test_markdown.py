@@ -5,7 +5,7 @@ from itertools import groupby
 import pytest
 
 from bench.analyse.run.run import Run
-from bench.measure.records import Block, RunEnded
+from bench.measure.records import Block, Reference, RunEnded
 from bench.plan.cells import Cell, Contender
 from bench.report.run import markdown
 from tests.bench.made import (
@@ -264,6 +264,21 @@ def test_breakdown_adds_up_to_the_run():
     assert spent["timed"] == pytest.approx(sum(sum(block.seconds) * block.inner for block in blocks))
     assert spent["imports"] == pytest.approx(0.5 * 2 * 5)
     assert spent["failing"] == pytest.approx(0.125 * 2)
+    shared = Reference("N64-D1000-H100", "float32", "highest", 100, "", 2.5)
+    assert markdown.breakdown(Run.of([*run_records, shared]))["float64 references"] == 2.5
+
+
+def test_reference_that_was_not_shared_is_said():
+    failed = [
+        Reference(shape, "float32", "highest", 0, "crashed: OSError: No space left on device", 2.5)
+        for shape in ("N64-D1000-H100", "N64-D1000-H200")
+    ]
+    line = (
+        "> **Contenders computed float64 references of their own instead of a shared one: "
+        "crashed: OSError: No space left on device.**"
+    )
+    assert line in markdown.report(Run.of([*records(), *failed]))
+    assert "instead of a shared one" not in markdown.report(Run.of(records()))
 
 
 def test_cell_that_fails_late_has_no_time():
