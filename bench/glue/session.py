@@ -22,6 +22,7 @@ from .options import Asked
 from .replay import Outcome
 
 if TYPE_CHECKING:
+    from bench.analyse.run.loading import Growing
     from bench.analyse.run.run import Run
 
 
@@ -99,15 +100,15 @@ class BenchSession:
             self._outcomes = self._verify()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        folder = self.folder
+        look = _Look(self.folder)
         measuring.measure(
             self._doubled_plan(),
-            folder,
+            self.folder,
             self.asked.path,
             notify,
             resumed=self.asked.resume is not None,
-            undecided=lambda: _undecided(folder),
-            suspects=lambda: _suspects(folder),
+            undecided=look.undecided,
+            suspects=look.suspects,
         )
 
     def outcome(self, cell: Cell) -> Outcome:
@@ -178,19 +179,31 @@ def _read(folder: Path) -> Run:
     return loading.read(folder)
 
 
-def _undecided(folder: Path) -> set[str]:
-    """The keys of cells that need more passes."""
-    from bench.analyse.change import paired
+class _Look:
+    """Looks at a run while it is measured. pandas is imported at the first look."""
 
-    run = _read(folder)
-    return paired.undecided(run) if run.plan.sides else run.undecided
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._growing: Growing | None = None
 
+    def undecided(self) -> set[str]:
+        """The keys of cells that need more passes."""
+        from bench.analyse.change import paired
 
-def _suspects(folder: Path) -> set[str]:
-    """The keys of cells that seem slower on head and have to be confirmed."""
-    from bench.analyse.change import paired
+        run = self._run()
+        return paired.undecided(run) if run.plan.sides else run.undecided
 
-    return paired.suspects(_read(folder))
+    def suspects(self) -> set[str]:
+        """The keys of cells that seem slower on head and have to be confirmed."""
+        from bench.analyse.change import paired
+
+        return paired.suspects(self._run())
+
+    def _run(self) -> Run:
+        from bench.analyse.run import loading
+
+        self._growing = self._growing or loading.Growing(self.folder)
+        return self._growing.run()
 
 
 def _outcomes(run: Run) -> dict[str, Outcome]:
