@@ -71,7 +71,7 @@ def _line(name: str, row: pd.Series) -> list[str]:
     is_baseline = pd.isna(row["verdict"]) and row["speedup"] == 1
     speedup = "baseline" if is_baseline else units.ratio(row["speedup"], row["speedup_low"], row["speedup_high"])
     verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
-    if disagree(row):
+    if disagree(row["verdict"], row["verdict_floor"]):
         verdict += f" (floor: {row['verdict_floor']})"
     time = units.duration_with_half_width(row["seconds"], row["seconds_low"], row["seconds_high"]) + disturbance.mark(
         row["reason"]
