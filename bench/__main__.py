@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.measure import interrupts, replacing, unexpected, writable
 from bench.measure.worker.one_line import one_line
-from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report
+from bench.verbs import Exit, ab, calibrate, compare, doctor, export, history, output, recommend, report, selfcheck
 from bench.verbs.arguments import Parser, refuse_empty
 
 VERBS = {
@@ -22,6 +22,7 @@ VERBS = {
     "history": history,
     "recommend": recommend,
     "export": export,
+    "selfcheck": selfcheck,
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130
