@@ -10,7 +10,20 @@ from pathlib import Path
 
 from bench.measure import interrupts, replacing, unexpected, writable
 from bench.measure.worker.one_line import one_line
-from bench.verbs import Exit, ab, calibrate, compare, design, doctor, export, history, output, recommend, report
+from bench.verbs import (
+    Exit,
+    ab,
+    calibrate,
+    compare,
+    design,
+    doctor,
+    export,
+    history,
+    output,
+    recommend,
+    report,
+    selfcheck,
+)
 from bench.verbs.arguments import Parser, refuse_empty
 
 VERBS = {
@@ -23,6 +36,7 @@ VERBS = {
     "history": history,
     "recommend": recommend,
     "export": export,
+    "selfcheck": selfcheck,
 }
 USAGE_ERROR = 2
 INTERRUPTED = 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -47,7 +47,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "samples" not in metafunc.fixturenames or phase not in PHASES:
         return
     cells = [cell for cell in metafunc.config.stash[SESSION].plan.cells if cell.phase == phase]
-    metafunc.parametrize(PARAMETERS, [_parameters(cell) for cell in cells])
+    marks = {mark: getattr(pytest.mark, mark) for mark in {mark for cell in cells for mark in replay.marks_of(cell)}}
+    metafunc.parametrize(PARAMETERS, [_parameters(cell, marks) for cell in cells])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -121,8 +122,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [encodable(line, output_encoding()) for line in lines]
 
 
-def _parameters(cell: Cell) -> object:
+def _parameters(cell: Cell, marks: Mapping[str, pytest.MarkDecorator]) -> object:
     contender, shape = cell.contender, cell.shape
     values = (contender.implementation, contender.device, contender.dtype, contender.threads)
-    marks = [getattr(pytest.mark, mark) for mark in replay.marks_of(cell)]
-    return pytest.param(*values, shape.N, shape.D_in, shape.H, shape.D_out, id=cell.id, marks=marks)
+    own = [marks[mark] for mark in replay.marks_of(cell)]
+    return pytest.param(*values, shape.N, shape.D_in, shape.H, shape.D_out, id=cell.id, marks=own)

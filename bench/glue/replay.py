@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 from bench.plan.cells import PHASES, Cell, Contender, Shape
 
 _CLOCK = pytest.StashKey["ReplayClock"]()
+_CELL = pytest.StashKey[Cell]()
+# Making a mark takes pytest as long as collecting the rest of a test does.
+_BENCHMARK = pytest.mark.benchmark
+_NOT_USED = pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")
 
 
 class ReplayClock:
@@ -65,6 +70,8 @@ class Samples:
 
 def cell_of(item: pytest.Item) -> Cell | None:
     """The cell that a test is of, or None."""
+    if (known := item.stash.get(_CELL, None)) is not None:
+        return known
     callspec = getattr(item, "callspec", None)
     phase = getattr(item, "originalname", "").removeprefix("test_")
     if (
@@ -76,7 +83,9 @@ def cell_of(item: pytest.Item) -> Cell | None:
         return None
     values = callspec.params
     contender = Contender(values["implementation"], values["device"], values["dtype"], values["threads"])
-    return Cell(contender, Shape(values["N"], values["D_in"], values["H"], values["D_out"]), phase)
+    cell = Cell(contender, Shape(values["N"], values["D_in"], values["H"], values["D_out"]), phase)
+    item.stash[_CELL] = cell
+    return cell
 
 
 def is_phase_without_cells(item: pytest.Item) -> bool:
@@ -95,9 +104,9 @@ def give_clock(item: pytest.Item, clock: ReplayClock) -> None:
     """Set a clock as pytest-benchmark's `timer`. Only the closest marker is read, so an outer one is merged."""
     outer = item.get_closest_marker("benchmark")
     options = {**(outer.kwargs if outer else {}), "timer": clock}
-    item.add_marker(pytest.mark.benchmark(**options), append=False)
+    item.add_marker(_BENCHMARK(**options), append=False)
     # A cell that failed has no samples to replay, of which pytest-benchmark would otherwise warn.
-    item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
+    item.add_marker(_NOT_USED)
 
 
 def samples_or_skip(item: pytest.Item, outcome: Outcome) -> Samples:
@@ -110,4 +119,9 @@ def marks_of(cell: Cell) -> list[str]:
     """The marks by which `-m` can select a cell: phase, implementation, kind of device, dtype."""
     contender = cell.contender
     names = (cell.phase, contender.implementation, contender.device.partition(":")[0], contender.dtype)
-    return [re.sub(r"\W", "_", name) for name in names]
+    return [_mark_name(name) for name in names]
+
+
+@cache
+def _mark_name(name: str) -> str:
+    return re.sub(r"\W", "_", name)

@@ -24,6 +24,7 @@ from .progress import Display
 from .replay import Outcome
 
 if TYPE_CHECKING:
+    from bench.analyse.run.loading import Growing
     from bench.analyse.run.run import Run
     from bench.report.screen import Screen
 
@@ -105,23 +106,23 @@ class BenchSession:
             self._outcomes = self._verify()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        folder = self.folder
+        look = _Look(self.folder)
         measuring.measure(
             self._doubled_plan(),
-            folder,
+            self.folder,
             self.asked.path,
-            self._notify(display, folder),
+            self._notify(display, look),
             resumed=self.asked.resume is not None,
-            undecided=lambda: _undecided(folder),
-            suspects=lambda: _suspects(folder),
+            undecided=look.undecided,
+            suspects=look.suspects,
         )
 
-    def _notify(self, display: Display, folder: Path) -> Callable[[Progress], None]:
+    def _notify(self, display: Display, look: _Look) -> Callable[[Progress], None]:
         """What shows progress, and of a run that compares contenders also the first shape's table."""
         if self.asked.sides or not self.plan.cells:
             return display.progress
         first = str(self.plan.cells[0].shape)
-        return Interim(display.progress, display.table, lambda: _first_look(folder), first)
+        return Interim(display.progress, display.table, look.table, first)
 
     def outcome(self, cell: Cell) -> Outcome:
         """A cell's outcome, after `measure`. It is read from the journal even where the measuring ended early, as by
@@ -197,26 +198,37 @@ def _read(folder: Path) -> Run:
     return loading.read(folder)
 
 
-def _first_look(folder: Path) -> str:
-    """What is known of the run's first shape so far."""
-    from bench.report.run import terminal
+class _Look:
+    """Looks at a run while it is measured. pandas is imported at the first look."""
 
-    return terminal.first_look(_read(folder))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._growing: Growing | None = None
 
+    def undecided(self) -> set[str]:
+        """The keys of cells that need more passes."""
+        from bench.analyse.change import paired
 
-def _undecided(folder: Path) -> set[str]:
-    """The keys of cells that need more passes."""
-    from bench.analyse.change import paired
+        run = self._run()
+        return paired.undecided(run) if run.plan.sides else run.undecided
 
-    run = _read(folder)
-    return paired.undecided(run) if run.plan.sides else run.undecided
+    def table(self) -> str:
+        """What is known of the run's first shape so far."""
+        from bench.report.run import terminal
 
+        return terminal.first_look(self._run())
 
-def _suspects(folder: Path) -> set[str]:
-    """The keys of cells that seem slower on head and have to be confirmed."""
-    from bench.analyse.change import paired
+    def suspects(self) -> set[str]:
+        """The keys of cells that seem slower on head and have to be confirmed."""
+        from bench.analyse.change import paired
 
-    return paired.suspects(_read(folder))
+        return paired.suspects(self._run())
+
+    def _run(self) -> Run:
+        from bench.analyse.run import loading
+
+        self._growing = self._growing or loading.Growing(self.folder)
+        return self._growing.run()
 
 
 def _outcomes(run: Run) -> dict[str, Outcome]:

@@ -15,9 +15,14 @@ SHOWN_CHARACTERS = 60
 
 def record(kind: Callable[..., T], values: dict[str, Any]) -> T:
     """Return a record of a kind. Raises ValueError that names the first field whose type or value does not fit."""
+    # It is validated as JSON: given Python objects, strict checks accept only the record itself.
+    return record_of_json(kind, json.dumps(values))
+
+
+def record_of_json(kind: Callable[..., T], text: str | bytes) -> T:
+    """Return a record of a kind from its fields as JSON. Raises ValueError as `record` does."""
     try:
-        # It is validated as JSON: given Python objects, strict checks accept only the record itself.
-        return _adapter(kind).validate_json(json.dumps(values))
+        return _adapter(kind).validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])

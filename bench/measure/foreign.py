@@ -54,6 +54,11 @@ def _keys(value: Any) -> Any:
     return [_keys(key) for key in value] if isinstance(value, list) else value
 
 
+def is_harmless_key(text: str) -> bool:
+    """Tell whether `harmless` would leave the key of a cell as it is."""
+    return _key(text) == text
+
+
 @lru_cache(maxsize=1 << 16)  # a journal names the same few cells in most of its lines
 def _key(text: str) -> str:
     phase, bracket, rest = text.partition("[")

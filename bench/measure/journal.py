@@ -7,31 +7,26 @@ journal is read, and lines that were swapped are put back. Lines of earlier vers
 from __future__ import annotations
 
 import errno
-import json
+import gc
 import os
-import re
-import zlib
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, get_args
+from typing import BinaryIO
 
 from bench.plan import reading
 from bench.plan.plain import from_plain
 from bench.plan.plan import Plan
 
-from . import checked, extending, lock
+from . import extending, lines, lock
 from .calibrations import with_sound_calibration
-from .foreign import harmless
+from .lines import encode
 from .records import Record, RunStarted, Unread
 
 FILE = "journal.jsonl"
 MOST_BYTES = 1 << 30
 """The largest journal that is read: a hundred thousand cells in five passes of five rounds."""
-RENAMED = {"passage": "pass_number"}
-"""Fields of records, by their names in earlier versions."""
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
-_CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 
 
 class Journal:
@@ -70,11 +65,94 @@ class Journal:
         self._file.close()
 
 
-def encode(record: Record, number: int) -> bytes:
-    """Return a record as a line of a journal. Floats survive the round trip exactly."""
-    values = {"record": type(record).__name__, **asdict(record), "line": number}
-    text = json.dumps(values, separators=(",", ":")).encode("ascii")
-    return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
+class Reader:
+    """Reads a run's journal, which may still be written: each time that it is read, only what was appended since."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._begin(file_number=0)
+
+    def _begin(self, file_number: int) -> None:
+        self._file_number = file_number
+        self._size = self._line_count = 0
+        """The bytes and the lines that were read."""
+        self._is_numbered = False
+        self._records: dict[int, Record | None] = {}
+        """By number; None where it cannot be of the run."""
+        self._unread: dict[int, str] = {}
+        self._plan: Plan | None = None
+        self._keys: dict[str, str] = {}
+        self._labels: set[str] = set()
+
+    def load(self) -> tuple[list[Record], Plan]:
+        """Return the run's records and its plan, as the function `load` does, with its errors."""
+        path = self.folder / FILE
+        with reading.opened(path, MOST_BYTES, within=self.folder) as file, _without_collecting():
+            status = os.fstat(file.fileno())
+            if status.st_ino != self._file_number or status.st_size < self._size:
+                self._begin(status.st_ino)
+            file.seek(self._size)
+            new, cut_short = self._read_lines(file)
+        if not self._plan:
+            self._plan = self._read_plan(path, cut_short)
+        self._check_place(new)
+        records = self._records
+        unread = dict(self._unread)
+        if len(records) < max(records):
+            for number in range(1, max(records)):
+                if number not in records:
+                    unread.setdefault(number, "it is missing")
+        if cut_short:
+            unread[self._line_count + 1] = "it is cut short"
+        in_order = [record for number in sorted(records) if (record := records[number]) is not None]
+        plan = extending.extended(self._plan, in_order)
+        return [*in_order, *(Unread(*line) for line in sorted(unread.items()))], plan
+
+    def _read_lines(self, file: BinaryIO) -> tuple[list[int], bool]:
+        """Read the lines that follow those read before. Return the numbers of new records, and whether more follows the
+        last newline."""
+        new: list[int] = []
+        for line in file:
+            if not line.endswith(b"\n"):
+                return new, True
+            self._size += len(line)
+            self._line_count += 1
+            try:
+                number, record = lines.decode(line[:-1])
+            except ValueError as error:
+                self._unread[self._line_count] = str(error)
+                continue
+            if number is None and self._is_numbered:
+                self._unread[self._line_count] = "it has no number"
+                continue
+            self._is_numbered = number is not None
+            number = number or self._line_count
+            if number not in self._records:
+                self._records[number] = record
+                new.append(number)
+        return new, False
+
+    def _read_plan(self, path: Path, cut_short: bool) -> Plan:
+        first = self._records.get(1)
+        if not isinstance(first, RunStarted):
+            why = self._unread.get(1) or ("this line is cut short" if cut_short and not self._line_count else "")
+            raise ValueError(f"{path}:1: a journal begins with a RunStarted record{f', but: {why}' if why else ''}")
+        try:
+            plan = from_plain(first.plan)
+        except ValueError as error:
+            raise ValueError(f"{path}:1: {error}") from error
+        self._records[1] = with_sound_calibration(first)
+        self._keys = {cell.key: cell.key for cell in plan.cells}
+        self._labels = {contender.label for contender in (*plan.ceilings, *(cell.contender for cell in plan.cells))}
+        return plan
+
+    def _check_place(self, new: Sequence[int]) -> None:
+        """Leave out those of the new records that cannot be of the run."""
+        for number in new:
+            record = self._records[number]
+            if number > 1 and record and (why := _out_of_place(record, self._keys.keys(), self._labels)):
+                self._unread[number] = why
+                self._records[number] = None
 
 
 def read(folder: Path) -> list[Record]:
@@ -88,67 +166,22 @@ def load(folder: Path) -> tuple[list[Record], Plan]:
 
     Raises FileNotFoundError, or ValueError with the file and line where the first line does not say what was measured.
     """
-    path = folder / FILE
-    lines = reading.read_bytes(path, MOST_BYTES, within=folder).split(b"\n")
-    cut_short = lines.pop()  # what follows the last newline: nothing, or a line cut short
-    records: dict[int, Record] = {}
-    unread: dict[int, str] = {}
-    is_numbered = False
-    for line_number, line in enumerate(lines, 1):
-        try:
-            number, record = _decode(line)
-        except ValueError as error:
-            unread[line_number] = str(error)
-            continue
-        if number is None and is_numbered:
-            unread[line_number] = "it has no number"
-            continue
-        is_numbered = number is not None
-        records.setdefault(number or line_number, record)
-    first = records.get(1)
-    if not isinstance(first, RunStarted):
-        why = unread.get(1) or ("this line is cut short" if cut_short and not lines else "")
-        raise ValueError(f"{path}:1: a journal begins with a RunStarted record{f', but: {why}' if why else ''}")
+    return Reader(folder).load()
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Collect no garbage meanwhile: the collector would go through all records again and again, and none is garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
-        plan = from_plain(first.plan)
-    except ValueError as error:
-        raise ValueError(f"{path}:1: {error}") from error
-    records[1] = with_sound_calibration(first)
-    keys = {cell.key for cell in plan.cells}
-    labels = {contender.label for contender in (*plan.ceilings, *(cell.contender for cell in plan.cells))}
-    for number in sorted(records)[1:]:
-        if why := _out_of_place(records[number], keys, labels):
-            unread[number] = why
-            del records[number]
-    for number in range(1, max(records)):
-        if number not in records:
-            unread.setdefault(number, "it is missing")
-    if cut_short:
-        unread[len(lines) + 1] = "it is cut short"
-    in_order = [records[number] for number in sorted(records)]
-    plan = extending.extended(plan, in_order)
-    return [*in_order, *(Unread(*line) for line in sorted(unread.items()))], plan
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def _decode(line: bytes) -> tuple[int | None, Record]:
-    """Return a line's number, None in a line of an earlier version, and its record. Raises ValueError."""
-    checksum = _CHECKSUM.search(line)
-    if checksum:
-        line = line[: checksum.start()] + b"}"
-        if zlib.crc32(line) != int(checksum[1], 16):
-            raise ValueError("it was changed after it was written")
-    try:
-        values = harmless(json.loads(line), line.decode())
-        kind = _KINDS[values.pop("record")]
-        number = values.pop("line") if checksum else None
-        for earlier in RENAMED.keys() & values:
-            values[RENAMED[earlier]] = values.pop(earlier)
-        return number, checked.record(kind, values)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"it is no record: {error!r}") from error
-
-
-def _out_of_place(record: Record, keys: set[str], labels: set[str]) -> str:
+def _out_of_place(record: Record, keys: Collection[str], labels: Collection[str]) -> str:
     """Return why a record that follows the first cannot be of its run; empty where it can."""
     if isinstance(record, RunStarted):
         return "it is the start of another run"

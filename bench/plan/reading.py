@@ -6,11 +6,24 @@ import errno
 import os
 import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def read_bytes(path: Path, most_bytes: int, within: Path | None = None) -> bytes:
-    """Return a file's bytes. With `within`, it has to lie in that folder once symbolic links are followed.
+    """Return the bytes of a file, which is opened as by `opened`, with its errors."""
+    with opened(path, most_bytes, within) as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:  # it grew, or its size is not what the system said
+        raise ValueError(f"{path}: too large: more than {most_bytes} bytes")
+    return content
+
+
+@contextmanager
+def opened(path: Path, most_bytes: int, within: Path | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading its bytes. With `within`, it has to lie in that folder once symbolic links are followed.
 
     Raises OSError where it cannot be read, and ValueError that names it where it is no regular file, leads out of the
     folder, or has more than `most_bytes`.
@@ -28,10 +41,7 @@ def read_bytes(path: Path, most_bytes: int, within: Path | None = None) -> bytes
     with open(descriptor, "rb") as file:
         if status.st_size > most_bytes:
             raise ValueError(f"{path}: too large: {status.st_size} bytes, of which at most {most_bytes} are read")
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:  # it grew, or its size is not what the system said
-        raise ValueError(f"{path}: too large: more than {most_bytes} bytes")
-    return content
+        yield file
 
 
 def read_text(path: Path, most_bytes: int, within: Path | None = None) -> str:

@@ -12,15 +12,17 @@ from typing import TextIO
 
 import pandas as pd
 
-from bench.analyse.run import csvfiles, formulas
+from bench.analyse.run import csvfiles, formulas, tables
+from bench.analyse.run.columns import SAMPLES
 from bench.analyse.run.run import Run
+from bench.measure.records import Block
 from bench.measure.replacing import replaced
 from bench.report.run.markdown import report
 
 SIGNIFICANT = "%.9g"
 ESCAPED = "backslashreplace"
 """How half a surrogate pair, which UTF-8 cannot encode, is written."""
-SAMPLES = "samples.csv.gz"
+SAMPLES_FILE = "samples.csv.gz"
 COPIED = ("timings.csv", "report.md")
 
 
@@ -32,8 +34,8 @@ def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
         "timings.csv": timings_csv(run.timings),
         "report.md": report(run),
     }
-    with replaced(folder / SAMPLES) as beside:
-        _write_packed(run.samples, beside)
+    with replaced(folder / SAMPLES_FILE) as beside:
+        _write_samples(run, beside)
     for name, text in texts.items():
         with replaced(folder / name) as beside:
             beside.write_text(text, encoding="utf-8", errors=ESCAPED, newline="")
@@ -41,7 +43,7 @@ def write(run: Run, folder: Path, results: Path | None = None) -> list[Path]:
         assert results
         with replaced(results / name) as beside:
             shutil.copyfile(folder / name, beside)
-    return [folder / name for name in ("run.json", "timings.csv", SAMPLES, "report.md")]
+    return [folder / name for name in ("run.json", "timings.csv", SAMPLES_FILE, "report.md")]
 
 
 def timings_csv(timings: pd.DataFrame) -> str:
@@ -64,11 +66,21 @@ def _is_text(column: pd.Series) -> bool:
     return not pd.api.types.is_numeric_dtype(column)
 
 
-def _write_packed(table: pd.DataFrame, path: Path) -> None:
-    """Write a table that is too large for one text in memory."""
+def _write_samples(run: Run, path: Path) -> None:
+    """Write the table of samples, compressed. The samples of a block are written after the text that they share, which
+    is made once: to make a row of each of millions would take most of the time, and a gigabyte."""
+    text = io.StringIO()
+    _write_csv(tables.blocks_table(run), text)
+    head, *rows = text.getvalue().removesuffix("\n").split("\n")
+    blocks = run.of_kind(Block)
     with (
         path.open("wb") as file,
         gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", errors=ESCAPED, newline="") as text,
+        io.TextIOWrapper(packed, encoding="utf-8", errors=ESCAPED, newline="") as to,
     ):
-        _write_csv(table, text)
+        if len(rows) != len(blocks) or head.startswith('"'):  # a text in a row has a newline, or a return
+            _write_csv(run.samples, to)
+            return
+        to.write(f"{head},{','.join(column.name for column in SAMPLES[-2:])}\n")
+        for row, block in zip(rows, blocks, strict=True):
+            to.writelines([f"{row},{number},{seconds!r}\n" for number, seconds in enumerate(block.seconds, 1)])

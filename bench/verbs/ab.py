@@ -56,13 +56,14 @@ def run(asked: argparse.Namespace) -> Exit:
         for line in busy.warnings(busy.share()):
             output.say(line)
         folder = session.new_run(wanted.results, wanted.plan.grid)
+        growing = loading.Growing(folder)
         session.measure(
             doubled(wanted.plan, wanted.sides, wanted.gone),
             folder,
             wanted.path,
             occasionally(time.monotonic),
-            undecided=lambda: paired.undecided(loading.read(folder)),
-            suspects=lambda: paired.suspects(loading.read(folder)),
+            undecided=lambda: paired.undecided(growing.run()),
+            suspects=lambda: paired.suspects(growing.run()),
         )
     measured = loading.read(folder)
     files.write(measured, folder, wanted.results)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isfinite
 
 import numpy as np
 from scipy import special
@@ -44,7 +45,7 @@ def pooled(estimates: Sequence[Estimate]) -> list[Estimate]:
     indices = [
         index
         for index, estimated in enumerate(estimates)
-        if estimated.freedom >= FEWEST_DEGREES and np.isfinite(estimated.error) and np.isfinite(estimated.value)
+        if estimated.freedom >= FEWEST_DEGREES and isfinite(estimated.error) and isfinite(estimated.value)
     ]
     if len(indices) < FEWEST_CELLS:
         return [*estimates]
@@ -61,8 +62,9 @@ def pooled(estimates: Sequence[Estimate]) -> list[Estimate]:
     most_degrees = own * max(1.0, independent([estimates[index].deviations for index in indices]))
     degrees = np.minimum(borrowed + own, most_degrees)
     result = [*estimates]
-    for index, variance, freedom, count in zip(indices, drawn_variances, degrees, passes, strict=True):
-        result[index] = estimates[index].known_by(float(np.sqrt(variance / count)), float(freedom))
+    drawn = np.sqrt(drawn_variances / passes).tolist()
+    for index, error, freedom in zip(indices, drawn, degrees.tolist(), strict=True):
+        result[index] = estimates[index].known_by(error, freedom)
     return result
 
 
@@ -102,7 +104,8 @@ def independent(deviations: Sequence[Sequence[float]]) -> float:
     rows = rows[scales > 0] / scales[scales > 0, None]
     if len(rows) < 2 or length < 3:
         return 1.0
-    squares = np.square(rows @ rows.T)
+    # The squares of the correlations of all pairs of cells have the sum of those of the few pairs of passes.
+    squares = np.square(rows.T @ rows)
     mean = (squares.sum() - len(rows)) / (len(rows) * (len(rows) - 1))
     chance = 1 / (length - 1)
     shared = max(0.0, (mean - chance) / (1 - chance))

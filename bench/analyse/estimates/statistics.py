@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log, pi, sqrt
-from statistics import median
+from functools import lru_cache
+from math import log, pi, sqrt
+from operator import mul
 
 import numpy as np
 from scipy import special, stats
@@ -59,8 +61,8 @@ class Estimate:
     @property
     def half_width(self) -> float:
         """Half the width of the interval, as a fraction of the value; infinite from a single pass."""
-        width = np.log(self.high) - np.log(self.low)
-        return float(np.expm1(width / 2)) if np.isfinite(width) else np.inf
+        width = _log(self.high) - _log(self.low)
+        return math.expm1(width / 2) if math.isfinite(width) else math.inf
 
     @property
     def freedom(self) -> float:
@@ -69,10 +71,10 @@ class Estimate:
 
     def known_by(self, error: float, degrees: float) -> Estimate:
         """Return the same value with the interval of another standard error of its log and its degrees of freedom."""
-        reach = max(_t((1 + self.confidence) / 2, degrees) * error, self.least)
-        centre = np.log(self.value)
-        low, high = float(np.exp(centre - reach)), float(np.exp(centre + reach))
-        return replace(self, low=low, high=high, error=error, degrees=degrees)
+        low, high = _interval(_log(self.value), error, degrees, self.confidence, self.least)
+        return Estimate(
+            self.value, low, high, self.passes, self.confidence, degrees, error, self.least, self.deviations
+        )
 
 
 Blocks = Mapping[int, Mapping[int, float]]
@@ -89,19 +91,20 @@ def estimate(
     winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974). `within` has each log's standard error as its own
     blocks tell it. The interval is no narrower than these alone would make it: a few passes may agree by chance.
     """
-    logs = np.log(np.asarray(per_pass, float))
+    # All in plain floats: arrays of so few values take ten times as long to make as to compute with.
+    logs = [log(value) for value in per_pass]
     count = len(logs)
     if count == 0:
         return UNKNOWN
     centre, error = _trimmed(logs)
-    without_interval = Estimate(float(np.exp(centre)), np.nan, np.nan, count, confidence)
     if count < 2:
-        return without_interval
-    known = np.sqrt(np.mean(np.square(within)) / kept_of(count)) if len(within) else 0.0
-    least = float(special.ndtri((1 + confidence) / 2) * known)
-    deviations = tuple((logs - logs.mean()).tolist())
-    known_estimate = replace(without_interval, least=least, deviations=deviations).known_by(error, kept_of(count) - 1)
-    return replace(known_estimate, degrees=None)
+        return Estimate(_exp(centre), math.nan, math.nan, count, confidence)
+    known = sqrt(sum(each * each for each in within) / len(within) / kept_of(count)) if len(within) else 0.0
+    least = _normal((1 + confidence) / 2) * known
+    low, high = _interval(centre, error, kept_of(count) - 1, confidence, least)
+    mean = sum(logs) / count
+    deviations = tuple([each - mean for each in logs])
+    return Estimate(_exp(centre), low, high, count, confidence, None, error, least, deviations)
 
 
 def unpaired(
@@ -115,8 +118,8 @@ def unpaired(
     if min(counts) == 0:
         return UNKNOWN
     logs = [np.log(np.asarray(side, float)) for side in (bases, others)]
-    (base, base_error), (other, other_error) = map(_trimmed, logs)
-    without_interval = Estimate(float(np.exp(base - other)), np.nan, np.nan, min(counts), confidence)
+    (base, base_error), (other, other_error) = (_trimmed(side.tolist()) for side in logs)
+    without_interval = Estimate(_exp(base - other), math.nan, math.nan, min(counts), confidence)
     free = np.array([kept_of(count) - 1 for count in counts])
     if free.min() < 1:
         return without_interval
@@ -139,10 +142,9 @@ def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -
     ratios, within = [], []
     for pass_number in others:
         base = bases.get(pass_number, {})
-        # In plain floats: arrays of so few values take ten times as long to make as to compute with.
         logs = [log(base[number] / seconds) for number, seconds in others[pass_number].items() if number in base]
         if logs:
-            ratios.append(exp(median(logs)))
+            ratios.append(_exp(_median(sorted(logs))))
             within.append(median_error(logs))
     return estimate(ratios, within, confidence_after(len(ratios), spending))
 
@@ -152,8 +154,8 @@ def median_error(values: Sequence[float] | np.ndarray) -> float:
     absolute deviation; 0 where there are too few values."""
     if len(values) < 2:
         return 0.0
-    middle = median(values)
-    deviation = median([abs(value - middle) for value in values])
+    middle = _median(sorted(values))
+    deviation = _median(sorted([abs(value - middle) for value in values]))
     return float(sqrt(pi / 2 / len(values)) * deviation / NORMAL_QUARTILE)
 
 
@@ -190,55 +192,138 @@ def p_beyond(ratios: Sequence[Estimate], bounds: np.ndarray) -> np.ndarray:
 
 def standard_error(block_values: Sequence[float] | np.ndarray) -> float:
     """Return the standard error of a pass's log value, from one positive value a block; 0 from fewer than two."""
-    logs = np.log(np.asarray(block_values, float))
-    return float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else 0.0
+    logs = [log(value) for value in block_values]
+    count = len(logs)
+    if count < 2:
+        return 0.0
+    mean = sum(logs) / count
+    return sqrt(sum([(each - mean) ** 2 for each in logs]) / (count - 1) / count)
 
 
-def typical(samples: Sequence[float] | np.ndarray) -> float:
+def typical(samples: Iterable[float]) -> float:
     """Return the median, which is reported as the time."""
-    return float(median(samples))
+    return _median(_ordered(samples))
 
 
-def floor(block: Sequence[float] | np.ndarray) -> float:
+def floor(block: Iterable[float]) -> float:
     """Return the least of a block's samples, which noise moves least."""
     return float(min(block))
 
 
-def high(samples: np.ndarray) -> float:
+def high(samples: Iterable[float]) -> float:
     """Return the 95th percentile."""
-    return float(np.quantile(samples, HIGH_QUANTILE))
+    return _quantile(_ordered(samples), HIGH_QUANTILE)
 
 
-def trimmed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the trimmed means (rows,) of values (rows, n), of which `kept_of(n)` count, and their covariance
-    (rows, rows) by winsorised values (Tukey & McLaughlin 1963; Yuen 1974), NaN from a single value.
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is known of the samples of a process."""
+
+    typical: float
+    high: float
+    count: int
+
+
+def summary(samples: Iterable[float]) -> Summary:
+    """Return what `typical` and `high` do, at once."""
+    ordered = _ordered(samples)
+    return Summary(_median(ordered), _quantile(ordered, HIGH_QUANTILE), len(ordered))
+
+
+def trimmed(rows: Sequence[Sequence[float]]) -> tuple[list[float], np.ndarray]:
+    """Return the trimmed means of rows of n values, of which `kept_of(n)` count, and their covariance (rows, rows) by
+    winsorised values (Tukey & McLaughlin 1963; Yuen 1974), NaN from a single value.
 
     Where a fraction of a value is set aside, the rest of it counts, and values are winsorised to between two of them.
     """
-    count = values.shape[1]
+    count = len(rows[0])
+    if count < 2:
+        return [float(row[0]) for row in rows], np.full((len(rows), len(rows)), np.nan)
+    means, deviations = zip(*map(_winsorised, rows), strict=True)
+    kept = kept_of(count)
+    return [*means], np.array(deviations) @ np.array(deviations).T / (kept * (kept - 1))
+
+
+def _trimmed(logs: Sequence[float]) -> tuple[float, float]:
+    """Return the trimmed mean of logs and its standard error, NaN from a single one."""
+    if len(logs) < 2:
+        return logs[0], math.nan
+    mean, deviations = _winsorised(sorted(logs))
+    kept = kept_of(len(logs))
+    return mean, sqrt(sum([each * each for each in deviations]) / (kept * (kept - 1)))
+
+
+def _winsorised(values: Sequence[float]) -> tuple[float, list[float]]:
+    """Return the trimmed mean of values, and the deviations of the winsorised ones from their own mean."""
+    count = len(values)
     kept = kept_of(count)
     cut = (count - kept) / 2
-    ordered = np.sort(values, axis=1)
-    indices = np.arange(count)
-    weights = np.clip(np.minimum(indices + 1, count - indices) - cut, 0, 1)
-    means = ordered @ weights / kept
-    if count < 2:
-        return means, np.full((len(values), len(values)), np.nan)
-    ends = np.array([np.interp([cut, count - 1 - cut], indices, row) for row in ordered])
-    winsorised = np.clip(values, ends[:, :1], ends[:, 1:])
-    deviations = winsorised - winsorised.mean(axis=1, keepdims=True)
-    return means, deviations @ deviations.T / (kept * (kept - 1))
+    ordered = sorted(values)
+    mean = sum(map(mul, ordered, _weights(count))) / kept
+    low, high = _between(ordered, cut), _between(ordered, count - 1 - cut)
+    winsorised = [min(max(value, low), high) for value in values]
+    middle = sum(winsorised) / count
+    return mean, [value - middle for value in winsorised]
 
 
-def _trimmed(logs: np.ndarray) -> tuple[float, float]:
-    """Return the trimmed mean of logs (n,) and its standard error."""
-    means, covariance = trimmed(np.sort(logs)[None])
-    return float(means[0]), float(np.sqrt(covariance[0, 0]))
+@lru_cache
+def _weights(count: int) -> tuple[float, ...]:
+    """Return by how much each of so many ordered values counts in a trimmed mean."""
+    cut = (count - kept_of(count)) / 2
+    return tuple(min(max(min(index + 1, count - index) - cut, 0.0), 1.0) for index in range(count))
 
 
+def _between(ordered: Sequence[float], position: float) -> float:
+    """Return the value at a position, from 0, that may lie between two of the ordered values."""
+    index = min(int(position), len(ordered) - 2)
+    return ordered[index] + (position - index) * (ordered[index + 1] - ordered[index])
+
+
+def _ordered(samples: Iterable[float]) -> list[float]:
+    return sorted(samples.tolist() if isinstance(samples, np.ndarray) else samples)
+
+
+def _median(ordered: Sequence[float]) -> float:
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the value below which a share of ordered values lies, between two of them as `numpy.quantile` does."""
+    position = share * (len(ordered) - 1)
+    index = int(position)
+    below, above = ordered[index], ordered[min(index + 1, len(ordered) - 1)]
+    part = position - index
+    return below + (above - below) * part if part < 0.5 else above - (above - below) * (1 - part)
+
+
+def _interval(centre: float, error: float, degrees: float, confidence: float, least: float) -> tuple[float, float]:
+    """Return the interval about a log, whose half is at least `least`, as positive numbers."""
+    reach = max(_t((1 + confidence) / 2, degrees) * error, least)
+    return _exp(centre - reach), _exp(centre + reach)
+
+
+def _log(value: float) -> float:
+    return log(value) if value > 0 else -math.inf if value == 0 else math.nan
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+@lru_cache(maxsize=1 << 12)
 def _t(probability: float, degrees: float) -> float:
     """Return Student's t quantile."""
     return float(special.stdtrit(degrees, probability))
+
+
+@lru_cache
+def _normal(probability: float) -> float:
+    """Return the normal distribution's quantile."""
+    return float(special.ndtri(probability))
 
 
 def kept_of(count: int) -> float:

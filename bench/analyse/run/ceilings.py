@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -153,13 +154,16 @@ def closeness(
     passes = [pass_number for pass_number in seconds if pass_number in limits]
     if not passes:
         return NOT_BOUND
-    computing = np.array([limits[number].compute_seconds(cell, steps) / seconds[number] for number in passes])
-    moving = np.array([limits[number].bandwidth_seconds(cell, steps) / seconds[number] for number in passes])
-    fraction = estimate(np.maximum(computing, moving), [within.get(number, 0.0) for number in passes])
-    binding = "compute" if np.median(computing) >= np.median(moving) else "bandwidth"
+    itemsize = ITEM_BYTES[cell.contender.dtype]
+    operations, moved = flops(cell.shape, cell.phase, steps), unavoidable_bytes(cell.shape, cell.phase, itemsize, steps)
+    footprint = footprint_bytes(cell.shape, cell.phase, itemsize)
+    computing = [operations / limits[number].product.rate / seconds[number] for number in passes]
+    moving = [moved / limits[number].bandwidth(footprint) / seconds[number] for number in passes]
+    fraction = estimate([*map(max, computing, moving)], [within.get(number, 0.0) for number in passes])
+    binding = "compute" if median(computing) >= median(moving) else "bandwidth"
     if fraction.value >= BOUND_FROM:
         return Closeness(fraction, binding)
-    is_call = call >= BOUND_FROM * float(np.median([seconds[number] for number in passes]))
+    is_call = call >= BOUND_FROM * median([seconds[number] for number in passes])
     return Closeness(fraction, "call" if is_call else "overhead")
 
 

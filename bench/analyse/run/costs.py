@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed
 from bench.measure.records import Prepared
@@ -148,12 +148,12 @@ def break_even(
     pairs = [(starts[pass_number], baseline[pass_number]) for pass_number in shared]
     dearer = [own.start_up - base.start_up for own, base in pairs]
     gained = [base.step - own.step for own, base in pairs]
-    (more, less), covariance = trimmed(np.array([dearer, gained]))
+    (more, less), covariance = trimmed([dearer, gained])
     # Over a few passes, steps may agree by chance better than the errors within passes allow.
     errors = [math.hypot(own.step_error, base.step_error) for own, base in pairs]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
-    quantile = float(stats.t.ppf((1 + confidence_after(len(shared), spending)) / 2, kept - 1))
-    return _answer(float(more), float(less), covariance * quantile**2)
+    quantile = float(special.stdtrit(kept - 1, (1 + confidence_after(len(shared), spending)) / 2))
+    return _answer(more, less, covariance * quantile**2)
 
 
 def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.measure.records import Block
 from bench.plan.units import percent
 
@@ -121,7 +119,7 @@ def _of(cells: Sequence[Sequence[Block]]) -> Disturbance | None:
         others=_sum(_others_seconds(cell) for cell in known) / available,
         stolen=stolen / _sum(block.processor_seconds for block in with_steal) if with_steal else None,
         switches=_sum(block.switches for block in blocks) / available,
-        blocks=float(np.mean([share > DISTURBED for cell in known for share in shares_of(cell)])),
+        blocks=sum(share > DISTURBED for cell in known for share in shares_of(cell)) / len(blocks),
     )
 
 
@@ -135,7 +133,7 @@ def _others_seconds(known: Sequence[Block]) -> float:
 
 
 def _sum(values: Iterable[float | None]) -> float:
-    return math.fsum(value or 0.0 for value in values)
+    return math.fsum([value or 0.0 for value in values])
 
 
 def _together(others: float, stolen: float | None, available: float = 1.0) -> float:

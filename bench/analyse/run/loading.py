@@ -59,6 +59,17 @@ def read(folder: Path) -> Run:
     return Run(*journal.load(folder))
 
 
+class Growing:
+    """A run that is still measured, and is looked at again and again: what was read of its journal is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reader = journal.Reader(folder)
+
+    def run(self) -> Run:
+        """Return the run as far as it is in the journal now. Raises FileNotFoundError or ValueError."""
+        return Run(*self._reader.load())
+
+
 def runs(results: Path) -> list[Path]:
     """Return the folders of the runs in a results folder, in the order they were started."""
     return sorted(journal_file.parent for journal_file in results.glob(f"runs/*/{journal.FILE}"))

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from bench.analyse.estimates.statistics import Blocks, floor, standard_error, typical
+from bench.analyse.estimates.statistics import Blocks, Summary, floor, standard_error, summary, typical
 from bench.measure import extending
 from bench.measure.records import (
     Block,
@@ -81,14 +81,14 @@ class CellRecords:
         return dict(samples)
 
     @property
-    def passes(self) -> int:
-        """The number of passes in which the cell was timed."""
-        return len({block.pass_number for block in self.blocks})
-
-    @property
     def samples_by_pass(self) -> dict[int, np.ndarray]:
         """The samples of each pass (samples,), in the order they were taken."""
         return {pass_number: np.concatenate(blocks) for pass_number, blocks in self.blocks_by_pass.items()}
+
+    @property
+    def passes(self) -> int:
+        """The number of passes in which the cell was timed."""
+        return len({block.pass_number for block in self.blocks})
 
     @property
     def samples(self) -> tuple[float, ...]:
@@ -96,9 +96,17 @@ class CellRecords:
         return tuple(seconds for block in self.blocks for seconds in block.seconds)
 
     @cached_property
+    def summaries(self) -> dict[int, Summary]:
+        """What is known of each pass's samples."""
+        samples: dict[int, list[float]] = defaultdict(list)
+        for block in self.blocks:
+            samples[block.pass_number] += block.seconds
+        return {pass_number: summary(seconds) for pass_number, seconds in samples.items()}
+
+    @cached_property
     def typicals(self) -> dict[int, float]:
         """The typical seconds of each pass: the median of its samples."""
-        return {pass_number: typical(seconds) for pass_number, seconds in self.samples_by_pass.items()}
+        return {pass_number: process.typical for pass_number, process in self.summaries.items()}
 
     @cached_property
     def floors(self) -> dict[int, float]:
@@ -115,7 +123,7 @@ class CellRecords:
         """The floor of each block, by pass and round."""
         return self._by_block(floor)
 
-    @property
+    @cached_property
     def block_errors(self) -> dict[int, float]:
         """The standard error of each pass's log time, from the medians of its blocks."""
         return {pass_number: standard_error([*rounds.values()]) for pass_number, rounds in self.block_typicals.items()}
@@ -123,7 +131,7 @@ class CellRecords:
     @property
     def busy(self) -> float:
         """How many threads were busy while the cell was sampled, processor seconds per second: the blocks' median."""
-        return float(np.median([block.cpu_per_wall for block in self.blocks])) if self.blocks else math.nan
+        return typical([block.cpu_per_wall for block in self.blocks]) if self.blocks else math.nan
 
     @property
     def peaks(self) -> list[tuple[int, int]]:

@@ -97,8 +97,8 @@ class Run(RunRecords):
     @cached_property
     def warmups(self) -> dict[str, str]:
         """Whether each timed cell kept its pace, by key: one of `warmup.KINDS`."""
-        timed = [(key, records) for key, records in self.cells.items() if records.status == "ok"]
-        return {key: warmup.of_cell(warmup.of_processes(records).values()) for key, records in timed}
+        timed = {key: records for key, records in self.cells.items() if records.status == "ok"}
+        return dict(zip(timed, warmup.of_cells([*timed.values()]), strict=True))
 
     @property
     def info(self) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.analyse.estimates.statistics import Blocks, estimate, high
+from bench.analyse.estimates.statistics import Blocks, estimate
 from bench.measure.records import Block, RunStarted
 from bench.plan.cells import Cell, flops
 from bench.plan.plan import Plan
@@ -45,6 +46,16 @@ def samples(run: RunRecords) -> pd.DataFrame:
     """Return one row per sample, in the order they were taken."""
     blocks = run.of_kind(Block)
     counts = [len(block.seconds) for block in blocks]
+    table = blocks_table(run).loc[np.repeat(np.arange(len(blocks)), counts)]
+    table["sample"] = np.concatenate([np.arange(1, count + 1) for count in counts]) if counts else []
+    table["seconds"] = np.concatenate([block.seconds for block in blocks]) if counts else []
+    return typed(table.reset_index(drop=True), SAMPLES)
+
+
+def blocks_table(run: RunRecords) -> pd.DataFrame:
+    """Return one row per block, in the order they were taken: the columns that its samples share, which are all but the
+    last two."""
+    blocks = run.of_kind(Block)
     facts = {key: names_of(records.cell, run.plan) for key, records in run.cells.items()}
     columns: dict[str, Any] = {
         "run": [run.name] * len(blocks),
@@ -55,11 +66,7 @@ def samples(run: RunRecords) -> pd.DataFrame:
         "inner": [block.inner for block in blocks],
         **{name: [facts[block.cell][name] for block in blocks] for name in CELL_NAMES},
     }
-    of_blocks = [column for column in SAMPLES if column.name in columns]
-    table = typed(pd.DataFrame(columns), of_blocks).loc[np.repeat(np.arange(len(blocks)), counts)]
-    table["sample"] = np.concatenate([np.arange(1, count + 1) for count in counts]) if counts else []
-    table["seconds"] = np.concatenate([block.seconds for block in blocks]) if counts else []
-    return typed(table.reset_index(drop=True), SAMPLES)
+    return typed(pd.DataFrame(columns), [column for column in SAMPLES if column.name in columns])
 
 
 CELL_NAMES = ("implementation", "device", "dtype", "threads", "N", "D_in", "H", "D_out", "phase")
@@ -126,12 +133,12 @@ def _add_processes(row: Timing, records: CellRecords, head: RunStarted) -> None:
 
 
 def _add_time(row: Timing, cell: MeasuredCell, plan: Plan) -> None:
-    records, samples_by_pass = cell.records, cell.records.samples_by_pass
-    row.passes, row.samples = len(samples_by_pass), sum(map(len, samples_by_pass.values()))
+    records, summaries = cell.records, cell.records.summaries.values()
+    row.passes, row.samples = len(summaries), sum(process.count for process in summaries)
     row.inner = records.blocks[-1].inner
     row.seconds, row.seconds_low, row.seconds_high = cell.time.with_bounds
     row.seconds_floor = estimate([*records.floors.values()]).value
-    row.seconds_p95 = estimate([high(seconds) for seconds in samples_by_pass.values()]).value
+    row.seconds_p95 = estimate([process.high for process in summaries]).value
     row.gflops = flops(cell.cell.shape, cell.cell.phase, plan.steps) / cell.time.value / 1e9
     row.ceiling_fraction, row.bound = cell.closeness.fraction.value, cell.closeness.bound
     row.peak_bytes = max((peak for _, peak in records.peaks), default=None)
@@ -148,4 +155,4 @@ def _source(cell: Cell, plan: Plan, head: RunStarted) -> str:
 
 
 def _median(values: Iterable[float]) -> float:
-    return float(np.median([*values]))
+    return float(median(values))

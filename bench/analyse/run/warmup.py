@@ -9,13 +9,14 @@ does not.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
-from bench.analyse.estimates.changepoints import MIN_SIZE, Noise, noise_of, segment
+from bench.analyse.estimates.changepoints import MIN_SIZE, Noise, noise_of, segments
 
 from .recorded import CellRecords
 
@@ -33,6 +34,8 @@ JUMP_COST = 1.5
 """The factor by which a change across blocks costs more where jumps are all the noise. Blocks at one of two levels
 deviate further together than Gaussian ones of the same spread: of simulated processes of 14 such blocks, 97 % are flat
 with this factor, 87 % without."""
+MOST_AT_ONCE = 1 << 22
+"""The most pairs of samples of processes that are looked at together, which takes some 100 MB."""
 ADVICE = {
     "flat": "nothing to do: its processes kept their pace",
     "warming": "it got faster while it was sampled, which its time includes: sample it for longer, raise rounds in "
@@ -52,19 +55,37 @@ def classify(blocks: Sequence[Sequence[float] | np.ndarray]) -> str:
     >>> classify([[1.0, 1.0, 1.1, 1.1, 1.1, 1.1]] * 8)
     'slowing'
     """
-    values = [np.asarray(block, float) for block in blocks if len(block)]
-    if not values:
-        return "flat"
-    if not all((np.isfinite(block) & (block > 0)).all() for block in values):
-        raise ValueError("blocks: a warm-up is classified by positive, finite samples")
-    logs = [np.log(block) for block in values]
-    kinds = {_kind(levels) for levels in (_levels_across(logs), _levels_within(logs))} - {"flat"}
-    return "no steady state" if len(kinds) > 1 else kinds.pop() if kinds else "flat"
+    return classes([blocks])[0]
+
+
+def classes(processes: Sequence[Sequence[Sequence[float] | np.ndarray]]) -> list[str]:
+    """Return the class of each of many processes, as `classify` does. Those whose blocks have the same lengths are
+    looked at together, since most of the time for one would go into calling functions."""
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, blocks in enumerate(processes):
+        alike[tuple(len(block) for block in blocks if len(block))].append(index)
+    kinds = ["flat"] * len(processes)
+    for lengths, indices in alike.items():
+        at_once = max(1, MOST_AT_ONCE // max(1, sum(lengths)) ** 2)
+        for begin in range(0, len(indices) if lengths else 0, at_once):
+            some = indices[begin : begin + at_once]
+            values = np.array([np.concatenate([block for block in processes[index] if len(block)]) for index in some])
+            for index, kind in zip(some, _classes(values, lengths), strict=True):
+                kinds[index] = kind
+    return kinds
 
 
 def of_processes(records: CellRecords) -> dict[int, str]:
     """Return the class of each of a cell's processes, by pass."""
-    return {pass_number: classify(blocks) for pass_number, blocks in records.blocks_by_pass.items()}
+    by_pass = records.blocks_by_pass
+    return dict(zip(by_pass, classes([*by_pass.values()]), strict=True))
+
+
+def of_cells(cells: Sequence[CellRecords]) -> list[str]:
+    """Return the class of most processes of each cell, as `of_cell` does."""
+    by_cell = [records.blocks_by_pass.values() for records in cells]
+    kinds = iter(classes([blocks for processes in by_cell for blocks in processes]))
+    return [of_cell(islice(kinds, len(processes))) for processes in by_cell]
 
 
 def of_cell(kinds: Iterable[str]) -> str:
@@ -80,39 +101,55 @@ def advice(kind: str) -> str:
     return ADVICE[kind]
 
 
-def _levels_across(logs: Sequence[np.ndarray]) -> list[float]:
-    """Return the levels of the samples in order; jumps between blocks count as noise that a whole block shares."""
-    series = np.concatenate(logs)
-    within = _noise_within(logs)
-    noise = _noise_across(within, _jumps(logs, within), float(np.mean([len(block) for block in logs])))
-    if noise.scale == 0:
-        return _levels(series, noise, MIN_SIZE)
-    return _levels(series, noise, max(MIN_SIZE, len(series) // LEVEL_SHARE))
+def _classes(values: np.ndarray, lengths: Sequence[int]) -> list[str]:
+    """Return the classes of processes whose blocks have the same lengths, from their samples (processes, samples)."""
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ValueError("blocks: a warm-up is classified by positive, finite samples")
+    logs = np.split(np.log(values), np.cumsum(lengths)[:-1], axis=1)
+    noise = _noise_within(logs)
+    return [
+        "no steady state"
+        if across != within and "flat" not in (across, within)
+        else across
+        if across != "flat"
+        else within
+        for across, within in zip(_kinds_across(logs, noise), _kinds_within(logs, noise), strict=True)
+    ]
 
 
-def _levels_within(logs: Sequence[np.ndarray]) -> list[float]:
-    """Return the levels over the position in a block, from the samples of all blocks about their block's median."""
-    length = min(len(block) for block in logs)
-    series = _about_medians(logs, length).T.ravel()
+def _kinds_across(logs: Sequence[np.ndarray], within: Noise) -> list[str]:
+    """Return the classes by the samples in order; jumps between blocks count as noise that a whole block shares."""
+    series = np.concatenate(logs, axis=1)
+    noise = _noise_across(within, _jumps(logs, within), float(np.mean([block.shape[1] for block in logs])))
+    is_silent = np.asarray(noise.scale) == 0
+    kinds = np.empty(len(series), dtype=object)
+    for rows, min_size in ((is_silent, MIN_SIZE), (~is_silent, max(MIN_SIZE, series.shape[1] // LEVEL_SHARE))):
+        kinds[rows] = _kinds(series[rows], noise.of(rows), min_size)
+    return kinds.tolist()
+
+
+def _kinds_within(logs: Sequence[np.ndarray], noise: Noise) -> list[str]:
+    """Return the classes by the position in a block, from the samples of all blocks about their block's median."""
+    length = min(block.shape[1] for block in logs)
+    series = _about_medians(logs, length).transpose(0, 2, 1).reshape(len(logs[0]), -1)
     min_size = max(MIN_SIZE, len(logs) * max(1, length // LEVEL_SHARE_WITHIN))
-    return _levels(series, _noise_within(logs), min_size)
+    return _kinds(series, noise, min_size)
 
 
-def _levels(series: np.ndarray, noise: Noise, min_size: int) -> list[float]:
-    begins = segment(np.exp(series), noise=noise, min_size=min_size, min_effect=MIN_EFFECT)
-    return [float(np.median(part)) for part in np.split(series, begins)]
+def _kinds(series: np.ndarray, noise: Noise, min_size: int) -> list[str]:
+    """Return the class of each series (series, n) by its levels."""
+    found = segments(np.exp(series), noise=noise, min_size=min_size, min_effect=MIN_EFFECT)
+    return [_kind(row, begins) if begins else "flat" for row, begins in zip(series, found, strict=True)]
 
 
-def _kind(levels: Sequence[float]) -> str:
-    changes = np.diff(levels)
-    if not len(changes):
-        return "flat"
+def _kind(series: np.ndarray, begins: Sequence[int]) -> str:
+    changes = np.diff([np.median(part) for part in np.split(series, begins)])
     if (changes < 0).all():
         return "warming"
     return "slowing" if (changes > 0).all() else "no steady state"
 
 
-def _noise_across(within: Noise, jumps: float, length: float) -> Noise:
+def _noise_across(within: Noise, jumps: np.ndarray, length: float) -> Noise:
     """Return the noise of samples in blocks of m = `length`: y = u + e, where u, with the standard deviation `jumps`,
     is the same for all of a block, and e is the noise `within`, an AR(1) with the correlation ρ.
 
@@ -129,11 +166,9 @@ def _noise_across(within: Noise, jumps: float, length: float) -> Noise:
     The product of the two factors is exact where ρ = 0 or s = 1, and nearly so for s = 0. In between it is too
     large, by up to a fifth for ρ = 0.2 and m <= 50, which favours `flat`. `JUMP_COST` enters in proportion to s.
     """
-    spread = math.hypot(within.scale, jumps)
-    if spread == 0:
-        return within
-    share = (jumps / spread) ** 2
-    sign_correlation = 2 / math.pi * math.asin(share)
+    spread = np.hypot(within.scale, jumps)
+    share = np.square(np.divide(jumps, spread, out=np.zeros_like(spread), where=spread > 0))
+    sign_correlation = 2 / math.pi * np.arcsin(share)
     inflation = (1 + (length - 1) * sign_correlation) * (1 + (JUMP_COST - 1) * share)
     return Noise(spread, within.correlation * (1 - share), inflation)
 
@@ -145,17 +180,18 @@ def _noise_within(logs: Sequence[np.ndarray]) -> Noise:
     """
     if len(logs) < MIN_SIZE:
         return noise_of(*logs)
-    about_medians = _about_medians(logs, min(len(block) for block in logs))
-    noise = noise_of(*(about_medians - np.median(about_medians, axis=0)))
+    about_medians = _about_medians(logs, min(block.shape[1] for block in logs))
+    noise = noise_of(*(about_medians - np.median(about_medians, axis=1, keepdims=True)).swapaxes(0, 1))
     return replace(noise, scale=noise.scale * math.sqrt(len(logs) / (len(logs) - 1)))
 
 
 def _about_medians(logs: Sequence[np.ndarray], length: int) -> np.ndarray:
-    """Return the first samples of each block less their median, (blocks, length)."""
-    return np.array([block[:length] - np.median(block[:length]) for block in logs])
+    """Return the first samples of each block less their median, (processes, blocks, length)."""
+    firsts = np.stack([block[:, :length] for block in logs], axis=1)
+    return firsts - np.median(firsts, axis=2, keepdims=True)
 
 
-def _jumps(logs: Sequence[np.ndarray], within: Noise) -> float:
+def _jumps(logs: Sequence[np.ndarray], within: Noise) -> np.ndarray:
     """Return the standard deviation of what a block's samples share, from the jumps between one block's end and the
     next one's beginning, where a drift does not jump.
 
@@ -163,15 +199,15 @@ def _jumps(logs: Sequence[np.ndarray], within: Noise) -> float:
     the sum of their variances. Jumps are squared rather than their median taken: two places in memory are two levels.
     """
     if len(logs) < 2:
-        return 0.0
-    ends = [np.median(block[-_edge_size(block) :]) for block in logs[:-1]]
-    begins = [np.median(block[: _edge_size(block)]) for block in logs[1:]]
-    variance = float(np.mean(np.square(np.subtract(begins, ends)))) / 2
+        return np.zeros(len(logs[0]))
+    ends = [np.median(block[:, -_edge_size(block) :], axis=1) for block in logs[:-1]]
+    begins = [np.median(block[:, : _edge_size(block)], axis=1) for block in logs[1:]]
+    variance = np.mean(np.square(np.subtract(begins, ends).T), axis=1) / 2
     count = float(np.mean([_edge_size(block) for block in logs]))
-    return math.sqrt(max(variance - _median_variance(within, count), 0.0))
+    return np.sqrt(np.maximum(variance - _median_variance(within, count), 0.0))
 
 
-def _median_variance(noise: Noise, count: float) -> float:
+def _median_variance(noise: Noise, count: float) -> float | np.ndarray:
     """Return the variance of the median of `count` samples: that of an AR(1)'s mean, σ²/m·(1 + ρ)/(1 - ρ), times π/2
     (Laplace 1818) from three samples on; the median of fewer is their mean."""
     lengthened = (1 + noise.correlation) / (1 - noise.correlation)
@@ -179,4 +215,4 @@ def _median_variance(noise: Noise, count: float) -> float:
 
 
 def _edge_size(block: np.ndarray) -> int:
-    return max(1, len(block) // EDGE_SHARE)
+    return max(1, block.shape[1] // EDGE_SHARE)

@@ -51,7 +51,6 @@ def rank_range(best: int, worst: int) -> str:
     return f"{best}" if best == worst else f"{best}–{worst}"
 
 
-def disagree(row: pd.Series) -> bool:
-    """Whether the typical time and the floor of a row are both decided, and differently."""
-    verdicts = {str(row[name]) for name in ("verdict", "verdict_floor") if pd.notna(row[name])} - {"unclear"}
-    return len(verdicts) > 1
+def disagree(verdict: object, verdict_floor: object) -> bool:
+    """Whether the verdicts of a row on the typical time and on the floor are both decided, and differently."""
+    return len({str(each) for each in (verdict, verdict_floor) if pd.notna(each)} - {"unclear"}) > 1

@@ -96,7 +96,7 @@ def _words(row: pd.Series, parts: Collection[str]) -> list[str]:
     if RATIO_INTERVAL not in parts or pd.isna(row["speedup_low"]):
         speedup = units.ratio_alone(row["speedup"])
     verdict = "" if pd.isna(row["verdict"]) else str(row["verdict"])
-    if FLOOR in parts and disagree(row):
+    if FLOOR in parts and disagree(row["verdict"], row["verdict_floor"]):
         verdict += f" (floor: {row['verdict_floor']})"
     return [
         str(row["contender"]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure import journal
+from bench.measure import journal, lines
 from bench.measure.journal import Journal
 from bench.measure.records import Block, Ceiling, Failed, Left, PassChosen, RunEnded, RunStarted, Unread, WorkerStarted
 from bench.measure.session import WRITTEN, resumable
@@ -22,7 +22,7 @@ HEAD = RunStarted("run", "2026-01-02T03:04:05+00:00", to_plain(plan_of_cells()),
 
 def round_trip(record):
     """Return a record as it is read from its line of a journal."""
-    return journal._decode(journal.encode(record, 3).rstrip(b"\n"))[1]
+    return lines.decode(journal.encode(record, 3).rstrip(b"\n"))[1]
 
 
 def unread(folder):
@@ -329,12 +329,12 @@ def test_journal_with_the_earlier_field_passage_is_read(tmp_path):
 
 
 def test_journal_without_reasons_and_calibrations_is_read():
-    assert journal._decode(b'{"record":"RunEnded","complete":true,"wall_seconds":1.0}') == (
+    assert lines.decode(b'{"record":"RunEnded","complete":true,"wall_seconds":1.0}') == (
         None,
         RunEnded(True, 1.0, ""),
     )
     started = b'{"record":"RunStarted","run":"r","started":"2026-01-02","plan":{},"machine":{},"options":[]}'
-    assert journal._decode(started) == (None, RunStarted("r", "2026-01-02", {}, {}, [], None))
+    assert lines.decode(started) == (None, RunStarted("r", "2026-01-02", {}, {}, [], None))
 
 
 def test_plan_without_ceilings_is_read():
@@ -343,3 +343,45 @@ def test_plan_without_ceilings_is_read():
     assert from_plain(head) == plan
     del head["ceilings"]
     assert from_plain(head) == plan_of_cells()
+
+
+def test_reader_reads_what_was_appended_since(tmp_path):
+    reader = journal.Reader(tmp_path)
+    with Journal(tmp_path) as book:
+        for index, record in enumerate(records(), 1):
+            book.append(record)
+            if index % 7 == 1:
+                assert reader.load() == journal.load(tmp_path)
+    assert reader.load() == journal.load(tmp_path)
+
+
+@steady
+@given(st.data())
+def test_reader_of_any_lines_in_parts_reads_what_it_reads_at_once(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("run")
+    path = write_journal(folder) / journal.FILE
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    others = data.draw(st.permutations(others[:9]))
+    others += [data.draw(st.sampled_from([b"damaged\n", others[0], others[1].replace(b"numpy", b"other")]))]
+    path.write_bytes(first)
+    reader = journal.Reader(folder)
+    for line in others:
+        part = data.draw(st.integers(0, len(line)))
+        for text in (line[:part], line[part:]):
+            with path.open("ab") as file:
+                file.write(text)
+            assert reader.load() == journal.load(folder)
+
+
+def test_reader_of_a_journal_that_was_replaced_begins_anew(tmp_path):
+    reader = journal.Reader(write_journal(tmp_path))
+    reader.load()
+    (tmp_path / journal.FILE).unlink()
+    write_journal(tmp_path, [HEAD])
+    assert reader.load() == journal.load(tmp_path)
+
+
+def test_frequent_line_is_read_as_any_other_is(tmp_path):
+    for record in records():
+        line = journal.encode(record, 7)[:-1]
+        assert lines.decode(line) == lines._of_any_line(line) == (7, record)

@@ -111,11 +111,11 @@ def test_failed_write_keeps_the_old_file(folder, monkeypatch, is_packed):
         path.write_bytes(text[: len(text) // 2].encode())
         raise OSError("no space left on device")
 
-    def break_off_packed(table: pd.DataFrame, path: Path) -> None:
+    def break_off_packed(run: Run, path: Path) -> None:
         break_off(path, "packed")
 
     monkeypatch.setattr(Path, "write_text", break_off)
-    monkeypatch.setattr(files, "_write_packed", break_off_packed if is_packed else lambda table, path: path.touch())
+    monkeypatch.setattr(files, "_write_samples", break_off_packed if is_packed else lambda run, path: path.touch())
     with pytest.raises(OSError, match="no space left"):
         write_files(folder)
     assert {contents(folder)[name] for name in WRITTEN if is_packed or name != "samples.csv.gz"} == {b"old"}

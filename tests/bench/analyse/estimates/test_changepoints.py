@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.analyse.estimates import changepoints
 from bench.analyse.estimates.changepoints import MIN_SIZE, Noise, noise_of, partition, segment
 from tests.bench.made import steady
 
@@ -52,6 +53,20 @@ def test_partition_costs_the_same_as_that_of_ruptures():
         values = np.log(made(draw, 60, step=0.1, at=25)) + np.repeat([0, 0, 0.05], 20)
         expected = ruptures.Pelt(model="l1", min_size=MIN_SIZE, jump=1).fit(values[:, None]).predict(pen=penalty)[:-1]
         assert cost(values, partition(values, penalty), penalty) == pytest.approx(cost(values, expected, penalty))
+
+
+@steady
+@given(st.integers(6, 12), st.integers(0, 1000), st.integers(2, 3), st.floats(0.05, 5))
+def test_series_that_cannot_change_has_no_partition(count, seed, min_size, penalty):
+    draw = np.random.default_rng(seed)
+    series = draw.normal(0, 1, (20, count)).round(draw.integers(0, 3)) + draw.choice([0, 3], (20, 1)) * (
+        np.arange(count) > 4
+    )
+    may_change = changepoints._may_change(series, np.full(20, penalty), min_size)
+    found = [partition(row, penalty, min_size) for row in series]
+    assert [bool(begins) for begins in found] == [
+        bool(begins) and may for begins, may in zip(found, may_change, strict=True)
+    ]
 
 
 def test_5_percent_step_is_found_in_2_percent_noise():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.analyse.run import warmup
 from bench.analyse.run.run import Run
-from bench.analyse.run.warmup import KINDS, advice, classify, of_cell, of_processes
+from bench.analyse.run.warmup import KINDS, advice, classes, classify, of_cell, of_processes
 from tests.bench.made import NUMPY, Story, plan_of_cells, steady
 
 PROCESSES = 100
@@ -105,6 +105,20 @@ def test_invalid_samples_are_refused(bad):
 @given(st.lists(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6), max_size=6))
 def test_any_samples_have_a_class(blocks):
     assert classify(blocks) in KINDS
+
+
+@steady
+@given(st.lists(st.lists(st.lists(st.floats(0.5, 2.0), min_size=1, max_size=4), max_size=4), max_size=6))
+def test_processes_have_the_classes_that_each_has_alone(processes):
+    assert classes(processes) == [classify(blocks) for blocks in processes]
+
+
+def test_many_processes_have_the_classes_that_each_has_alone():
+    draw = np.random.default_rng(3)
+    processes = [
+        process(draw, plan, jumps=jumps, noise=noise) for plan in PLANS for jumps in JUMPS for noise in (0, 0.02)
+    ]
+    assert classes(processes) == [classify(blocks) for blocks in processes]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from bench.analyse.run.run import Run
@@ -27,7 +26,7 @@ def test_rank_range_in_words(best, worst, text):
     ],
 )
 def test_disagree_needs_two_different_decided_verdicts(typical, floor, differ):
-    assert rows.disagree(pd.Series({"verdict": typical, "verdict_floor": floor})) is differ
+    assert rows.disagree(typical, floor) is differ
 
 
 def test_shapes_are_in_order_of_appearance():
