@@ -14,7 +14,7 @@ from bench.plan.grid import Grid, PlanError
 from bench.plan.plan import Machine, Plan, resolve
 from bench.plan.sides import joined, knows
 
-MEANING = ("N", "D_in", "H", "D_out", "combine", "dtype", "device", "threads", "phase", "implementation")
+MEANING = ("N", "D_in", "H", "D_out", "combine", "shape", "dtype", "device", "threads", "phase", "implementation")
 """Keys of a grid that say which cells it has, rather than how to measure them."""
 
 

@@ -32,6 +32,7 @@ AXES = (
     ("--D-in", "D_in", "input sizes"),
     ("--H", "H", "hidden sizes"),
     ("--D-out", "D_out", "output sizes"),
+    ("--shapes", "shape", "single shapes besides these sizes, like 512x8000x800"),
     ("--phases", "phase", "of forward,backward,update,step,train"),
 )
 SCALARS = (

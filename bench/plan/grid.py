@@ -45,6 +45,8 @@ class Grid:
     D_out: tuple[int, ...] = (10,)
     combine: str = "product"
     """`product` of the axes N, D_in, H, D_out, or `in_turn`: one axis at a time, the others at their first size."""
+    shape: tuple[Shape, ...] = ()
+    """Single shapes besides the combined sizes."""
     dtype: tuple[str, ...] = ("float32",)
     device: tuple[str, ...] | Literal["auto"] = "auto"
     threads: tuple[int | Literal["all"], ...] = (ALL_THREADS,)
@@ -80,18 +82,18 @@ class Grid:
     """Failures in a row after which a contender is left alone; 0 for no limit."""
 
     def number_of_shapes(self) -> int:
-        """Return the number of shapes without making them."""
+        """Return the number of shapes without making them; a single shape counts even if the combined sizes have it."""
         sizes = [len(axis) for axis in (self.N, self.D_in, self.H, self.D_out)]
-        return math.prod(sizes) if self.combine == "product" else 1 + sum(size - 1 for size in sizes)
+        combined = math.prod(sizes) if self.combine == "product" else 1 + sum(size - 1 for size in sizes)
+        return combined + len(self.shape)
 
     def shapes(self) -> list[Shape]:
-        """Return every shape once, in the order of the axes."""
+        """Return every shape once: the combined sizes in the order of the axes, then the single shapes."""
         axes = (self.N, self.D_in, self.H, self.D_out)
-        if self.combine == "product":
-            return [Shape(*sizes) for sizes in product(*axes)]
         first = [axis[0] for axis in axes]
-        varied = [[*first[:i], size, *first[i + 1 :]] for i, axis in enumerate(axes) for size in axis]
-        return list(dict.fromkeys(Shape(*sizes) for sizes in varied))
+        varied = ((*first[:i], size, *first[i + 1 :]) for i, axis in enumerate(axes) for size in axis)
+        combined = product(*axes) if self.combine == "product" else varied
+        return list(dict.fromkeys([*(Shape(*sizes) for sizes in combined), *self.shape]))
 
 
 def names() -> list[str]:
@@ -136,7 +138,10 @@ def parse(text: str, name: str, where: str) -> Grid:
 
 
 def override(grid: Grid, settings: dict[str, Any], where: Callable[[str], str]) -> Grid:
-    """Return `grid` with some of its fields replaced, each checked. `where(key)` begins a complaint."""
+    """Return `grid` with some of its fields replaced, each checked. `where(key)` begins a complaint.
+
+    Where sizes are replaced, the single shapes, which belong to the former sizes, are left out.
+    """
     checked = {}
     for key, value in settings.items():
         if key not in _CHECKS:
@@ -146,7 +151,17 @@ def override(grid: Grid, settings: dict[str, Any], where: Callable[[str], str]) 
             checked[key] = _CHECKS[key](value)
         except ValueError as error:
             raise PlanError(f"{where(key)}: {error}") from error
+    if checked.keys() & {"N", "D_in", "H", "D_out"}:
+        checked.setdefault("shape", ())
     return replace(grid, **checked)
+
+
+def _shape(value: Any) -> Shape:
+    """Accept the sizes N, D_in, H and, if it is not 10, D_out: as a list, or as a text like `64x1000x100`."""
+    sizes = value.split("x") if isinstance(value, str) else value
+    if not isinstance(sizes, list) or len(sizes) not in (3, 4):
+        raise ValueError(f"{values.shown(value)} is not N, D_in and H of a shape, like [64, 1000, 100] or 64x1000x100")
+    return Shape(*map(values.whole(1, MOST_SIZE), sizes))
 
 
 def _one_line(key: str) -> str:
@@ -168,6 +183,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "H": values.many(values.whole(1, MOST_SIZE)),
     "D_out": values.many(values.whole(1, MOST_SIZE)),
     "combine": values.one_of(COMBINATIONS),
+    "shape": values.many(_shape),
     "dtype": values.many(values.one_of(DTYPES)),
     "device": _all_or_many("auto"),
     "threads": values.many(values.or_word(ALL_THREADS, values.whole(1, MOST_THREADS))),

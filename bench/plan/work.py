@@ -21,7 +21,7 @@ def unavoidable_bytes(shape: Shape, phase: str, itemsize: int, steps: int = 1) -
     three at once, need not keep anything in between: it reads x, y and both weights, and writes both
     weights. `train` is `steps` steps. Raises ValueError for an unknown phase.
     """
-    x, y, w1, w2, h = _elements(shape)
+    x, y, w1, w2, h = elements(shape)
     weights, y_pred = w1 + w2, y
     match phase:
         case "forward":
@@ -40,7 +40,7 @@ def unavoidable_bytes(shape: Shape, phase: str, itemsize: int, steps: int = 1) -
 def footprint_bytes(shape: Shape, phase: str, itemsize: int) -> int:
     """Return the bytes of memory that `unavoidable_bytes` lie in: weights that are read and written count
     once, and so do the arrays that every step of a `train` uses. Raises ValueError for an unknown phase."""
-    _, _, w1, w2, _ = _elements(shape)
+    _, _, w1, w2, _ = elements(shape)
     rewritten = {"update": w1 + w2, "step": w1 + w2, "train": w1 + w2}
     return unavoidable_bytes(shape, phase, itemsize) - itemsize * rewritten.get(phase, 0)
 
@@ -60,7 +60,7 @@ def needed_bytes(shape: Shape, itemsize: int, is_verified: bool) -> int:
     Whether the reference is computed or read, a few arrays in float64 have the shapes of the weights and of y_pred;
     none has that of x or of the hidden layer, which are computed in parts.
     """
-    x, y, w1, w2, h = _elements(shape)
+    x, y, w1, w2, h = elements(shape)
     all_arrays, weights = x + y + w1 + w2, w1 + w2
     problem = 8 * all_arrays + (itemsize * all_arrays if itemsize != 8 else 0)
     verification = 8 * (4 * weights + y) if is_verified else 0
@@ -70,7 +70,7 @@ def needed_bytes(shape: Shape, itemsize: int, is_verified: bool) -> int:
 def reference_bytes(shape: Shape) -> int:
     """Return the most bytes of a stored reference: in float64 the prediction, both gradients of a step, both weights
     after some steps, and what may be forgiven of w1's gradient and of these weights."""
-    _, y, w1, w2, _ = _elements(shape)
+    _, y, w1, w2, _ = elements(shape)
     return 8 * (y + 4 * w1 + 3 * w2)
 
 
@@ -81,11 +81,11 @@ def reference_flops(shape: Shape) -> int:
 
 def needed_device_bytes(shape: Shape, itemsize: int) -> int:
     """Return the minimum of device memory for a net: its arrays, its gradients and one hidden layer."""
-    x, y, w1, w2, h = _elements(shape)
+    x, y, w1, w2, h = elements(shape)
     return itemsize * (x + y + 2 * (w1 + w2) + h)
 
 
-def _elements(shape: Shape) -> tuple[int, int, int, int, int]:
+def elements(shape: Shape) -> tuple[int, int, int, int, int]:
     """Return the numbers of elements of x, y, w1, w2 and h."""
     N, D_in, H, D_out = shape.N, shape.D_in, shape.H, shape.D_out
     return N * D_in, N * D_out, D_in * H, H * D_out, N * H

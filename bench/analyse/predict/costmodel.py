@@ -1,9 +1,10 @@
 """Predict the times of cells at sizes that a run did not measure, from the cells that it measured.
 
-A contender's time in a phase is modelled as fixed + flops / rate + bytes / bandwidth (`fit`). The residuals, which come
-from caches and kernels that change with size, vary smoothly with the work, and are interpolated between measured cells
-(`Curve.predict`). Cross-validation by whole shapes (`_cross_validated`) shows the errors of predictions, from which the
-intervals are made (`model`); leaving out more shapes checks these intervals (`validate`).
+A contender's time in a phase is modelled as a sum of positive terms: a fixed time, one in proportion to the flops, and
+one for each kind of array that is moved (`fit`). The residuals, which come from caches and kernels that change with
+size, vary smoothly with the terms, and are interpolated between measured cells (`Curve.posterior`). Cross-validation by
+whole shapes (`_cross_validated`) shows the errors of predictions, from which the intervals are made (`model`); leaving
+out more shapes checks these intervals (`validate`).
 
     cells = measured(timings)
     model(cells).predict(("numpy", "cpu", "float32", 2), "step", Shape(128, 2000, 200)).seconds
@@ -23,7 +24,7 @@ from scipy import optimize, spatial, stats
 from bench.analyse.estimates.statistics import CONFIDENCE
 from bench.analyse.run.suspicion import trusted
 from bench.plan.cells import Shape, flops
-from bench.plan.work import unavoidable_bytes
+from bench.plan.work import elements
 
 LEVEL = 0.90
 """The confidence of a prediction's interval."""
@@ -33,12 +34,15 @@ FOLDS = 8
 """The most sets of shapes that cross-validation leaves out in turn."""
 REACH_FACTOR = 4
 """The factor by which a prediction's size may lie beyond the measured sizes."""
-SHRINKAGE = np.array([0.3, 0.1, 0.1])
-"""The weights of the three terms' shares in the fit, which prefer small and even terms to large ones where both explain
-the cells. The default grid has four shapes, and three terms without weights fit any three."""
-SPREAD, RANGE, NOISE = 0.4, 2.0, 0.05
-"""The residuals' standard deviation in logs, the distance in logs of work over which they are alike, and the standard
-deviation between cells of the same work. Only their proportions matter: cross-validation scales the intervals."""
+PRIOR_SHARES = np.array([0.1, 0.5, 0.15, 0.15, 0.15])
+"""The share of its time that each term of a cell has before anything is known of it."""
+PRIOR_SPREADS = np.array([2.0, 0.3, 0.7, 0.7, 0.7])
+"""The standard deviations of the logs of `PRIOR_SHARES`. The default grid has no more shapes than there are terms, and
+without such a prior they would fit anything."""
+SPREAD, RANGE, NOISE = 0.3, 6.0, 0.04
+"""The residuals' standard deviation in logs, the distance in logs of the terms over which they are alike, and the
+standard deviation between cells of the same terms. Only their proportions to each other and to `PRIOR_SPREADS` matter:
+cross-validation scales the intervals."""
 KEY = ["implementation", "device", "dtype", "threads"]
 AXES = ["N", "D_in", "H", "D_out"]
 
@@ -62,8 +66,8 @@ class Measured:
 
     @cached_property
     def terms(self) -> np.ndarray:
-        """The terms of each cell: 1, flops and bytes, (cells, 3)."""
-        return terms(self.shapes, self.phase, self.who[2], self.steps)
+        """The terms of each cell, (cells, terms)."""
+        return terms(self.shapes, self.phase, self.steps)
 
     def of(self, shapes: Iterable[Shape]) -> Measured | None:
         """Return the cells at some shapes; None where there are none."""
@@ -77,34 +81,41 @@ class Measured:
 
 @dataclass(frozen=True)
 class Curve:
-    """A contender fitted in a phase: seconds = fixed + flops · per_flop + bytes · per_byte, times a residual."""
+    """A contender fitted in a phase: seconds = terms · coefficients, times a residual."""
 
     measured: Measured
-    fixed_seconds: float
-    seconds_per_flop: float
-    seconds_per_byte: float
-
-    @cached_property
-    def coefficients(self) -> np.ndarray:
-        return np.array([self.fixed_seconds, self.seconds_per_flop, self.seconds_per_byte])
+    coefficients: np.ndarray
+    """The seconds for one unit of each term, (terms,)."""
 
     def predict(self, shapes: Sequence[Shape]) -> tuple[np.ndarray, np.ndarray]:
-        """Return logs of seconds and their standard deviations, (shapes,), up to the scale that cross-validation finds.
+        """Return logs of seconds and their standard deviations, (shapes,), up to the scale that `model` finds."""
+        means, covariances = self.posterior(shapes)
+        return means, np.sqrt(np.diag(covariances) + NOISE**2)
+
+    def posterior(self, shapes: Sequence[Shape]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logs of seconds, (shapes,), and their covariances, (shapes, shapes), up to that scale.
 
         This is kriging with the cost model as its trend (Matheron 1963). The residual logs y are a Gaussian process
-        with the covariance K between cells (`_covariances`), known with the noise S. At other shapes, whose covariances
-        with the cells are k, its mean is k·(K + S)⁻¹·y and its variance K₀ + S₀ - k·(K + S)⁻¹·kᵀ, where K₀ and S₀ are
-        those of a single cell (Rasmussen & Williams 2006, equations 2.25 and 2.26). The variance grows with the
-        distance from measured cells.
+        with the covariances K between cells (`_covariances`), known with the noise S; k are those of other shapes with
+        the cells, and W = k·(K + S)⁻¹. The trend is linear in the logs of its coefficients near the fit: its gradients
+        are the terms' shares of the time, A at the cells and B at the shapes, and P is the prior's diagonal covariance.
+        Then the means are trend + W·y, and the covariances K₀ - W·kᵀ + (B - W·A)·(Aᵀ·(K + S)⁻¹·A + P⁻¹)⁻¹·(B - W·A)ᵀ,
+        where K₀ are those between the shapes (Rasmussen & Williams 2006, equation 2.42). They grow with the distance
+        from the measured cells, and where a term counts that these do not show.
         """
         measured = self.measured
-        terms_at_shapes = terms(shapes, measured.phase, measured.who[2], measured.steps)
-        covariances = _covariances(measured.terms, measured.terms) + np.diag(measured.errors**2 + NOISE**2)
-        cross_covariances = _covariances(terms_at_shapes, measured.terms)
-        weights = np.linalg.solve(covariances, cross_covariances.T).T
-        residuals = measured.logs - np.log(measured.terms @ self.coefficients)
-        variances = SPREAD**2 + NOISE**2 - (weights * cross_covariances).sum(axis=1)
-        return np.log(terms_at_shapes @ self.coefficients) + weights @ residuals, np.sqrt(variances)
+        terms_at_shapes = terms(shapes, measured.phase, measured.steps)
+        known, cross = _known(measured), _covariances(terms_at_shapes, measured.terms)
+        weights = np.linalg.solve(known, cross.T).T
+        trend, trend_at_shapes = measured.terms @ self.coefficients, terms_at_shapes @ self.coefficients
+        shares = measured.terms * self.coefficients / trend[:, None]
+        unexplained = terms_at_shapes * self.coefficients / trend_at_shapes[:, None] - weights @ shares
+        uncertain = np.linalg.inv(shares.T @ np.linalg.solve(known, shares) + np.diag(PRIOR_SPREADS**-2))
+        covariances = _covariances(terms_at_shapes, terms_at_shapes) - weights @ cross.T
+        return (
+            np.log(trend_at_shapes) + weights @ (measured.logs - np.log(trend)),
+            covariances + unexplained @ uncertain @ unexplained.T,
+        )
 
 
 @dataclass(frozen=True)
@@ -158,33 +169,50 @@ def measured(timings: pd.DataFrame) -> list[Measured]:
     return [_measured(rows) for _, rows in timed.groupby([*KEY, "phase"], sort=False, observed=True)]
 
 
-def terms(shapes: Sequence[Shape], phase: str, dtype: str, steps: int) -> np.ndarray:
-    """Return the terms of a phase at each shape: 1, flops and unavoidable bytes, (shapes, 3)."""
-    itemsize = np.dtype(dtype).itemsize
-    rows = [(1, flops(shape, phase, steps), unavoidable_bytes(shape, phase, itemsize, steps)) for shape in shapes]
+def terms(shapes: Sequence[Shape], phase: str, steps: int) -> np.ndarray:
+    """Return the terms of a phase at each shape, (shapes, 5): 1, the flops, and the elements of x, of both weights, and
+    of h and y. An update has only weights.
+
+    A matrix product that is slower where one of its sizes is small (Hockney's half-performance length) takes time in
+    proportion to the product of the other two sizes as well, as moving an array does.
+    """
+    rows = []
+    for shape in shapes:
+        x, y, w1, w2, h = elements(shape)
+        arrays = (0, w1 + w2, 0) if phase == "update" else (x, w1 + w2, h + y)
+        rows.append((1, flops(shape, phase, steps), *(steps * size for size in arrays)))
     return np.array(rows, float)
 
 
 def fit(cells: Measured) -> Curve:
-    """Fit the cost model by least squares of relative errors, with coefficients >= 0 that are shrunk towards 0.
+    """Fit the cost model: its coefficients' most likely values, all positive, given the cells and the prior.
 
-    The relative error of a cell with the time t and the terms x (`terms`) is x·β/t - 1, and the j-th term's mean share
-    of the times is bⱼ = βⱼ · mean of xⱼ/t. The β >= 0 that minimises Σ (x·β/t - 1)² + Σ (SHRINKAGEⱼ·bⱼ)² is found in b,
-    by non-negative least squares (Lawson & Hanson 1974) with one more row for each share (ridge regression, Hoerl &
-    Kennard 1970).
+    The log of the j-th coefficient is normal, with the standard deviation PRIOR_SPREADSⱼ, about that of the coefficient
+    with which the term has the share PRIOR_SHARESⱼ of the cells' times, on average. The logs of seconds are normal
+    about the trend's, with the covariances K + S of `Curve.posterior`. That is least squares (Levenberg–Marquardt).
 
     >>> shapes = (Shape(64, 1000, 100), Shape(512, 1000, 100), Shape(64, 8000, 100))
     >>> steps = Measured(("numpy", "cpu", "float32", 2), "step", shapes, 1, np.log([1e-3, 7e-3, 7e-3]), np.zeros(3))
-    >>> curve = fit(steps)
-    >>> print(f"{curve.fixed_seconds * 1e6:.0f} µs, {1e-9 / curve.seconds_per_flop:.0f} Gflop/s")
-    124 µs, 31 Gflop/s
+    >>> fixed, per_flop, *_ = fit(steps).coefficients
+    >>> print(f"{fixed * 1e6:.0f} µs, {1e-9 / per_flop:.0f} Gflop/s")
+    111 µs, 55 Gflop/s
     """
-    relative = cells.terms / np.exp(cells.logs)[:, None]
-    scales = relative.mean(axis=0)
-    rows = np.vstack([relative / scales, np.diag(SHRINKAGE)])
-    targets = np.concatenate([np.ones(len(relative)), np.zeros(len(SHRINKAGE))])
-    shares, _ = optimize.nnls(rows, targets)
-    return Curve(cells, *(float(value) for value in shares / scales))
+    used = cells.terms.any(axis=0)
+    used_terms, prior_spreads = cells.terms[:, used], PRIOR_SPREADS[used]
+    prior = np.log(PRIOR_SHARES[used] / (used_terms / np.exp(cells.logs)[:, None]).mean(axis=0))
+    whitening = np.linalg.inv(np.linalg.cholesky(_known(cells)))
+
+    def misfits(logs: np.ndarray) -> np.ndarray:
+        errors = whitening @ (np.log(used_terms @ np.exp(logs)) - cells.logs)
+        return np.concatenate([errors, (logs - prior) / prior_spreads])
+
+    def gradients(logs: np.ndarray) -> np.ndarray:
+        seconds = used_terms * np.exp(logs)
+        return np.vstack([whitening @ (seconds / seconds.sum(axis=1, keepdims=True)), np.diag(1 / prior_spreads)])
+
+    coefficients = np.zeros(len(PRIOR_SHARES))
+    coefficients[used] = np.exp(optimize.least_squares(misfits, prior, gradients, method="lm").x)
+    return Curve(cells, coefficients)
 
 
 def model(cells: Sequence[Measured]) -> CostModel:
@@ -257,10 +285,16 @@ def _steps(rows: pd.DataFrame) -> int:
     return max(1, round(first["gflops"] * 1e9 * first["seconds"] / flops(shape, str(first["phase"]))))
 
 
+def _known(cells: Measured) -> np.ndarray:
+    """Return the covariances (cells, cells) of measured logs about the trend: the residuals' and the noise."""
+    return _covariances(cells.terms, cells.terms) + np.diag(cells.errors**2 + NOISE**2)
+
+
 def _covariances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the covariances (n, m) of cells' residuals, from their terms (n, 3) and (m, 3): the exponential kernel of
-    the distance in logs of flops and bytes (Rasmussen & Williams 2006, 4.2.1)."""
-    distances = spatial.distance.cdist(np.log(first[:, 1:]), np.log(second[:, 1:]))
+    """Return the covariances (n, m) of cells' residuals, from their terms (n, terms) and (m, terms): the exponential
+    kernel of the distance in logs of the terms that they have (Rasmussen & Williams 2006, 4.2.1)."""
+    used = first.any(axis=0)
+    distances = spatial.distance.cdist(np.log(first[:, used]), np.log(second[:, used]))
     return SPREAD**2 * np.exp(-distances / RANGE)
 
 

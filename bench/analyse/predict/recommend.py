@@ -19,8 +19,9 @@ from bench.analyse.run.tables import RunTables, blocks_of
 from bench.plan.cells import DEFAULT_D_OUT, DTYPES, PHASES, Shape, flops
 from bench.plan.nearest import hint
 
-from . import costmodel
+from . import costmodel, proposal
 from .costmodel import AXES, KEY, LEVEL, Validation, Who
+from .proposal import Proposal
 
 Starts = Mapping[tuple[Who, Shape], Estimate]
 """The seconds from a process's import to the end of its first step, where nothing ran in it before."""
@@ -61,6 +62,10 @@ class Answer:
     """The contenders without an answer, with the reasons."""
     measure: str | None
     """The command whose measurement makes the answer sure; None where it is sure."""
+    proposal: Proposal | None
+    """Other sizes that would sharpen predictions like this one; None where the answer is sure, or measured."""
+    sharpen: str | None
+    """The command that measures the proposed sizes with those of the run; None without a proposal."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class _Predicted:
     predictions: Mapping[Who, costmodel.Prediction]
     too_far: Mapping[Who, str]
     """The contenders whose measured sizes are too far from the cell, with the reasons."""
-    scale: costmodel.Scale | None = None
+    model: costmodel.CostModel | None = None
     validation: Validation | None = None
     """Both None where nothing was predicted."""
 
@@ -117,7 +122,9 @@ def recommend(run: RunTables, question: Question, started: Starts | None = None)
     timings = _selected(run.timings, question)
     evidence = _evidence(run, question, timings)
     rows = [_with_total(row, timings, question, started or {}) for row in _rows(evidence)]
-    table = _ranked(pd.DataFrame(rows), run, question, evidence.predicted.scale)
+    model = evidence.predicted.model
+    table = _ranked(pd.DataFrame(rows), run, question, model.scale if model else None)
+    proposed, sharpen = _sharpen(table, evidence, timings, question)
     return Answer(
         question,
         iteration=question.phase if question.phase != "train" else f"train of {evidence.steps} steps",
@@ -126,6 +133,8 @@ def recommend(run: RunTables, question: Question, started: Starts | None = None)
         validation=evidence.predicted.validation,
         left_out=evidence.left_out,
         measure=_measure(table, evidence, timings, question),
+        proposal=proposed,
+        sharpen=sharpen,
     )
 
 
@@ -175,7 +184,7 @@ def _evidence(run: RunTables, question: Question, timings: pd.DataFrame) -> _Evi
         raise ValueError(f"{run.name} has no time of such a cell: every one failed or was not run")
     steps = contenders[0].steps
     names = list(dict.fromkeys(each.who[0] for each in contenders))
-    measure_all = _command(question, names, timings, steps)
+    measure_all = _command([question.shape], question, names, timings, steps)
     timed = _timed_at(timings, question)
     failed = _failed_at(timings, question, {each.who for each in contenders})
     missing = [each for each in contenders if each.who not in timed and each.who not in failed]
@@ -223,7 +232,7 @@ def _predicted(
         return _Predicted({}, too_far)
     model = costmodel.model(cells)
     predictions = {who: model.predict(who, question.phase, question.shape) for who in near}
-    return _Predicted(predictions, too_far, model.scale, costmodel.validate(cells))
+    return _Predicted(predictions, too_far, model, costmodel.validate(cells))
 
 
 def _outcome(row: pd.Series) -> str:
@@ -344,7 +353,29 @@ def _measure(table: pd.DataFrame, evidence: _Evidence, timings: pd.DataFrame, qu
     if not unsure:
         return None
     passes = [int(row["passes"]) for row in evidence.timed.values() if row["implementation"] in unsure]
-    return _command(question, unsure, timings, evidence.steps, 2 * max(passes, default=0))
+    return _command([question.shape], question, unsure, timings, evidence.steps, 2 * max(passes, default=0))
+
+
+def _sharpen(
+    table: pd.DataFrame, evidence: _Evidence, timings: pd.DataFrame, question: Question
+) -> tuple[Proposal | None, str | None]:
+    """Return the sizes that would sharpen the predictions of the implementations that may be the fastest, and the
+    command that measures them with all of the run's sizes; None where no prediction among these is wide."""
+    unsure = _unsure(table)
+    model, predictions = evidence.predicted.model, evidence.predicted.predictions
+    wide = [
+        who
+        for who, prediction in predictions.items()
+        if who[0] in unsure and prediction.high > (1 + UNSURE) * prediction.seconds
+    ]
+    if model is None or not wide:
+        return None, None
+    curves = [model.curves[who, question.phase] for who in wide]
+    proposed = proposal.propose(curves, model.scale.single, question.shape)
+    if not proposed.shapes:
+        return None, None
+    measured = dict.fromkeys(shape for curve in curves for shape in curve.measured.shapes)
+    return proposed, _command([*measured, *proposed.shapes], question, unsure, timings, evidence.steps)
 
 
 def _unsure(table: pd.DataFrame) -> list[str]:
@@ -365,14 +396,20 @@ def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
 
 
 def _command(
-    question: Question, implementations: Sequence[str], timings: pd.DataFrame, steps: int | None, passes: int = 0
+    shapes: Sequence[Shape],
+    question: Question,
+    implementations: Sequence[str],
+    timings: pd.DataFrame,
+    steps: int | None,
+    passes: int = 0,
 ) -> str:
-    """Return the command that measures the cell, with an option for the passes where they are not 0.
+    """Return the command that measures a question's cells at some shapes, with an option for the passes where they are
+    not 0.
 
     An option with its default value is left out: `pytest bench/ --benchmark-only --N 128 --D-in 2000 --H 200
     --phases step --implementations numpy,torch --threads 2 --passes 10`.
     """
-    shape, dtype = question.shape, timings["dtype"].iloc[0]
+    (shape, *further_shapes), dtype = shapes, timings["dtype"].iloc[0]
     rows = timings[timings["implementation"].isin([*implementations])]
     devices = ",".join(dict.fromkeys(map(str, rows["device"])))
     options = {
@@ -380,6 +417,7 @@ def _command(
         "--D-in": shape.D_in,
         "--H": shape.H,
         "--D-out": shape.D_out if shape.D_out != DEFAULT_D_OUT else None,
+        "--shapes": ",".join(map(_sizes, further_shapes)),
         "--phases": question.phase,
         "--implementations": ",".join(implementations),
         "--devices": devices if devices != "cpu" else None,
@@ -390,6 +428,12 @@ def _command(
     }
     option_texts = [f"{option} {value}" for option, value in options.items() if value]
     return " ".join(["pytest bench/ --benchmark-only", *option_texts])
+
+
+def _sizes(shape: Shape) -> str:
+    """Return a shape as `--shapes` reads it, like `64x1000x100`."""
+    sizes = [shape.N, shape.D_in, shape.H, *([shape.D_out] if shape.D_out != DEFAULT_D_OUT else [])]
+    return "x".join(map(str, sizes))
 
 
 def _threads(rows: pd.DataFrame, question: Question) -> list[int]:

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from bench.analyse.predict.costmodel import LEVEL
+from bench.analyse.predict.costmodel import AXES, LEVEL
+from bench.analyse.predict.proposal import Proposal
 from bench.analyse.predict.recommend import Answer
 from bench.plan import units
+from bench.plan.cells import Shape
 from bench.report.plain import plain
 from bench.report.run.rows import shape_name
 
@@ -21,6 +23,8 @@ def text(answer: Answer) -> str:
         parts.append("\n".join(["Not answered for:", *answer.left_out]))
     if answer.measure:
         parts.append(f"To be sure, measure it:\n{answer.measure}")
+    if answer.proposal:
+        parts.append(f"{_sharper(answer.proposal)}\n{answer.sharpen}")
     return "\n\n".join(parts)
 
 
@@ -31,7 +35,7 @@ def data(answer: Answer) -> dict[str, Any]:
         "run": answer.run.name,
         "started": answer.run.info.get("started"),
         "machine": _machine(answer),
-        "shape": {axis: getattr(question.shape, axis) for axis in ("N", "D_in", "H", "D_out")},
+        "shape": _sizes(question.shape),
         "phase": question.phase,
         "iteration": answer.iteration,
         "steps": question.steps,
@@ -48,6 +52,13 @@ def data(answer: Answer) -> dict[str, Any]:
             "typical_half_width": plain(validation.typical_half_width),
         },
         "measure": answer.measure,
+        "proposal": answer.proposal
+        and {
+            "shapes": [_sizes(shape) for shape in answer.proposal.shapes],
+            "half_width": plain(answer.proposal.half_width),
+            "half_width_after": plain(answer.proposal.half_width_after),
+            "measure": answer.sharpen,
+        },
     }
 
 
@@ -99,6 +110,19 @@ def _grounds(answer: Answer) -> list[str]:
             f"typical error {units.two_digit_percent(validation.typical_error)}."
         )
     return lines
+
+
+def _sharper(proposal: Proposal) -> str:
+    now, after = (units.two_digit_percent(width) for width in (proposal.half_width, proposal.half_width_after))
+    shapes = _listed([shape_name(shape) for shape in proposal.shapes])
+    return (
+        f"To sharpen predictions like this one, from ± {now} to about ± {after}, "
+        f"measure {shapes} as well, in one run with its other sizes:"
+    )
+
+
+def _sizes(shape: Shape) -> dict[str, int]:
+    return {axis: getattr(shape, axis) for axis in AXES}
 
 
 def _names(table: pd.DataFrame) -> pd.Series:

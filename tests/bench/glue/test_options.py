@@ -261,6 +261,12 @@ def test_combine_option_combines_sizes(tmp_path, this_machine):
     assert shapes[0] - shapes[1] == {Shape(2, 4, 5, 6)}
 
 
+def test_shapes_option_adds_single_shapes(tmp_path, this_machine):
+    sizes = ["--N", "1", "--D-in", "3", "--H", "5", "--shapes", "7x8x9,7x8x9x2"]
+    shapes = {cell.shape for cell in asked(tmp_path, *sizes).plan.cells}
+    assert shapes == {Shape(1, 3, 5), Shape(7, 8, 9), Shape(7, 8, 9, 2)}
+
+
 def test_min_effect_of_overrides_the_table_of_the_grid(tmp_path, this_machine):
     (tmp_path / "own.toml").write_text('N = [3]\n[min_effect_of]\n"step*" = "5%"\n')
     plan = asked(tmp_path, "--grid", "own.toml", "--min-effect-of", "update*=5%,train*torch*=0.1").plan

@@ -13,8 +13,8 @@ from tests.bench.made import steady
 
 KEYS = (
     "D_in, D_out, H, N, baseline, ceilings, combine, device, dtype, implementation, max_cells, max_failures, "
-    "memory_limit, min_effect, min_effect_of, passes, phase, precision, rounds, samples, steps, threads, time_budget, "
-    "timeout"
+    "memory_limit, min_effect, min_effect_of, passes, phase, precision, rounds, samples, shape, steps, threads, "
+    "time_budget, timeout"
 )
 
 
@@ -84,6 +84,23 @@ def test_in_turn_is_a_subset_of_product(N, D_in, H, D_out):
     assert set(in_turn) <= set(product_shapes)
 
 
+def test_single_shapes_follow_the_combined_sizes_once():
+    text = 'N = [1, 2]\nD_in = 3\nH = 4\ncombine = "in_turn"\nshape = [[5, 6, 7], "2x3x4", [5, 6, 7, 8]]'
+    shapes = grid.parse(text, "g", "g.toml").shapes()
+    assert shapes == [Shape(1, 3, 4), Shape(2, 3, 4), Shape(5, 6, 7), Shape(5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize(("settings", "kept"), [({"steps": 9}, True), ({"H": 9}, False)])
+def test_other_sizes_leave_out_the_single_shapes(settings, kept):
+    requested = grid.override(Grid("g", shape=(Shape(5, 6, 7),)), settings, str)
+    assert (Shape(5, 6, 7) in requested.shapes()) is kept
+
+
+def test_sizes_and_single_shapes_go_together():
+    requested = grid.override(Grid("g"), {"H": [9], "shape": ["5x6x7"]}, str)
+    assert requested.shapes() == [Shape(64, 1000, 9), Shape(5, 6, 7)]
+
+
 def test_an_empty_text_has_the_defaults():
     assert grid.parse("", "mine", "mine.toml") == Grid("mine")
 
@@ -136,6 +153,19 @@ def test_names_of_implementations_and_devices_are_kept():
             "mine.toml:2: dtype: 'float16' is not one of float32, float64; did you mean 'float64'?",
         ),
         ('combine = "zip"', "mine.toml:1: combine: 'zip' is not one of product, in_turn"),
+        (
+            "shape = [64, 1000, 100]",
+            "mine.toml:1: shape: 64 is not N, D_in and H of a shape, like [64, 1000, 100] or 64x1000x100",
+        ),
+        (
+            'shape = "64x1000"',
+            "mine.toml:1: shape: '64x1000' is not N, D_in and H of a shape, like [64, 1000, 100] or 64x1000x100",
+        ),
+        ('shape = "64x0x1"', "mine.toml:1: shape: 0 is not a whole number of at least 1"),
+        (
+            "shape = [[1, 2, 3], [1, 2, 3, 10]]",
+            "mine.toml:1: shape: Shape(N=1, D_in=2, H=3, D_out=10) stands there twice",
+        ),
         ('threads = "some"', "mine.toml:1: threads: 'some' is not a whole number of at least 1, nor 'all'"),
         ("threads = [true]", "mine.toml:1: threads: True is not a whole number of at least 1, nor 'all'"),
         ("device = 3", "mine.toml:1: device: 3 is not a name"),

@@ -15,7 +15,7 @@ from bench.plan.cells import Contender, Shape, flops
 from bench.plan.work import unavoidable_bytes
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, steady
 
-REFERENCES = sorted((Path(__file__).parents[3] / "results" / "reference").glob("*/timings.csv"))
+REFERENCES = sorted((Path(__file__).parents[4] / "results" / "reference").glob("*/timings.csv"))
 WHO = ("numpy", "cpu", "float32", 2)
 IN_TURN = [Shape(64, 1000, 100), Shape(512, 1000, 100), Shape(64, 8000, 100), Shape(64, 1000, 800)]
 MANY = [Shape(N, D_in, H) for N in (16, 64, 256, 1024) for D_in in (250, 1000, 4000) for H in (25, 100, 400)]
@@ -42,11 +42,11 @@ def contenders(count, noise, shapes=IN_TURN):
     return contenders_cells
 
 
-def test_terms_are_one_flops_and_bytes():
+def test_terms_are_one_flops_and_elements_of_arrays():
     shape = Shape(64, 1000, 100)
-    assert terms([shape], "train", "float64", 50).tolist() == [
-        [1, flops(shape, "train", 50), unavoidable_bytes(shape, "train", 8, 50)]
-    ]
+    arrays = [50 * 64 * 1000, 50 * (1000 + 10) * 100, 50 * 64 * (100 + 10)]
+    assert terms([shape], "train", 50).tolist() == [[1, flops(shape, "train", 50), *arrays]]
+    assert terms([shape], "update", 1).tolist() == [[1, flops(shape, "update"), 0, 1010 * 100, 0]]
 
 
 @steady
@@ -72,6 +72,13 @@ def test_coefficients_are_not_negative_and_scale_with_the_unit(times, scale):
     assert scaled.coefficients == pytest.approx(curve.coefficients * scale, rel=1e-6)
 
 
+def test_update_is_predicted_by_its_weights_alone():
+    update = lambda shape: 1e-5 + 1e-10 * (shape.D_in * shape.H) ** 1.3  # noqa: E731
+    inside = replace(cells(IN_TURN[:3], update), phase="update")
+    log, _ = fit(inside).predict([IN_TURN[3], Shape(300, 8000, 100)])
+    assert np.exp(log) == pytest.approx([update(IN_TURN[3]), update(IN_TURN[2])], rel=0.03)
+
+
 def test_residuals_carry_over_to_similar_work():
     lumpy = lambda shape: seconds(shape) * (1.5 if flops(shape, "step") > 1e8 else 1.0)  # noqa: E731
     near = Shape(62, 8000, 100)
@@ -90,6 +97,46 @@ def test_spread_grows_with_noise():
     noisy = replace(calm, errors=np.full(len(IN_TURN), 0.5))
     assert fit(noisy).predict(IN_TURN)[1] == pytest.approx(fit(noisy).predict(IN_TURN)[1])
     assert (fit(noisy).predict(IN_TURN)[1] > fit(calm).predict(IN_TURN)[1]).all()
+
+
+sizes = st.integers(8, 4000)
+some_shapes = st.lists(st.builds(Shape, sizes, sizes, sizes), min_size=3, max_size=12, unique=True)
+
+
+@steady
+@given(some_shapes, some_shapes, st.sampled_from(["forward", "update", "step"]))
+def test_covariances_are_those_of_some_distribution(measured_shapes, others, phase):
+    cost = lambda shape: seconds(shape, phase)  # noqa: E731
+    made = replace(cells(measured_shapes, cost, noise=0.1), phase=phase)
+    means, covariances = fit(made).posterior(others)
+    assert np.isfinite(means).all()
+    assert covariances == pytest.approx(covariances.T, abs=1e-9)
+    assert np.linalg.eigvalsh(covariances).min() > -1e-9
+
+
+@pytest.mark.parametrize("phase", ["forward", "update", "step"])
+def test_measured_cells_are_predicted_as_measured(phase):
+    made = replace(cells(MANY, lambda shape: seconds(shape, phase), noise=0.02), phase=phase)
+    logs, spreads = fit(made).predict(MANY)
+    assert np.abs(logs - made.logs).mean() < 0.03
+    assert spreads.max() < 0.1
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1])
+def test_intervals_contain_cells_within_the_measured_sizes_that_were_not_used(noise):
+    between = [Shape(N, D_in, H) for N in (64, 181, 512) for D_in in (1000, 2828, 8000) for H in (100, 283, 800)]
+    used = [*IN_TURN, Shape(181, 2828, 283)]
+    all_cells = contenders(8, noise, between)
+    fitted = model([inside for each in all_cells if (inside := each.of(used))])
+    widths, hits = [], []
+    for each in all_cells:
+        for shape, log in zip(each.shapes, each.logs, strict=True):
+            if shape not in used:
+                prediction = fitted.predict(each.who, "step", shape)
+                hits.append(prediction.low <= math.exp(log) <= prediction.high)
+                widths.append(prediction.high / prediction.seconds - 1)
+    assert np.mean(hits) >= 0.88
+    assert np.median(widths) < 0.15 + 2 * noise
 
 
 def test_interval_contains_prediction_and_grows_with_errors():

@@ -92,6 +92,30 @@ def test_command_to_measure_names_the_possible_winners(results, capsys):
     )
 
 
+def test_sizes_that_would_sharpen_a_wide_prediction_are_proposed(results, capsys, tmp_path):
+    file = tmp_path / "answer.json"
+    _, out, _ = ask(results, capsys, "--N", 64, "--D-in", 8000, "--H", 800, "--json", file)
+    assert re.search(
+        r"^To sharpen predictions like this one, from ± \d+ % to about ± \d+ %, measure N=\d+ D_in=\d+ H=\d+( and "
+        r"N=\d+ D_in=\d+ H=\d+)? as well, in one run with its other sizes:\n"
+        r"pytest bench/ --benchmark-only --N 64 --D-in 1000 --H 100 "
+        r"--shapes 512x1000x100,64x8000x100,64x1000x800,256x4000x400(,\d+x\d+x\d+)+ --phases step "
+        r"--implementations \S+ --threads 2$",
+        out,
+        re.MULTILINE,
+    )
+    proposed = json.loads(file.read_text())["proposal"]
+    assert proposed["half_width_after"] < proposed["half_width"]
+    assert proposed["measure"] in out
+    for shape in proposed["shapes"]:
+        assert f"{shape['N']}x{shape['D_in']}x{shape['H']}" in proposed["measure"]
+
+
+def test_no_sizes_are_proposed_where_the_cell_was_measured(results, capsys):
+    _, out, _ = ask(results, capsys, *SEEN)
+    assert "sharpen" not in out
+
+
 def test_measured_size_is_answered_by_its_measurement(results, capsys):
     code, out, _ = ask(results, capsys, *SEEN)
     assert code == 0
