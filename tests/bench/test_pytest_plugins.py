@@ -150,7 +150,7 @@ def test_pytest_timeout_itself_sets_no_timer(folder):
 
 def test_an_ascii_terminal_gets_ascii_characters(folder, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    result = run(folder, *STEP, implementations="numpy")
+    result = run(folder, *STEP, "--passes", "2", implementations="numpy")
     assert result.ret == 0
     result.stdout.fnmatch_lines("relubench: grid tiny, 1 contenders x 1 shapes, *")
     result.stdout.fnmatch_lines("numpy * us +/- *")

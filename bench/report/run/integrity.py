@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analyse.run.run import Run
 from bench.measure.records import Prepared, Reference, RunResumed, Unread
-from bench.plan import units
+from bench.plan import looks, units
 
 MOST_SHOWN = 3
 
@@ -32,12 +32,13 @@ def _changed(run: Run) -> str:
 
 
 def _extended(run: Run) -> str:
-    further = [str(record.passes) for record in run.of_kind(RunResumed) if record.passes]
-    if not further:
+    passes = [run.head.plan["passes"], *(record.passes for record in run.of_kind(RunResumed) if record.passes)]
+    if len(passes) == 1:
         return ""
-    return (
-        f"The run was extended from {run.head.plan['passes']} passes to {', then to '.join(further)} after its "
-        "verdicts had been seen; each such look adds to the share of verdicts that are chance"
+    # Without five passes there had been no verdicts to see.
+    seen = "; its intervals are wider, since it had verdicts before"
+    return f"The run was extended from {passes[0]} passes to {', then to '.join(map(str, passes[1:]))}" + seen * (
+        passes[-2] >= looks.FIRST
     )
 
 

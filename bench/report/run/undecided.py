@@ -31,8 +31,8 @@ def advice(run: Run, folder: str) -> Advice | None:
         more = looks.FIRST - plan.passes
         cost = minutes(more * pass_seconds(run))
         return Advice(
-            f"{counted(plan.passes, 'pass', 'passes')}, and verdicts need {looks.FIRST}: fewer are too few to go by; "
-            f"{more} more (about {cost}) by",
+            f"{counted(plan.passes, 'pass is', 'passes are')} too few for a verdict, which needs {looks.FIRST}; {more} "
+            f"more take about {cost}:",
             _command(folder, looks.FIRST),
         )
     phase = phase_of(run.timings)

@@ -82,7 +82,7 @@ def test_run_that_chose_its_passes_needs_a_longer_budget(monkeypatch):
 def test_fewer_than_five_passes_are_too_few():
     story = Story(plan_of_cells(passes=2), complete=False)
     advice = undecided.advice(Run.of([*story.records(), RunEnded(True, 20.0)]), RUN)
-    assert advice.sentence == ("2 passes, and verdicts need 5: fewer are too few to go by; 3 more (about 30 s) by")
+    assert advice.sentence == ("2 passes are too few for a verdict, which needs 5; 3 more take about 30 s:")
     assert advice.command.endswith("--passes 5")
 
 
