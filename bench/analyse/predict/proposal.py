@@ -45,8 +45,9 @@ def propose(curves: Sequence[Curve], scale: float, asked: Shape) -> Proposal:
     covariances = np.stack([curve.posterior(shapes)[1] for curve in curves])
     half_widths = [_half_width(covariances, scale)]
     chosen: list[Shape] = []
-    while len(chosen) < MOST_SHAPES and len(shapes) > 1:
-        best = 1 + int(np.argmax(_taken(covariances)[1:]))
+    while len(chosen) < min(MOST_SHAPES, len(shapes) - 1):
+        is_free = [shape != asked and shape not in chosen for shape in shapes]
+        best = int(np.argmax(np.where(is_free, _taken(covariances), -np.inf)))
         narrowed = _measured_at(covariances, best)
         half_width = _half_width(narrowed, scale)
         if half_width > (1 - WORTHWHILE) * half_widths[-1]:
@@ -70,7 +71,8 @@ def candidates(measured: Sequence[Shape], asked: Shape) -> list[Shape]:
 
 def _sizes(measured: Sequence[int]) -> list[int]:
     low, high = min(measured), max(measured)
-    return sorted({low, round(float(f"{sqrt(low * high):.2g}")), high})
+    middle = round(float(f"{sqrt(low * high):.2g}"))
+    return sorted({low, min(max(middle, low), high), high})
 
 
 def _taken(covariances: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def test_proposal_is_new_and_no_wider_and_within_the_measured_sizes(shapes, aske
     assert not {*proposed.shapes} & {*shapes, asked}
     assert len(set(proposed.shapes)) == len(proposed.shapes) <= 2
     if proposed.shapes:
-        assert np.log1p(proposed.half_width_after) <= (1 - WORTHWHILE / 2) * np.log1p(proposed.half_width)
+        assert proposed.half_width_after <= (1 - WORTHWHILE) * proposed.half_width
         assert np.log1p(proposed.half_width_after) >= scale * NOISE
     for shape in proposed.shapes:
         assert flops(shape, "step") <= max(flops(each, "step") for each in [*shapes, asked])
