@@ -15,9 +15,7 @@ RENAMED = {"passage": "pass_number"}
 """Fields of records, by their names in earlier versions."""
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
-_FREQUENT: dict[bytes, type[Block] | type[Entered] | type[Left]] = {
-    kind.__name__.encode(): kind for kind in (Block, Entered, Left)
-}
+_FREQUENT: dict[bytes, Any] = {kind.__name__.encode(): kind for kind in (Block, Entered, Left)}
 """The records that most lines of a journal are. Their only text is the key of a cell."""
 _PLAIN = re.compile(
     rb'\{"record":"(%s)",([ -\[\]-~]+),"line":([0-9]{1,15}),"crc":"([0-9a-f]{8})"\}' % b"|".join(_FREQUENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import re
@@ -55,7 +56,7 @@ def records_with_text(text, implementation="numpy"):
 def without_journal(folder, run_records):
     """Return the run that is loaded from its tables alone."""
     (folder / "timings.csv").write_text(files.timings_csv(Run.of(run_records).timings), encoding="utf-8", newline="")
-    files._write_packed(Run.of(run_records).samples, folder / "samples.csv.gz")
+    files._write_samples(Run.of(run_records), folder / "samples.csv.gz")
     return bench.load(folder)
 
 
@@ -105,12 +106,20 @@ def test_samples_round_trip_bit_for_bit(tmp_path_factory, seconds):
         replace(record, seconds=seconds) if isinstance(record, Block) else record
         for record in Story(plan_of_cells((NUMPY,), passes=1, rounds=1)).records()
     ]
-    table = Run.of(run_records).samples
     path = tmp_path_factory.mktemp("samples") / "samples.csv.gz"
-    files._write_packed(table, path)
+    files._write_samples(Run.of(run_records), path)
     numeric = {each.name: each.dtype == columns.WHOLE for each in columns.SAMPLES if each.dtype in columns.NUMERIC}
     read = csvfiles.numbers(path, csvfiles.read(path), numeric)
     assert read["seconds"].tolist() == seconds
+
+
+@pytest.mark.parametrize("run_name", ["plain", "several\nlines", "a\rb", 'a,"b"'])
+def test_samples_have_the_bytes_of_their_table(tmp_path, run_name):
+    run = story(name=run_name).run()
+    files._write_samples(run, tmp_path / "samples.csv.gz")
+    text = io.StringIO()
+    files._write_csv(run.samples, text)
+    assert gzip.decompress((tmp_path / "samples.csv.gz").read_bytes()).decode() == text.getvalue()
 
 
 @steady

@@ -34,7 +34,7 @@ def counted(monkeypatch):
         (measured, "cells"),
         (ranking, "compare"),
         (tables, "timings"),
-        (tables, "samples"),
+        (tables, "blocks_table"),
         (costs, "costs"),
     ]:
         count(module, name)
@@ -53,7 +53,7 @@ def test_reading_writing_and_printing_does_each_step_once(tmp_path, counted):
         "cells": 1,
         "compare": 1,
         "timings": 1,
-        "samples": 1,
+        "blocks_table": 1,
         "costs": 1,
     }
 
