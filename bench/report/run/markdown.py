@@ -283,7 +283,8 @@ def _method(run: Run) -> str:
     lines = [
         "## How it was measured",
         f"In each {'pass' if plan.adaptive else f'of {plan.passes} passes'} every contender had a fresh process, "
-        "started and prepared one at a time and stopped while another was timed. In its first, before it was timed, "
+        f"started and prepared one at a time{_together(run)} and stopped while another was timed. In its first, before "
+        "it was timed, "
         "its prediction, gradients, updated weights and a short loss trajectory were compared with float64 NumPy. For "
         "each shape and phase the contenders took turns: "
         f"{plan.rounds} rounds, each in a random order. Before each block, a contender got a new net elsewhere in "
@@ -306,6 +307,12 @@ def _method(run: Run) -> str:
         ]
         lines.append(page.table(pd.DataFrame(rows)))
     return "\n\n".join(lines)
+
+
+def _together(run: Run) -> str:
+    """From which pass on several processes started at the same time; empty where none did."""
+    passes = [worker.pass_number for worker in run.of_kind(WorkerStarted) if worker.concurrent]
+    return f" (several at once from pass {min(passes)} on, which no start-up cost counts)" if passes else ""
 
 
 def breakdown(run: Run) -> dict[str, float]:
