@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.plan.plan import Plan
 
-FULL_CEILINGS = 4
+FULL_CEILINGS = 8
 """One pass in so many measures all ceilings, from the first on; the others probe."""
 DRIFT_PASSES = 3
 """Runs of fewer passes have no middle to have moved from, and do not probe."""
