@@ -7,6 +7,9 @@ from collections.abc import Callable
 from bench.measure import unexpected
 from bench.measure.progress import Progress
 
+LEAST_SECONDS = 15.0
+"""Runs that end within this time show no table before their last."""
+
 
 class Interim:
     """Passes progress on, and shows a table once the first shape of the run was visited, and anew after each pass.
@@ -28,7 +31,8 @@ class Interim:
         self.has_failed = False
 
     def __call__(self, progress: Progress) -> None:
-        if self.last and self._is_due(self.last, progress) and not self.has_failed:
+        is_near_its_end = progress.seconds_left < LEAST_SECONDS
+        if self.last and self._is_due(self.last, progress) and not (self.has_failed or is_near_its_end):
             self.show(self._text)
         self.last = progress
         self.notify(progress)

@@ -8,19 +8,19 @@ from bench.glue.interim import Interim
 from bench.measure.progress import Progress
 
 
-def blocks(*places):
+def blocks(places, seconds_left):
     """Return the progress before blocks of (pass, shape)."""
-    return [Progress(number, None, "step", shape, "numpy-cpu-float32", 0.0, 1.0) for number, shape in places]
+    return [Progress(number, None, "step", shape, "numpy-cpu-float32", 0.0, seconds_left) for number, shape in places]
 
 
-def shown_before(places, table=lambda: "a table"):
+def shown_before(places, table=lambda: "a table", seconds_left=60.0):
     """Return the number of tables shown before each block, and their texts."""
     texts, counts, passed_on = [], [], []
     interim = Interim(passed_on.append, lambda make: texts.append(make()), table, "A")
-    for progress in blocks(*places):
+    for progress in blocks(places, seconds_left):
         interim(progress)
         counts.append(len(texts))
-    assert passed_on == blocks(*places)
+    assert passed_on == blocks(places, seconds_left)
     return counts, texts
 
 
@@ -35,6 +35,10 @@ def test_another_comes_with_each_pass_and_none_when_the_shape_is_visited_again()
 
 def test_a_run_of_one_shape_shows_one_after_its_first_pass():
     assert shown_before([(1, "A"), (1, "A"), (2, "A"), (3, "A")])[0] == [0, 0, 1, 2]
+
+
+def test_a_run_that_ends_soon_shows_none():
+    assert shown_before([(1, "A"), (1, "B"), (2, "A")], seconds_left=10.0)[0] == [0, 0, 0]
 
 
 def test_an_error_is_shown_once_and_progress_goes_on():

@@ -11,11 +11,13 @@ ARGUMENTS = {
     "ab": ["--base", ".", "--head", "."],
     "calibrate": [],
     "compare": ["a", "b"],
+    "design": ["a"],
     "doctor": [],
     "export": ["a", "--format", "bencher"],
     "history": [],
     "recommend": ["--N", "1", "--D-in", "1", "--H", "1"],
     "report": ["a"],
+    "selfcheck": [],
 }
 
 
