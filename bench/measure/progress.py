@@ -85,6 +85,10 @@ class Tally:
         counts = self._requests(plan, None)
         return self._seconds(counts) + (passes - 1) * self._seconds(_repeated(counts))
 
+    def total(self) -> float:
+        """Return the seconds that the whole run is expected to take."""
+        return self._seconds(self.left) + self.now() - self.begun
+
     def progress(self, pass_number: int, phase: str, shape: str, contender: str) -> Progress:
         seconds_left, spent = self._seconds(self.left), self.now() - self.begun
         total = seconds_left + spent

@@ -34,6 +34,8 @@ ALONE_PASSES = 3
 """In so many passes, contenders start and prepare one at a time: these are the start-up costs that are reported."""
 MOST_AT_ONCE = 8
 """The most processes that start, or prepare, at the same time in later passes."""
+CEILING_SHARE = 0.03
+"""The share of a run's time after which its ceilings are content with what they have measured."""
 ALIGNMENTS = 4
 """The quarters of a cache line in which an allocator begins an array."""
 Open = Callable[[Contender, int], Worker]
@@ -247,7 +249,9 @@ class RunInProgress:
             live = self.live[contender]
             number, started = live.number, self.now()
             with self._awake(live):
-                answer = live.worker.ask("ceiling", footprints=work.streamed_footprints(cells), probe=probe)
+                seconds = CEILING_SHARE * self.tally.total() / len(self.plan.ceilings)
+                footprints = work.streamed_footprints(cells)
+                answer = live.worker.ask("ceiling", footprints=footprints, probe=probe, seconds=seconds)
             wall = self.now() - started
             facts = {"number": number, "pass_number": pass_number, "contender": contender.label, "wall_seconds": wall}
             self.record(_answered(Ceiling, answer, probe=probe, **facts))

@@ -294,7 +294,7 @@ class Scripted:
     def _leave(self) -> dict[str, Any]:
         return {"host_bytes": 1000, "device_bytes": None}
 
-    def _ceiling(self, footprints: list[int], probe: bool) -> dict[str, Any]:
+    def _ceiling(self, footprints: list[int], probe: bool, seconds: float) -> dict[str, Any]:
         return {"products": {"8x8x8": 1e9}, "copies": {"4096": 2e9}, "sums": {} if probe else {"4096": 3e9}}
 
     def _calls(self, phases: list[str]) -> dict[str, Any]:

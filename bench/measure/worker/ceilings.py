@@ -43,14 +43,22 @@ NetClass = Callable[[Problem, str, str], Any]
 
 
 def measure(
-    net_class: NetClass, device: str, dtype: str, clocks: Clocks, footprints: Sequence[int] = (), probe: bool = False
+    net_class: NetClass,
+    device: str,
+    dtype: str,
+    clocks: Clocks,
+    footprints: Sequence[int] = (),
+    probe: bool = False,
+    seconds: float = math.inf,
 ) -> dict[str, dict[str, float]]:
     """Return `products`: operations per second by `NxD_inxH`, and `copies` and `sums`: bytes per second by footprint
     in bytes. Each is the best of a few samples.
 
     `footprints` are those of what will be timed, in bytes; one beyond any cache is added. A `probe` is for drift: one
-    product, and one copy of the largest of `footprints`.
+    product, and one copy of the largest of `footprints`. Once so many `seconds` have passed, nothing is begun but the
+    smallest footprint and the smallest product: a short run has no time for more.
     """
+    end = clocks.wall() + seconds
     on_host = device == "cpu"
     sizes_of_products = HOST_PRODUCTS if on_host else DEVICE_PRODUCTS
     beyond = beyond_caches(memory.last_level_cache_bytes(), memory.available_bytes()) if on_host else MOST_BYTES
@@ -59,18 +67,21 @@ def measure(
     def rate(problem: Problem, verb: str, amount: float) -> float:
         return _best(Timer(lambda: net_class(problem, device, dtype), verb, 1, clocks), amount)
 
-    products: dict[str, float] = {}
-    for sizes in sizes_of_products[PROBED : PROBED + 1] if probe else sizes_of_products:
-        flops = 2.0 * math.prod(sizes)
-        if products and (LEAST_SAMPLES + 2) * flops / max(products.values()) > PRODUCT_SECONDS:
-            break
-        products["x".join(map(str, sizes))] = rate(tiled(*sizes, dtype), "product", flops)
     rates: dict[str, dict[str, float]] = {verb: {} for verb in MOVED}
     for most_bytes in streamed[-1:] if probe else streamed:
+        if rates["copy_in_place"] and clocks.wall() >= end:
+            break
         problem = square(most_bytes, dtype)
         footprint = problem.x.nbytes + problem.w1.nbytes
         for verb in [*MOVED][:1] if probe else MOVED:
             rates[verb][str(footprint)] = rate(problem, verb, MOVED[verb] * footprint)
+    products: dict[str, float] = {}
+    for sizes in sizes_of_products[PROBED : PROBED + 1] if probe else sizes_of_products:
+        flops = 2.0 * math.prod(sizes)
+        takes_long = products and (LEAST_SAMPLES + 2) * flops / max(products.values()) > PRODUCT_SECONDS
+        if takes_long or (products and clocks.wall() >= end):
+            break
+        products["x".join(map(str, sizes))] = rate(tiled(*sizes, dtype), "product", flops)
     return {"products": products, "copies": rates["copy_in_place"], "sums": rates["add_in_place"]}
 
 

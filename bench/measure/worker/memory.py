@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 UNKNOWN_CACHE_BYTES = 64 * 2**20
+MOST_CACHE_BYTES = 16 * 2**20
+"""The most of a last-level cache that counts for one processor: few have more."""
 
 
 def reset_peak() -> None:
@@ -47,14 +49,15 @@ def available_bytes() -> int:
 def last_level_cache_bytes(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
     """Return the usable processors' share of the first one's largest cache on Linux; elsewhere a generous guess.
 
-    A virtual machine on a large host may report the whole socket's cache, which all of its processors share.
+    A virtual machine on a large host may report the whole socket's cache, as shared by all of its processors or by its
+    own few alone: no processor counts for more than MOST_CACHE_BYTES.
     """
     caches = [(_cache_bytes(index / "size"), _processors(index / "shared_cpu_list")) for index in folder.glob("index*")]
     largest, sharing = max(caches, default=(0, 1))
     if not largest:
         return UNKNOWN_CACHE_BYTES
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return largest * min(usable, sharing) // sharing
+    return min(largest * min(usable, sharing) // sharing, usable * MOST_CACHE_BYTES)
 
 
 def _cache_bytes(file: Path) -> int:

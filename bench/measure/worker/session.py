@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import math
 import os
 import platform
 import random
@@ -209,12 +210,12 @@ class Session:
         if trained:
             yield from training.reasons(trained, self._make(), self.steps, self.seconds, self.clocks.wall)
 
-    def ceiling(self, footprints: list[int], probe: bool = False) -> dict[str, Any]:
-        """Measure the highest rates of this backend on its device, or only a few for a `probe`. `footprints` are the
-        cells', in bytes."""
+    def ceiling(self, footprints: list[int], probe: bool = False, seconds: float = math.inf) -> dict[str, Any]:
+        """Measure the highest rates of this backend on its device, or only a few for a `probe`, for about so many
+        `seconds`. `footprints` are the cells', in bytes."""
         self.timer = None
         gc.collect()
-        return ceilings.measure(self.net_class, self.device, self.dtype, self.clocks, footprints, probe)
+        return ceilings.measure(self.net_class, self.device, self.dtype, self.clocks, footprints, probe, seconds)
 
     def calls(self, phases: list[str]) -> dict[str, Any]:
         """Measure what a call of each phase takes without any work."""

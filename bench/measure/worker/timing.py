@@ -26,7 +26,7 @@ BLOCK_SECONDS = 45e-3
 """A cell whose samples would take longer than this per block takes fewer, but at least one."""
 REWARM_SECONDS = 8e-3
 """The re-warm before every block: long enough for caches and thread pools to recover after a stop."""
-WARM_SECONDS = 40e-3
+WARM_SECONDS = 20e-3
 """The warm-up before a cell's `inner` is chosen."""
 MOST_INNER = 1_000_000
 

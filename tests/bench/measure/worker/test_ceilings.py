@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,15 @@ def test_products_that_would_take_too_long_are_left_out(small_machine, monkeypat
     assert list(measured()["products"]) == ["512x512x512"], "the smallest is always there"
 
 
+def test_a_short_run_gets_what_there_is_time_for(small_machine):
+    rates = measured(footprints=[2**18, 2**20], seconds=0.0)
+    assert list(rates["products"]) == ["512x512x512"]
+    assert [len(rates[move]) for move in ("copies", "sums")] == [1, 1]
+    first_product = measured(footprints=[2**18], seconds=1.0)
+    assert list(first_product["products"]) == ["512x512x512"], "its first call takes a second"
+    assert len(first_product["copies"]) == 2
+
+
 def test_accelerators_get_larger_products_and_arrays(small_machine, monkeypatch):
     monkeypatch.setattr(ceilings, "MOST_BYTES", 2**22)
     monkeypatch.setattr(ceilings, "DEVICE_PRODUCTS", ((64, 64, 64), (128, 128, 128)))
@@ -116,7 +127,7 @@ def test_session_measures_its_own_backend_and_device(monkeypatch):
     session = Session("numpy", "cpu", "float64")
     session.start(session.clocks.wall())
     assert session.ceiling([2**20], probe=True) == {"products": {}}
-    assert seen == [(numpy_.Net, "cpu", "float64", session.clocks, [2**20], True)]
+    assert seen == [(numpy_.Net, "cpu", "float64", session.clocks, [2**20], True, math.inf)]
 
 
 def test_session_measures_what_calls_take_without_work():
