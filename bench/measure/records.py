@@ -95,7 +95,7 @@ class WorkerStarted:
     """The time from starting the process, or from waiting for it alone, to its first answer."""
     details: dict[str, Any] = field(default_factory=dict)
     concurrent: bool = False
-    """Whether other processes worked at the same time, so that its seconds are not those it takes alone."""
+    """Whether other processes started at the same time, so that its seconds are not those it takes alone."""
 
     def __post_init__(self) -> None:
         _put_on_one_line(self, "backend", "backend_version", "interpreter", "device_name", "precision")
@@ -116,9 +116,6 @@ class Prepared:
     tensor: str
     verify_seconds: Amount
     wall_seconds: Amount
-    """The time that the run waited for it."""
-    concurrent: bool = False
-    """Whether other processes worked at the same time, so that its seconds are not those it takes alone."""
     own_reference: str = ""
     """Why it was verified against a reference that its process computed, where one was stored for all contenders."""
 

@@ -31,9 +31,9 @@ from .worker.one_line import all_visible
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 ALONE_PASSES = 3
-"""In so many passes, contenders start and prepare one at a time: these are the start-up costs that are reported."""
+"""In so many passes, contenders start one at a time: these are the imports that are reported."""
 MOST_AT_ONCE = 8
-"""The most processes that start, or prepare, at the same time in later passes."""
+"""The most processes that start at the same time in later passes."""
 CEILING_SHARE = 0.03
 """The share of a run's time after which its ceilings are content with what they have measured."""
 ALIGNMENTS = 4
@@ -52,8 +52,6 @@ class _Live:
     """The shape that it is prepared for."""
     precision: str = ""
     """The precision of its float32 matrix products."""
-    begun: dict[str, Any] | None = None
-    """The request to prepare that was sent and is not yet waited for."""
 
 
 class RunInProgress:
@@ -124,17 +122,13 @@ class RunInProgress:
         """Start a fresh process for each contender, and use them shape by shape."""
         contenders = list(dict.fromkeys(cell.contender for cell in pending))
         try:
-            order = self._shuffled(contenders, pass_number, "start")
-            for contender in self._in_turn(order, pass_number, self._begin_start):
-                self._start(contender, pass_number)
+            self._start_all(self._shuffled(contenders, pass_number, "start"), pass_number)
             shapes = list(dict.fromkeys(cell.shape for cell in pending))
             if pass_number > 1:  # in the first, the plan's first shape leads, which can then be shown within a minute
                 shapes = self._shuffled(shapes, pass_number, contenders[0].group if contenders else "")
             for shape in shapes:
                 of_shape = [cell for cell in pending if cell.shape == shape]
-                order = self._shuffled(contenders, pass_number, shape, "prepare")
-                begin = partial(self._begin_preparing, shape=shape, cells=of_shape)
-                for contender in self._in_turn(order, pass_number, begin):
+                for contender in self._shuffled(contenders, pass_number, shape, "prepare"):
                     self._prepare(contender, shape, of_shape, pass_number)
                 use(of_shape, pass_number)
             afterwards(pass_number)
@@ -144,20 +138,22 @@ class RunInProgress:
             for contender in list(self.live):
                 self._close(contender)
 
-    def _in_turn(
-        self, contenders: Sequence[Contender], pass_number: int, begin: Callable[[Contender, int], None]
-    ) -> Iterator[Contender]:
-        """Yield contenders, each after `begin` was called for it and for those that may work at the same time."""
+    def _start_all(self, contenders: Sequence[Contender], pass_number: int) -> None:
+        """Start contenders' processes, each while those that may start at the same time do so."""
         at_once, begun = self._at_once(pass_number), 0
         for index, contender in enumerate(contenders):
             while at_once > 1 and begun < min(len(contenders), index + at_once):
-                begin(contenders[begun], pass_number)
+                self._begin_start(contenders[begun], pass_number)
                 begun += 1
-            yield contender
+            self._start(contender, pass_number)
 
     def _at_once(self, pass_number: int) -> int:
-        """Return how many processes may start, or prepare, at the same time. What they take alone is known after a few
-        passes. With a memory limit there is one, since a process is watched only while it is waited for."""
+        """Return how many processes may start at the same time. What they take alone is known after a few passes. With
+        a memory limit there is one, since a process is watched only while it is waited for.
+
+        They never prepare a shape at the same time: on two processors that took longer than one after the other, since
+        the threads of each spin while those of the other work.
+        """
         if pass_number <= ALONE_PASSES or self.plan.memory_limit is not None:
             return 1
         return min(self.plan.cpus, MOST_AT_ONCE)
@@ -167,18 +163,6 @@ class RunInProgress:
         if self._of(contender) and contender not in self.live:
             with suppress(WorkerFailed):  # `_start` tries again, and records it
                 self._launch(contender, pass_number).worker.begin("start")
-
-    def _begin_preparing(self, contender: Contender, pass_number: int, shape: Shape, cells: list[Cell]) -> None:
-        """Have a contender prepare a shape, whose answer `_prepare` waits for."""
-        pending, live = self._pending(contender, cells), self.live.get(contender)
-        if not pending or live is None:
-            return
-        try:
-            live.begun = self._preparation(live, contender, shape, pending, self._at_once(pass_number))
-        except WorkerFailed:  # together they would not fit
-            return
-        live.worker.resume()
-        live.worker.begin("prepare", **live.begun)
 
     def _time(self, cells: list[Cell], pass_number: int) -> None:
         """Time one shape's phases, each in rounds."""
@@ -313,7 +297,7 @@ class RunInProgress:
         return live
 
     def _prepare(self, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int) -> None:
-        pending = self._pending(contender, cells)
+        pending = [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
         if not pending:
             return
         if contender not in self.live:
@@ -337,38 +321,28 @@ class RunInProgress:
         self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], pass_number: int
     ) -> None:
         """Prepare all of a contender's cells of a shape in one request. Raises WorkerFailed."""
-        request, live.begun = live.begun or self._preparation(live, contender, shape, cells), None
+        check = any(cell.key not in self.state.verified for cell in cells)
+        self._check_memory(contender, shape, check)
+        reference = self._reference(live, contender, shape) if check else {}
         started = self.now()
-        answer = live.worker.ask("prepare", **request)
+        answer = live.worker.ask(
+            "prepare",
+            shape=[shape.N, shape.D_in, shape.H, shape.D_out],
+            phases=[cell.phase for cell in cells],
+            steps=self.plan.steps,
+            check=check,
+            device_bytes=work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
+            **reference,
+        )
         if self.references and answer.pop("reference_changed", False):
             self.references.forget(shape, contender.dtype, live.precision)
         first_calls = answer.pop("first_calls", None)
         calls = {cell.key: first_calls.get(cell.phase) for cell in cells} if isinstance(first_calls, dict) else None
         wall = self.now() - started
-        concurrent = self._at_once(pass_number) > 1
         facts = {"number": live.number, "pass_number": pass_number, "cells": calls, "wall_seconds": wall}
-        self.record(_answered(Prepared, answer, concurrent=concurrent, **facts))
-        self.tally.did("first prepare" if request["check"] else "prepare", wall)
+        self.record(_answered(Prepared, answer, **facts))
+        self.tally.did("first prepare" if check else "prepare", wall)
         live.shape = shape
-
-    def _pending(self, contender: Contender, cells: list[Cell]) -> list[Cell]:
-        return [cell for cell in cells if cell.contender == contender and cell.key not in self.state.failed]
-
-    def _preparation(
-        self, live: _Live, contender: Contender, shape: Shape, cells: list[Cell], at_once: int = 1
-    ) -> dict[str, Any]:
-        """Return the request to prepare all of a contender's cells of a shape. Raises WorkerFailed if their memory is
-        not free, for as many contenders as prepare at once."""
-        check = any(cell.key not in self.state.verified for cell in cells)
-        self._check_memory(contender, shape, check, at_once)
-        return {
-            "shape": [shape.N, shape.D_in, shape.H, shape.D_out],
-            "phases": [cell.phase for cell in cells],
-            "steps": self.plan.steps,
-            "check": check,
-            "device_bytes": work.needed_device_bytes(shape, work.ITEM_BYTES[contender.dtype]),
-            **(self._reference(live, contender, shape) if check else {}),
-        }
 
     def _reference(self, live: _Live, contender: Contender, shape: Shape) -> dict[str, Any]:
         """Return the part of a request that names the shape's reference; nothing where the worker computes its own."""
@@ -435,10 +409,9 @@ class RunInProgress:
         if live is None or live.shape != cell.shape:
             self._prepare(cell.contender, cell.shape, cells, pass_number)
 
-    def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool, times: int = 1) -> None:
-        """Raise WorkerFailed if a shape cannot fit so many times: else the system would kill a process, maybe this
-        one."""
-        needed = times * work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
+    def _check_memory(self, contender: Contender, shape: Shape, is_verified: bool) -> None:
+        """Raise WorkerFailed if a shape cannot fit: else the system would kill a process, maybe this one."""
+        needed = work.needed_bytes(shape, work.ITEM_BYTES[contender.dtype], is_verified)
         free, memory_limit = self.free_bytes(), self.plan.memory_limit
         for available, description in ((free, "are free"), (memory_limit, "are allowed by --memory-limit")):
             if available is not None and needed > available:

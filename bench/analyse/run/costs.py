@@ -288,7 +288,7 @@ def _visits(run: RunRecords) -> dict[Contender, list[_Visit]]:
     for records in run.cells.values():
         contender, shape = records.cell.contender, records.cell.shape
         step = Cell(contender, shape, "step").key
-        for prepared in records.prepared_alone:
+        for prepared in records.prepared:
             visits[contender][prepared.number, shape] = _Visit(
                 shape,
                 prepared.number,

@@ -64,13 +64,8 @@ class CellRecords:
 
     @property
     def started_alone(self) -> Sequence[WorkerStarted]:
-        """The starts of its processes while no other worked; all starts where there is none like that."""
+        """The starts of its processes while no other started; all starts where there is none like that."""
         return [worker for worker in self.workers if not worker.concurrent] or self.workers
-
-    @property
-    def prepared_alone(self) -> Sequence[Prepared]:
-        """The preparations while no other process worked; all of them where there is none like that."""
-        return [prepared for prepared in self.prepared if not prepared.concurrent] or self.prepared
 
     @property
     def blocks_by_pass(self) -> dict[int, list[np.ndarray]]:

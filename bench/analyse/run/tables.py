@@ -123,8 +123,8 @@ def _add_processes(row: Timing, records: CellRecords, head: RunStarted) -> None:
         row.import_seconds_first = records.workers[0].import_seconds  # its files may not be in memory yet
     if records.prepared:
         key = records.cell.key
-        row.setup_seconds = _median(prepared.setup_seconds for prepared in records.prepared_alone)
-        row.first_call_seconds = _median(prepared.cells[key] for prepared in records.prepared_alone)
+        row.setup_seconds = _median(prepared.setup_seconds for prepared in records.prepared)
+        row.first_call_seconds = _median(prepared.cells[key] for prepared in records.prepared)
         checks = [(prepared.error or 0.0, prepared.tolerance) for prepared in records.prepared if prepared.tolerance]
         row.error, row.tolerance = max(checks, key=lambda check: check[0] / check[1], default=(None, None))
     if records.failed:

@@ -312,7 +312,7 @@ def _method(run: Run) -> str:
 def _together(run: Run) -> str:
     """From which pass on several processes started at the same time; empty where none did."""
     passes = [worker.pass_number for worker in run.of_kind(WorkerStarted) if worker.concurrent]
-    return f" (several at once from pass {min(passes)} on, which no start-up cost counts)" if passes else ""
+    return f" (several started at once from pass {min(passes)} on, which no import time counts)" if passes else ""
 
 
 def breakdown(run: Run) -> dict[str, float]:

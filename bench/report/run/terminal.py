@@ -84,10 +84,14 @@ def first_look(run: Run, width: int | None = None) -> str:
     if rows is None:
         return ""
     passes = int(rows["passes"].max())
-    of = "" if run.plan.adaptive else f" of {run.plan.passes}"
     few = f"; verdicts need {looks.FIRST}" if standings.are_few(rows) else ""
-    title = f"{phase} so far, after {passes}{of} passes; speed-ups are over {run.plan.baseline}{few}"
+    title = f"{phase} so far, after {_passes(passes, run.plan)}; speed-ups are over {run.plan.baseline}{few}"
     return "\n".join([screen.sentence(title), *standings.tables(rows, screen, phase)])
+
+
+def _passes(count: int, plan: Plan) -> str:
+    """`1 pass`, or `1 of 5 passes` where their number is known in advance."""
+    return units.counted(count, "pass", "passes") if plan.adaptive else f"{count} of {plan.passes} passes"
 
 
 def _compared(timed: pd.DataFrame, plan: Plan, phase: str) -> str:

@@ -629,14 +629,12 @@ def test_progress_counts_the_ceilings(tmp_path):
     assert set(run.tally.left.values()) == {0}
 
 
-def test_from_the_fourth_pass_on_as_many_start_and_prepare_at_once_as_there_are_processors(tmp_path):
+def test_from_the_fourth_pass_on_as_many_start_at_once_as_there_are_processors(tmp_path):
     office = Office()
     measured(plan_of(shapes=(SMALL, LARGE), passes=5), tmp_path, office)
     begun = Counter((verb, pass_number) for step, verb, _, pass_number in office.events if step == "begun")
-    assert begun == {("start", 4): 3, ("start", 5): 3, ("prepare", 4): 6, ("prepare", 5): 6}
-    for kind in (WorkerStarted, Prepared):
-        concurrent = {record.pass_number for record in records_of(tmp_path, kind) if record.concurrent}
-        assert concurrent == {4, 5}
+    assert begun == {("start", 4): 3, ("start", 5): 3}
+    assert {record.pass_number for record in records_of(tmp_path, WorkerStarted) if record.concurrent} == {4, 5}
     steps = [step for step, verb, _, pass_number in office.events if (verb, pass_number) == ("start", 4)]
     assert steps == ["begun", "begun", "answered", "begun", "answered", "answered"], "two work at once"
 
@@ -646,21 +644,6 @@ def test_with_a_memory_limit_nothing_is_begun_while_another_is_waited_for(tmp_pa
     measured(plan_of(passes=5, memory_limit=10**9), tmp_path, office)
     assert not [step for step, *_ in office.events if step == "begun"]
     assert not any(record.concurrent for record in records_of(tmp_path, WorkerStarted))
-
-
-def test_preparing_at_once_needs_the_memory_of_all_that_do(tmp_path):
-    plan = plan_of(passes=4)
-    verified, later = (work.needed_bytes(plan.cells[0].shape, 4, is_verified) for is_verified in (True, False))
-    office = Office()
-
-    def free_bytes():
-        return verified if len(office.opened) <= 3 else 2 * later - 1
-
-    with journal.Journal(tmp_path) as book:
-        book.append(RunStarted(tmp_path.name, "2026-01-01T00:00:00+00:00", to_plain(plan), {}, []))
-        RunInProgress(plan, book, office.open, now=office.clock, free_bytes=free_bytes).measure()
-    assert {verb for step, verb, *_ in office.events if step == "begun"} == {"start"}
-    assert len(records_of(tmp_path, Prepared)) == 4 * 3
 
 
 @pytest.mark.parametrize("verb", ["start", "prepare"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.analyse.run.run import Run
-from bench.measure.records import Prepared, RunEnded, RunResumed, WorkerStarted
+from bench.measure.records import RunEnded, RunResumed, WorkerStarted
 from bench.plan.looks import Spending
 from tests.bench.made import NUMPY, Story, plan_of_cells
 
@@ -23,13 +23,10 @@ def test_a_run_spends_all_that_is_left_once_it_has_ended():
 def test_starts_beside_other_processes_are_not_what_a_start_costs():
     records = Story(plan_of_cells((NUMPY,))).records()
     later = [
-        replace(record, concurrent=True)
-        if isinstance(record, WorkerStarted | Prepared) and record.pass_number > 3
-        else record
+        replace(record, concurrent=True) if isinstance(record, WorkerStarted) and record.pass_number > 3 else record
         for record in records
     ]
     cell = next(iter(Run.of(later).cells.values()))
     assert [worker.pass_number for worker in cell.started_alone] == [1, 2, 3]
-    assert [prepared.pass_number for prepared in cell.prepared_alone] == [1, 2, 3]
-    all_concurrent = [replace(r, concurrent=True) if isinstance(r, WorkerStarted | Prepared) else r for r in records]
+    all_concurrent = [replace(r, concurrent=True) if isinstance(r, WorkerStarted) else r for r in records]
     assert len(next(iter(Run.of(all_concurrent).cells.values())).started_alone) == 5, "better than nothing"
