@@ -89,7 +89,8 @@ def estimate(
 
     The estimate is the mean of logs with Student's t interval, and from five passes on their trimmed mean, with its
     winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974). `within` has each log's standard error as its own
-    blocks tell it. The interval is no narrower than these alone would make it: a few passes may agree by chance.
+    blocks tell it. The interval is no narrower than their median alone would make it: a few passes may agree by chance.
+    Not their mean square, which a few disturbed passes decide: these differ from the others as well, and widen it so.
     """
     # All in plain floats: arrays of so few values take ten times as long to make as to compute with.
     logs = [log(value) for value in per_pass]
@@ -99,7 +100,7 @@ def estimate(
     centre, error = _trimmed(logs)
     if count < 2:
         return Estimate(_exp(centre), math.nan, math.nan, count, confidence)
-    known = sqrt(sum(each * each for each in within) / len(within) / kept_of(count)) if len(within) else 0.0
+    known = _median(sorted(within)) / sqrt(kept_of(count)) if len(within) else 0.0
     least = _normal((1 + confidence) / 2) * known
     low, high = _interval(centre, error, kept_of(count) - 1, confidence, least)
     mean = sum(logs) / count
