@@ -79,7 +79,7 @@ def samples(
     backend or device is missing, before pytest-benchmark's fixture is made."""
     session = request.config.stash[SESSION]
     with progress.shown(request.config) as display:
-        session.measure(display, progress.said(request.config))
+        session.measure(display, progress.said(request.config), lambda: screens.of(request.config).width)
     cell = replay.cell_of(request.node)
     assert cell is not None
     return replay.samples_or_skip(request.node, session.outcome(cell))

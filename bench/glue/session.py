@@ -80,15 +80,17 @@ class BenchSession:
         except ValueError as error:
             raise pytest.UsageError(str(error)) from error
 
-    def measure(self, display: Display, say: Callable[[str], None] = print) -> None:
+    def measure(
+        self, display: Display, say: Callable[[str], None] = print, width: Callable[[], int | None] = lambda: None
+    ) -> None:
         """Measure all selected cells the first time this is called; `say` shows a line while another run is waited
-        for."""
+        for, `width()` returns the columns of the display, None where it has no width."""
         if self._begun:
             return
         self._begun = True
         try:
             with lock.of_machine(self.asked.when_busy if self.timed else "ignore", say):
-                self._measure(display)
+                self._measure(display, width)
         except lock.Busy as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except OSError as error:
@@ -100,13 +102,13 @@ class BenchSession:
         self.ended_early = True
         pytest.fail(f"measuring ended early: {reason}", pytrace=False)
 
-    def _measure(self, display: Display) -> None:
+    def _measure(self, display: Display, width: Callable[[], int | None]) -> None:
         if not self.timed:
             self._outcomes = {}
             self._outcomes = self._verify()
             return
         self.folder = self.asked.resume or measuring.new_run(self.asked.results, self.plan.grid)
-        look = _Look(self.folder)
+        look = _Look(self.folder, width)
         measuring.measure(
             self._doubled_plan(),
             self.folder,
@@ -201,8 +203,8 @@ def _read(folder: Path) -> Run:
 class _Look:
     """Looks at a run while it is measured. pandas is imported at the first look."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, width: Callable[[], int | None] = lambda: None) -> None:
+        self.folder, self.width = folder, width
         self._growing: Growing | None = None
 
     def undecided(self) -> set[str]:
@@ -216,7 +218,7 @@ class _Look:
         """What is known of the run's first shape so far."""
         from bench.report.run import terminal
 
-        return terminal.first_look(self._run())
+        return terminal.first_look(self._run(), self.width())
 
     def suspects(self) -> set[str]:
         """The keys of cells that seem slower on head and have to be confirmed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, Protocol
@@ -16,8 +17,6 @@ from .records import PassChosen, Record
 DECIDED = "all cells are decided or precise enough"
 OUT_OF_TIME = "the time budget was used up"
 ALL_FAILED = "every cell had failed"
-
-
 PHASES_FIRST = ("step", "train")
 """The phases by which a backend is chosen: where time is short, they are decided before the others."""
 
@@ -138,12 +137,14 @@ class Adaptive:
         PHASES_FIRST and then of the plan."""
         shapes = list(dict.fromkeys(cell.shape for cell in self.plan.cells))
         order = [(phase, shape) for phase in _by_importance(plan) for shape in shapes]
-        for count in range(len(order), 0, -1):
+
+        def first(count: int) -> Plan:
             kept = set(order[:count])
-            fitting = plan.select([cell for cell in plan.cells if (cell.phase, cell.shape) in kept])
-            if fitting.cells and run.cost(fitting) <= self.seconds_left():
-                return fitting
-        return plan.select([])
+            return plan.select([cell for cell in plan.cells if (cell.phase, cell.shape) in kept])
+
+        # More cells never cost less, so that few of the many counts have to be tried.
+        counts = range(1, len(order) + 1)
+        return first(bisect_right(counts, self.seconds_left(), key=lambda count: run.cost(first(count))))
 
     def _affordable(self, run: Running, pass_number: int) -> int:
         """Return how many rounds this pass and each of the others up to the first look can have."""

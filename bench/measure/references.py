@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +71,6 @@ class References:
     """The request's part that names each reference; the oldest first."""
     _failed: set[_Key] = field(default_factory=set)
     _folder: Path | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, shape: Shape, dtype: str, precision: str) -> dict[str, Any] | None:
         """Return the part of a request that names a reference. None where the contender is to compute its own: for a
@@ -80,15 +78,13 @@ class References:
         key = _Key(shape, dtype, precision)
         if shape.N * shape.D_in * shape.H < LEAST_PRODUCTS:
             return None
-        with self._lock:
-            if key not in self._made and key not in self._failed:
-                self._make(key)
-            return self._made.get(key)
+        if key not in self._made and key not in self._failed:
+            self._make(key)
+        return self._made.get(key)
 
     def forget(self, shape: Shape, dtype: str, precision: str) -> None:
         """Remove a reference that was changed after it was written: the next contender will get a new one."""
-        with self._lock:
-            self._remove(_Key(shape, dtype, precision))
+        self._remove(_Key(shape, dtype, precision))
 
     def close(self) -> None:
         """Remove all references."""

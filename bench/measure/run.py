@@ -273,8 +273,7 @@ class RunInProgress:
     def _open(self, contender: Contender, pass_number: int) -> None:
         """Start a contender's process and import its backend. Raises WorkerFailed."""
         started = self.now()
-        concurrent = contender in self.live
-        live = self.live[contender] if concurrent else self._launch(contender, pass_number)
+        live = self.live.get(contender) or self._launch(contender, pass_number)
         with self._awake(live):
             answer = live.worker.ask("start")
             record = _answered(
@@ -285,7 +284,7 @@ class RunInProgress:
                 contender=contender.label,
                 threads=self.plan.threads(contender),
                 wall_seconds=self.now() - started,
-                concurrent=concurrent,
+                concurrent=self._at_once(pass_number) > 1,
             )
             live.precision = record.precision
             self.record(record)

@@ -10,6 +10,7 @@ from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.recorded import CellRecords
 from bench.analyse.run.run import Run
 from bench.measure.records import PassChosen
+from bench.plan import looks
 from bench.plan.cells import Cell
 from bench.plan.looks import Spending
 from bench.plan.sides import BASE, HEAD, off
@@ -18,25 +19,29 @@ from bench.plan.units import change_with_interval
 from .changes import ABSENT, Change, SideOutcome, judge, pool
 
 
-def changes(run: Run) -> list[Change]:
-    """Return the change of every cell of either side, in the plan's order, judged together.
+def changes(run: Run, spending: Spending | None = None) -> list[Change]:
+    """Return the change of every cell of either side, in the plan's order, judged together; by default with the run's
+    own spending.
 
     A cell that is `slower` in the planned passes, and was then measured again to confirm it, stays so only if it is
     `slower` in the confirming passes alone too."""
-    confirming_passes, min_effect_of = confirming(run), run.plan.min_effect_of
-    first = judge(pool(_changes(run, lambda pass_number: pass_number not in confirming_passes)), min_effect_of)
+    confirming_passes, min_effect_of, spending = confirming(run), run.plan.min_effect_of, spending or run.spending
+    first = pool(_changes(run, spending, lambda pass_number: pass_number not in confirming_passes))
+    first = judge(first, min_effect_of)
     suspected = {change.cell for change in first if change.verdict == "slower"}
     if not confirming_passes or not suspected:
         return first
-    fresh = pool(_changes(run, lambda pass_number: pass_number in confirming_passes))
+    fresh = pool(_changes(run, spending, lambda pass_number: pass_number in confirming_passes))
     confirmed = judge([change for change in fresh if change.cell in suspected], min_effect_of)
     by_cell = {change.cell: change for change in confirmed}
     return [_confirmed(change, by_cell.get(change.cell)) for change in first]
 
 
 def suspects(run: Run) -> set[str]:
-    """Return the keys, on both sides, of cells in which head seems to be slower."""
-    return _keys(run, [change for change in changes(run) if change.verdict == "slower"])
+    """Return the keys, on both sides, of cells in which head seems to be slower, once the planned passes are over: with
+    the spending that the run will have when it has ended, so that no cell will be `slower` without being confirmed."""
+    ended = looks.of_ended(run.plan.adaptive)
+    return _keys(run, [change for change in changes(run, ended) if change.verdict == "slower"])
 
 
 def undecided(run: Run) -> set[str]:
@@ -71,12 +76,12 @@ def _confirmed(change: Change, again: Change | None) -> Change:
     return replace(change, verdict="unclear", reason=f"slower at first, but {outcome}")
 
 
-def _changes(run: Run, is_counted: Callable[[int], bool]) -> list[Change]:
+def _changes(run: Run, spending: Spending, is_counted: Callable[[int], bool]) -> list[Change]:
     by_side: dict[Cell, dict[str, CellRecords]] = {}
     for records in run.cells.values():
         by_side.setdefault(off(records.cell), {})[records.cell.contender.variant] = records.of_passes(is_counted)
     suspects = run.suspects
-    return [_change(cell, sides.get(BASE), sides.get(HEAD), run.spending, suspects) for cell, sides in by_side.items()]
+    return [_change(cell, sides.get(BASE), sides.get(HEAD), spending, suspects) for cell, sides in by_side.items()]
 
 
 def _change(

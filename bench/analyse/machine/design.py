@@ -177,7 +177,6 @@ def _components(first: CellRecords, second: CellRecords) -> tuple[float, float, 
     per_block = float(np.median([len(logs) for logs in samples]))
     in_passes = float(np.mean(in_rounds))
     by_rounds = float(np.mean(errors))
-    in_passes = float(np.mean(in_rounds))
     return float(np.var(medians, ddof=1)) - by_rounds, in_passes - in_blocks / per_block, in_blocks
 
 

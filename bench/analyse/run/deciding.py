@@ -84,16 +84,15 @@ def outlook(
         return None
     tail = _tail([speedup.verdict for speedup in speedups.values() if speedup.verdict is not None])
     needed = [needed_passes(ratio, cell.min_effect, tail) for cell, ratio in unclear]
-    possible = sorted(passes for passes in needed if passes is not None)
-    had = max(ratio.passes for _, ratio in unclear)
-    passes = possible[(len(possible) - 1) // 2] if possible else had
-    further = max(0, passes - had)
+    # Cells of a run that chose its passes itself have different numbers of them: what they lack is what is compared.
+    possible = sorted(passes - ratio.passes for passes, (_, ratio) in zip(needed, unclear, strict=True) if passes)
+    further = possible[(len(possible) - 1) // 2] if possible else 0
     return Outlook(
         verdicts=len(judged),
         unclear=len(unclear),
-        passes=passes,
+        passes=max(ratio.passes for _, ratio in unclear) + further,
         further=further,
-        decided=sum(number <= passes for number in possible),
+        decided=sum(number <= further for number in possible),
         beyond=needed.count(None),
         seconds=further * pass_seconds(run),
     )

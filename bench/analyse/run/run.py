@@ -109,7 +109,7 @@ class Run(RunRecords):
             "complete": self.is_complete,
             "options": self.head.options,
             "machine": self.head.machine,
-            "plan": {**self.head.plan, "passes": self.plan.passes},
+            "plan": {**self.head.plan, "passes": self.plan.passes, "time_budget": self.plan.time_budget},
             "environment": environments.of_run(self),
         }
 

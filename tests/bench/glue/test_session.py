@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from bench.glue.progress import Silent
 from bench.glue.session import BenchSession
 from bench.measure import session as measuring
 from bench.measure import writable
+from bench.measure.progress import Progress
 from tests.bench.made import NUMPY, TORCH, Story, plan_of_cells, write_journal
 
 PLAN = plan_of_cells((NUMPY, TORCH))
@@ -55,6 +57,21 @@ def test_cells_measured_before_an_error_keep_their_samples(tmp_path, monkeypatch
     shown = "\n".join(session.summary())
     assert "numpy" in shown
     assert "torch: not_run" in shown
+
+
+def test_table_of_a_run_that_goes_on_is_no_wider_than_the_terminal(tmp_path, monkeypatch):
+    def measure(plan, folder, path, notify, **others):
+        write_journal(folder, Story(PLAN, complete=False, passes=1).records())
+        for pass_number in (1, 2):
+            notify(Progress(pass_number, 5, "step", str(PLAN.cells[0].shape), str(NUMPY), 0.0, 60.0))
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    tables = []
+    display = SimpleNamespace(progress=lambda progress: None, table=lambda make: tables.append(make()))
+    session_of(tmp_path).measure(display, width=lambda: 50)
+    [table] = tables
+    assert "step so far" in table
+    assert max(map(len, table.splitlines())) <= 50
 
 
 def test_full_disk_gives_one_line(tmp_path, monkeypatch):

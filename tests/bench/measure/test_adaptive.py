@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -147,6 +148,22 @@ def test_undecided_run_uses_its_budget_to_within_a_pass(tmp_path, passes):
     rest = [key for number in blocks_by_pass if number > int(passes) for key in blocks_by_pass[number]]
     assert len(rest) < len(plan.cells)
     assert not rest or any(key.startswith("step") for key in rest), "what is left goes to steps first"
+
+
+def test_cells_that_fit_are_found_in_few_tries(tmp_path):
+    """With a thousand phases and shapes, trying one after the other would take longer than the pass."""
+    plan = plan_of("a", shapes=[Shape(4, 5, n) for n in range(1, 257)], passes=5, time_budget=PLENTY)
+    tried, recorded = [], []
+
+    def cost(of, passes=1):
+        tried.append(len(of.cells))
+        return 1e4 * len(of.cells)
+
+    run = SimpleNamespace(failed=(), chosen={5: PassChosen(5, [], 4)}, cost=cost, record=recorded.append)
+    steps = [cell.key for cell in plan.cells if cell.phase == "step"]
+    fitting = Adaptive(plan, lambda: {cell.key for cell in plan.cells}, lambda: 0.0)(run, 6)
+    assert [cell.key for cell in fitting.cells] == recorded[0].cells == steps[:100]
+    assert len(tried) <= 9
 
 
 def test_short_budget_makes_five_passes_of_fewer_rounds(tmp_path):

@@ -199,7 +199,7 @@ def test_run_of_as_many_passes_as_needed_gets_a_longer_budget(out_of_time):
     [resumed] = records_of(out_of_time, RunResumed)
     assert (resumed.time_budget, resumed.passes) == (600.0, None)
     run = loading.read(out_of_time)
-    assert (run.plan.time_budget, run.is_complete) == (600.0, True)
+    assert (run.plan.time_budget, run.info["plan"]["time_budget"], run.is_complete) == (600.0, 600.0, True)
     assert {block.pass_number for block in records_of(out_of_time, Block)} == {1, 2, 3, 4, 5}
 
 

@@ -639,6 +639,15 @@ def test_from_the_fourth_pass_on_as_many_start_at_once_as_there_are_processors(t
     assert steps == ["begun", "begun", "answered", "begun", "answered", "answered"], "two work at once"
 
 
+def test_a_process_that_is_started_anew_while_others_prepare_did_not_start_alone(tmp_path):
+    plan = plan_of(passes=4, phases=("forward", "step"))
+    office = Office(fault=failing_at("b", "prepare", pass_number=4, where=None))
+    measured(plan, tmp_path, office)
+    starts = Counter((record.contender[0], record.concurrent) for record in records_of(tmp_path, WorkerStarted))
+    assert starts["b", False] == 3
+    assert starts["b", True] > 1
+
+
 def test_with_a_memory_limit_nothing_is_begun_while_another_is_waited_for(tmp_path):
     office = Office()
     measured(plan_of(passes=5, memory_limit=10**9), tmp_path, office)

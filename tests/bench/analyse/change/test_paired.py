@@ -153,6 +153,22 @@ def test_suspects_are_both_sides_of_slower_cells():
     assert {key.partition("~")[2] for key in keys} == {"base]", "head]"}
 
 
+def test_suspects_of_a_run_that_goes_on_are_all_that_will_be_slower():
+    """The last look spends all that is left of the error rate, more than the looks after which a run may go on."""
+    deviations, unclear_before = (1.0, 1.01, 0.99, 1.02, 0.98), 0
+    for percent in range(1, 12):
+
+        def noisy(cell, pass_number, factor=1 + percent / 100):
+            return factor * deviations[(pass_number - 1) % 5]
+
+        records = compared(noisy, time_budget=60.0)
+        going_on, ended = Run.of(records[:-1]), Run.of(records)
+        is_slower = {change.verdict for change in paired.changes(ended)} == {"slower"}
+        assert paired.suspects(going_on) == ({cell.key for cell in ended.plan.cells} if is_slower else set())
+        unclear_before += is_slower and {change.verdict for change in paired.changes(going_on)} == {"unclear"}
+    assert unclear_before > 0
+
+
 def test_confirmed_slower_cell_is_slower():
     change = changes_of(compared(slower("numpy", 0.3), confirmed=5))["numpy"]
     assert change.verdict == "slower"

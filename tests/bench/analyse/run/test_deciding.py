@@ -116,6 +116,20 @@ def test_passes_asked_for_decide_half_of_those_that_can_be_decided(monkeypatch):
     assert (ahead.unclear, ahead.passes, ahead.decided, ahead.beyond) == (5, 9, 2, 1)
 
 
+def test_cells_of_different_numbers_of_passes_count_by_those_they_lack(monkeypatch):
+    names = [Contender(name, "cpu", "float32") for name in "abc"]
+    run = Story(plan_of_cells([NUMPY, *names], time_budget=60.0)).run()
+    of_passes = iter([5, 5, 10])
+    monkeypatch.setattr(deciding, "needed_passes", lambda ratio, *of: ratio.passes + 2)
+    speedups = {
+        key: replace(speedup, verdict="unclear", typical=replace(speedup.typical, passes=next(of_passes)))
+        for key, speedup in run.speedups.items()
+        if speedup.verdict
+    }
+    ahead = deciding.outlook(run, run.measured, speedups, "step")
+    assert (ahead.unclear, ahead.further, ahead.passes, ahead.decided) == (3, 2, 12, 3)
+
+
 def test_pass_costs_what_its_requests_and_the_time_between_them_took():
     story = Story(plan_of_cells(), complete=False)
     # In each pass two processes of 0.5 s, two preparations of 1/16 s, two warm-ups of 1/32 s, four blocks of 1/8 s.
