@@ -1,4 +1,4 @@
-"""Shows progress: one line on a terminal, redrawn only between blocks, below the newest table of what is known so far;
+"""Shows progress: one line on a terminal, redrawn only between blocks, above the newest table of what is known so far;
 elsewhere a line every half a minute, and the first table."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Silent:
 
 
 class OnTerminal:
-    """Shows the newest table and a line below it, redrawn in place."""
+    """Shows a line, and below it the newest table, redrawn in place."""
 
     def __init__(self, live: Live, encoding: str) -> None:
         self._live, self._encoding = live, encoding
@@ -55,7 +55,7 @@ class OnTerminal:
 
     def _redraw(self) -> None:
         with suppress(OSError, ValueError):
-            parts = (self._table, self._line) if self._table else (self._line,)
+            parts = (self._line, self._table) if self._table else (self._line,)  # where it is too high, its end is cut
             self._live.update(Group(*parts), refresh=True)
 
 

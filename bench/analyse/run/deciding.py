@@ -31,6 +31,7 @@ class Outlook:
     verdicts: int
     """The number of speed-ups that are judged."""
     unclear: int
+    """How many of them are; in a run that chooses its passes itself, without those that are precise."""
     passes: int
     """The passes in total that are worth asking for; those that the cells have where more would decide nothing."""
     further: int
@@ -79,7 +80,13 @@ def outlook(
         for cell in cells
         if cell.cell.phase == phase and cell.key in speedups and speedups[cell.key].verdict is not None
     ]
-    unclear = [(cell, speedup.typical) for cell, speedup in judged if speedup.verdict == "unclear"]
+    # A run that chooses its passes itself leaves a ratio alone that is precise.
+    precise = run.plan.precision if run.plan.adaptive else -1.0
+    unclear = [
+        (cell, speedup.typical)
+        for cell, speedup in judged
+        if speedup.verdict == "unclear" and speedup.typical.half_width > precise
+    ]
     if not unclear:
         return None
     tail = _tail([speedup.verdict for speedup in speedups.values() if speedup.verdict is not None])

@@ -32,7 +32,10 @@ def _changed(run: Run) -> str:
 
 
 def _extended(run: Run) -> str:
-    passes = [run.head.plan["passes"], *(record.passes for record in run.of_kind(RunResumed) if record.passes)]
+    resumed = run.of_kind(RunResumed)
+    if budgets := [f"{record.time_budget:g} s" for record in resumed if record.time_budget]:
+        return f"The run's time was extended from {run.head.plan['time_budget']:g} s to {', then to '.join(budgets)}"
+    passes = [run.head.plan["passes"], *(record.passes for record in resumed if record.passes)]
     if len(passes) == 1:
         return ""
     # Without five passes there had been no verdicts to see.

@@ -515,11 +515,18 @@ def test_interval_is_no_narrower_than_its_blocks_allow():
     agreeing = [1.0, 1.0 + 1e-6]
     assert estimate(agreeing).high < 1.0001
     known = estimate(agreeing, [0.03, 0.04])
-    reach = stats.norm.ppf(0.975) * math.sqrt((0.03**2 + 0.04**2) / 2 / 2)
+    reach = stats.norm.ppf(0.975) * 0.035 / math.sqrt(2)
     assert math.log(known.high / known.value) == pytest.approx(reach)
     assert math.log(known.value / known.low) == pytest.approx(reach)
     apart = [1.0, 2.0]
     assert estimate(apart, [1e-3, 1e-3]) == estimate(apart)
+
+
+def test_a_disturbed_pass_does_not_decide_what_the_blocks_allow():
+    agreeing = [1.0 + number * 1e-6 for number in range(5)]
+    calm = estimate(agreeing, [0.03] * 5)
+    assert estimate(agreeing, [0.03, 0.03, 0.9, 0.03, 0.03]) == calm
+    assert estimate(agreeing, [0.9] * 5).half_width > 10 * calm.half_width
 
 
 def test_standard_error_needs_two_blocks():

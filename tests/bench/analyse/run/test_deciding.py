@@ -122,12 +122,22 @@ def test_cells_of_different_numbers_of_passes_count_by_those_they_lack(monkeypat
     of_passes = iter([5, 5, 10])
     monkeypatch.setattr(deciding, "needed_passes", lambda ratio, *of: ratio.passes + 2)
     speedups = {
-        key: replace(speedup, verdict="unclear", typical=replace(speedup.typical, passes=next(of_passes)))
+        key: replace(
+            speedup, verdict="unclear", typical=replace(speedup.typical, passes=next(of_passes), low=0.5, high=2.0)
+        )
         for key, speedup in run.speedups.items()
         if speedup.verdict
     }
     ahead = deciding.outlook(run, run.measured, speedups, "step")
     assert (ahead.unclear, ahead.further, ahead.passes, ahead.decided) == (3, 2, 12, 3)
+
+
+def test_precise_ratios_need_no_more_where_the_run_leaves_them_alone():
+    for budget, unclear in ((None, 1), (60.0, 0)):
+        run = Story(plan_of_cells(time_budget=budget, precision=0.5)).run()
+        speedups = {key: replace(each, verdict=each.verdict and "unclear") for key, each in run.speedups.items()}
+        ahead = deciding.outlook(run, run.measured, speedups, "step")
+        assert (ahead.unclear if ahead else 0) == unclear
 
 
 def test_pass_costs_what_its_requests_and_the_time_between_them_took():

@@ -35,3 +35,9 @@ def test_run_as_it_was_asked_for_has_no_line():
 )
 def test_extended_run_says_so(passes, line):
     assert integrity.lines(extended(*passes)) == [line]
+
+
+def test_run_with_a_longer_budget_says_so():
+    first, *rest = Story(plan_of_cells(time_budget=60.0)).records()
+    resumed = RunResumed("2026-01-02T04:04:05+00:00", [], time_budget=600.0)
+    assert integrity.lines(Run.of([first, resumed, *rest])) == ["The run's time was extended from 60 s to 600 s"]
