@@ -170,7 +170,7 @@ class BenchSession:
             self._summary = ["", *lines, "", changes, *_pointers(folder, self.asked.results)]
             return
         last_lines = warnings if run.is_complete else [f"cut off   go on with it by --resume {folder.name}"]
-        is_in_default = self.asked.results == Path.cwd() / DEFAULT_RESULTS
+        is_in_default = folder.parent.parent == Path.cwd() / DEFAULT_RESULTS
         page = terminal.page(run, screen or PLAIN, folder.name if is_in_default else _short(folder))
         self._page = ["", *page.split("\n"), ""]
         self._summary = [*_pointers(folder, self.asked.results), *last_lines]

@@ -1,6 +1,7 @@
 """The outcomes of a session whose measuring ends early."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -107,3 +108,15 @@ def in_folder(dir, buffering, read_only, or_any):
     if or_any or dir == read_only:
         raise OSError(30, "Read-only file system")
     return open(os.devnull, "wb", buffering=buffering)
+
+
+@pytest.mark.parametrize("results", ["results", "elsewhere"])
+def test_command_for_more_passes_finds_the_run_from_here(tmp_path, monkeypatch, results):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / results / "runs" / "one"
+    write_journal(folder, Story(replace(PLAN, passes=2)).records())
+    session = session_of(tmp_path / "results")
+    session.folder = folder
+    session.finish()
+    [command] = [line for line in session.summary() if "--resume" in line]
+    assert f"--resume {'one' if results == 'results' else folder.relative_to(tmp_path)} --passes 5" in command
