@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import log, pi, sqrt
+from math import hypot, log, pi, sqrt
 from operator import mul
 
 import numpy as np
@@ -83,7 +83,10 @@ UNKNOWN = Estimate(np.nan, np.nan, np.nan, 0)
 
 
 def estimate(
-    per_pass: Sequence[float] | np.ndarray, within: Sequence[float] = (), confidence: float = CONFIDENCE
+    per_pass: Sequence[float] | np.ndarray,
+    within: Sequence[float] = (),
+    confidence: float = CONFIDENCE,
+    moved: Sequence[float] = (),
 ) -> Estimate:
     """Estimate a quantity from one positive value a pass.
 
@@ -91,6 +94,7 @@ def estimate(
     winsorised standard error (Tukey & McLaughlin 1963; Yuen 1974). `within` has each log's standard error as its own
     blocks tell it. The interval is no narrower than their median alone would make it: a few passes may agree by chance.
     Not their mean square, which a few disturbed passes decide: these differ from the others as well, and widen it so.
+    `moved` has by how much each log may be off because the machine changed its pace, which blocks do not tell.
     """
     # All in plain floats: arrays of so few values take ten times as long to make as to compute with.
     logs = [log(value) for value in per_pass]
@@ -100,8 +104,9 @@ def estimate(
     centre, error = _trimmed(logs)
     if count < 2:
         return Estimate(_exp(centre), math.nan, math.nan, count, confidence)
-    known = _median(sorted(within)) / sqrt(kept_of(count)) if len(within) else 0.0
-    least = _normal((1 + confidence) / 2) * known
+    by_blocks = _median(sorted(within)) if len(within) else 0.0
+    by_pace = sqrt(sum(each * each for each in moved) / len(moved)) if len(moved) else 0.0
+    least = _normal((1 + confidence) / 2) * hypot(by_blocks, by_pace) / sqrt(kept_of(count))
     low, high = _interval(centre, error, kept_of(count) - 1, confidence, least)
     mean = sum(logs) / count
     deviations = tuple([each - mean for each in logs])

@@ -102,7 +102,12 @@ def _measured(
         pass_number: math.hypot(error, unsteadiness.get(pass_number, 0.0))
         for pass_number, error in records.block_errors.items()
     }
-    time = estimate([*typicals.values()], [*errors.values()], confidence_after(len(typicals), spending))
+    time = estimate(
+        [*typicals.values()],
+        [*records.block_errors.values()],
+        confidence_after(len(typicals), spending),
+        [unsteadiness.get(pass_number, 0.0) for pass_number in typicals],
+    )
     disturbed_by, min_effect = disturbance.of_cell(records.blocks), plan.min_effect_of(cell)
     reasons = _reasons(records, plan, threads, thread_limit)
     if disturbed_by and disturbance.is_unsteady(disturbed_by, time.half_width, min_effect):

