@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.measure import lock
@@ -14,6 +15,11 @@ class Exit(NamedTuple):
 
     data: Any
     code: int
+
+
+def add_run_or_dir(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of verbs that read one run."""
+    parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
 
 
 def add_when_busy(parser: argparse.ArgumentParser) -> None:

@@ -6,30 +6,25 @@ import argparse
 import json
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
-from . import output
+from . import add_run_or_dir, output
 
 HELP = "rebuild a run's CSV and Markdown from its journal"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("run_or_dir", type=Path, metavar="RUN|DIR", help="a run's folder, or a results folder's newest")
+    add_run_or_dir(parser)
 
 
 def run(asked: argparse.Namespace) -> Any:
     from bench.analyse.run import loading
-    from bench.measure import journal
     from bench.report import files
     from bench.report.run import terminal
     from bench.report.screen import Screen
 
-    folder = loading.find(asked.run_or_dir)
-    measured = loading.load(folder)
-    if measured is None:
-        raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} to rebuild it from")
+    folder, measured = loading.with_journal(asked.run_or_dir, "to rebuild it from")
     timings = json.loads(loading.tables_of(measured, folder).timings.to_json(orient="records"))
     results = asked.run_or_dir if folder != asked.run_or_dir and asked.run_or_dir.is_dir() else None
     written = files.write(measured, folder, results)

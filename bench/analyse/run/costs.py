@@ -146,18 +146,18 @@ def break_even(
     if kept < 2:
         return BreakEven("unclear")
     pairs = [(starts[pass_number], baseline[pass_number]) for pass_number in shared]
-    dearer = [own.start_up - base.start_up for own, base in pairs]
-    gained = [base.step - own.step for own, base in pairs]
-    (more, less), covariance = trimmed([dearer, gained])
+    extra_starts = [own.start_up - base.start_up for own, base in pairs]
+    saved_steps = [base.step - own.step for own, base in pairs]
+    (extra, saved), covariance = trimmed([extra_starts, saved_steps])
     # Over a few passes, steps may agree by chance better than the errors within passes allow.
     errors = [math.hypot(own.step_error, base.step_error) for own, base in pairs]
     covariance[1, 1] = max(covariance[1, 1], float(np.mean(np.square(errors))) / kept)
     quantile = float(special.stdtrit(kept - 1, (1 + confidence_after(len(shared), spending)) / 2))
-    return _answer(more, less, covariance * quantile**2)
+    return _answer(extra, saved, covariance * quantile**2)
 
 
-def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and the largest n >= 0 at which D - n·G may be 0, for D = `more` and G = `less`.
+def fieller(extra: float, saved: float, reach: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest n >= 0 at which D - n·G may be 0, for D = `extra` and G = `saved`.
 
     The largest is infinite where there is none; both are where D - n·G cannot be 0.
 
@@ -169,9 +169,9 @@ def fieller(more: float, less: float, reach: np.ndarray) -> tuple[float, float]:
     >>> round(low), round(high)
     (900, 1100)
     """
-    a = less**2 - float(reach[1, 1])
-    b = -2 * (more * less - float(reach[0, 1]))
-    c = more**2 - float(reach[0, 0])
+    a = saved**2 - float(reach[1, 1])
+    b = -2 * (extra * saved - float(reach[0, 1]))
+    c = extra**2 - float(reach[0, 0])
     first, last = _roots(a, b, c)
     if c <= 0:  # n = 0 is among them
         return 0.0, max(last, 0.0) if a > 0 else math.inf
@@ -210,8 +210,8 @@ def _with_starts(
     )
 
 
-def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
-    """Return the break-even of D = `more` and G = `less` with `reach`, their covariance times the squared quantile.
+def _answer(extra: float, saved: float, reach: np.ndarray) -> BreakEven:
+    """Return the break-even of D = `extra` and G = `saved` with `reach`, their covariance times the squared quantile.
 
     | a start, a step | faster           | not known                 | slower         |
     | --------------- | ---------------- | ------------------------- | -------------- |
@@ -223,35 +223,35 @@ def _answer(more: float, less: float, reach: np.ndarray) -> BreakEven:
     of the steps is not known, the order of the starts decides if no n can be even; the answer is `after` or `until` if
     the estimated G leads to it; else it is `unclear` (`_by_starts`).
     """
-    start, step = _known_sign(more, reach[0, 0]), _known_sign(less, reach[1, 1])
+    start, step = _known_sign(extra, reach[0, 0]), _known_sign(saved, reach[1, 1])
     if step:
-        return _by_steps(start, step, more, less, reach)
-    return _by_starts(start, more, less, reach) if start else BreakEven("unclear")
+        return _by_steps(start, step, extra, saved, reach)
+    return _by_starts(start, extra, saved, reach) if start else BreakEven("unclear")
 
 
-def _by_steps(start: int, step: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
+def _by_steps(start: int, step: int, extra: float, saved: float, reach: np.ndarray) -> BreakEven:
     """Return the break-even where the order of the steps is known. Where that of the starts is not, `at once` and
     `never` may be wrong for the first `high` steps."""
-    answer = ANSWERS[start or _sign(more), step]
-    low, high = fieller(more, less, reach)
+    answer = ANSWERS[start or _sign(extra), step]
+    low, high = fieller(extra, saved, reach)
     if answer in ("after", "until"):
-        return BreakEven(answer, _even_at(more, less), low, high)
+        return BreakEven(answer, _even_at(extra, saved), low, high)
     return BreakEven(answer, 0.0, 0.0, 0.0 if start else high)
 
 
-def _by_starts(start: int, more: float, less: float, reach: np.ndarray) -> BreakEven:
+def _by_starts(start: int, extra: float, saved: float, reach: np.ndarray) -> BreakEven:
     """Return the break-even where the order of the starts is known, and not that of the steps."""
-    low, high = fieller(more, less, reach)
+    low, high = fieller(extra, saved, reach)
     if math.isinf(low):
         return BreakEven(ANSWERS[start, -start])
-    if _sign(less) == start:
-        return BreakEven(ANSWERS[start, start], _even_at(more, less), low, high)
+    if _sign(saved) == start:
+        return BreakEven(ANSWERS[start, start], _even_at(extra, saved), low, high)
     return BreakEven("unclear", math.nan, low, high, cheaper=start < 0)
 
 
-def _even_at(more: float, less: float) -> float:
+def _even_at(extra: float, saved: float) -> float:
     """Return D / G, the n at which both are even; 0 where that is not above 0."""
-    return more / less if less and more / less > 0 else 0.0
+    return extra / saved if saved and extra / saved > 0 else 0.0
 
 
 def _roots(a: float, b: float, c: float) -> tuple[float, float]:

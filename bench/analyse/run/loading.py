@@ -59,6 +59,16 @@ def read(folder: Path) -> Run:
     return Run(*journal.load(folder))
 
 
+def with_journal(path: Path, purpose: str) -> tuple[Path, Run]:
+    """Return the folder of a run, or of a results folder's newest, and the run. Raises FileNotFoundError with the
+    `purpose` of the journal where that is lost."""
+    folder = find(path)
+    run = load(folder)
+    if run is None:
+        raise FileNotFoundError(f"{folder}: only a CSV is left of this run, no {journal.FILE} {purpose}")
+    return folder, run
+
+
 class Growing:
     """A run that is still measured, and is looked at again and again: what was read of its journal is kept."""
 
