@@ -9,12 +9,24 @@ import io
 import sys
 import tokenize
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from .interface import Problem, TwoLayerNet, Unavailable
 
-__all__ = ["Problem", "TwoLayerNet", "Unavailable", "device_kinds", "load", "module_of", "names"]
+__all__ = [
+    "Problem",
+    "TwoLayerNet",
+    "Unavailable",
+    "ceilings_of",
+    "device_kinds",
+    "load",
+    "module_of",
+    "names",
+    "style_of",
+]
 
 _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface"}
@@ -28,9 +40,15 @@ _UNKNOWN = "unknown"
 
 
 def names(folder: Path = _FOLDER) -> list[str]:
-    """Return the sorted names of the implementations in a folder, importing none of them."""
-    stems = (path.stem for path in folder.glob("*.py"))
-    return sorted(stem.rstrip("_") for stem in stems if stem not in _NOT_BACKENDS)
+    """Return the sorted names of the implementations in a folder, importing none of them. A file whose DEVICE_KINDS is
+    a mapping has a class for each of its keys, named like `array_api:numpy`."""
+    found = []
+    for file in folder.glob("*.py"):
+        if file.stem not in _NOT_BACKENDS:
+            name = file.stem.rstrip("_")
+            classes = _classes_by_kinds(file, file.stat().st_mtime_ns)
+            found += [f"{name}:{class_name}" for class_name in classes] or [name]
+    return sorted(found)
 
 
 def load(name: str) -> type[TwoLayerNet]:
@@ -59,38 +77,77 @@ def module_of(name: str, path: Sequence[str] = ()) -> str:
 def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the kinds of device that an implementation's file declares, without importing it.
 
-    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none. `path` has more folders to look for
-    modules in. Raises LookupError when there is no such implementation, module or class.
+    They are the file's `DEVICE_KINDS = (...)`, or ("cpu",) where it has none; a file of several classes maps their
+    names to such tuples. `path` has more folders to look for modules in. Raises LookupError when there is no such
+    implementation, module or class.
     """
     module_name, class_name = _locate(name, path)
     tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
+    declared = _declared(tree, "DEVICE_KINDS")
+    if isinstance(declared, ast.Dict) and class_name in (by_class := _literal_kinds(name, declared)):
+        return by_class[class_name]
     kinds_by_name = _top_level_names(tree)
     if class_name not in kinds_by_name and "*" not in kinds_by_name:
         raise LookupError(_without_class(name, module_name, class_name, kinds_by_name))
     if len(kinds := kinds_by_name.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
         raise LookupError(f"{name}: {class_name!r} is {kinds.pop()} in {module_name}, not the class of a network")
-    for node in _top_level(tree.body):
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        value = getattr(node, "value", None)
-        if value is not None and any(getattr(target, "id", "") == "DEVICE_KINDS" for target in targets):
-            return _literal_names(name, value)
-    return ("cpu",)
+    return _literal_names(name, declared) if declared else ("cpu",)
+
+
+def style_of(name: str) -> str:
+    """Return the implementation of which another is a style, importing none: the name that its file declares as
+    `STYLE_OF`, numpy for array_api:numpy, torch for torch_module; else its own name."""
+    if name not in (known := names()):
+        return name
+    declared = _declared(_own_tree(name), "STYLE_OF")
+    if declared:
+        return str(ast.literal_eval(declared))
+    backend = name.partition(":")[2]
+    return next((other for other in known if other == backend or name.startswith(f"{other}_")), name)
+
+
+def ceilings_of(name: str) -> str | None:
+    """Return the implementation that measures the ceilings of the machine with an implementation's framework; None
+    where its file declares `CEILINGS = False`, as where arrays cannot be written in place."""
+    if (root := style_of(name)) not in names():
+        return None
+    declared = _declared(_own_tree(root), "CEILINGS")
+    return root if declared is None or ast.literal_eval(declared) else None
 
 
 def _locate(name: str, path: Sequence[str] = ()) -> tuple[str, str]:
     module_name, _, class_name = name.partition(":")
     if _is_path(module_name):
         raise LookupError(f"there is no implementation {name!r}: {_module_instead_of_path(module_name, class_name)}")
-    if class_name or name not in names():
-        _check_name(name, module_name, class_name)
+    if name in (known := names()):
+        return f"{__name__}.{_own_file(name).stem}", class_name or _OWN_CLASS
+    _check_name(name, module_name, class_name)
     if class_name:
         return module_name, class_name
-    if name not in names():
-        classes = " or ".join(_classes_of(name, path))
-        hint = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, names())}"
-        raise LookupError(f"there is no implementation {name!r}; there are {', '.join(names())}{hint}")
-    stem = f"{name}_" if (_FOLDER / f"{name}_.py").exists() else name
-    return f"{__name__}.{stem}", _OWN_CLASS
+    classes = " or ".join(_classes_of(name, path))
+    hint = f"; did you mean {classes}?" if classes else f", or package.module:Class{_hint(name, known)}"
+    raise LookupError(f"there is no implementation {name!r}; there are {', '.join(known)}{hint}")
+
+
+def _own_file(name: str) -> Path:
+    """Return the file of a name from `names()`."""
+    stem = name.partition(":")[0]
+    underscored = _FOLDER / f"{stem}_.py"
+    return underscored if underscored.exists() else _FOLDER / f"{stem}.py"
+
+
+def _own_tree(name: str) -> ast.Module:
+    return _parsed(name, _own_file(name))
+
+
+@lru_cache(1000)
+def _classes_by_kinds(file: Path, modified: int) -> list[str]:
+    """Return the classes whose kinds of device a file of this age maps by their names; none where it cannot be read."""
+    with suppress(LookupError):
+        declared = _declared(_parsed(file.stem, file), "DEVICE_KINDS")
+        if isinstance(declared, ast.Dict):
+            return [*_literal_kinds(file.stem, declared)]
+    return []
 
 
 def _without_class(name: str, module_name: str, class_name: str, known: Iterable[str]) -> str:
@@ -195,6 +252,23 @@ def _source_file(name: str, module_name: str, folders: Sequence[str]) -> Path:
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
         raise LookupError(f"{name}: {module_name} is not a Python source file")
     return Path(spec.origin)
+
+
+def _declared(tree: ast.Module, variable: str) -> ast.expr | None:
+    """Return the value that a module's top level gives to a variable, or None."""
+    for node in _top_level(tree.body):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if value is not None and any(getattr(target, "id", "") == variable for target in targets):
+            return value
+    return None
+
+
+def _literal_kinds(name: str, value: ast.Dict) -> dict[str, tuple[str, ...]]:
+    keys = [ast.literal_eval(key) if isinstance(key, ast.Constant) else None for key in value.keys]
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise LookupError(f"{name}: DEVICE_KINDS on line {value.lineno} is not a mapping of names of classes")
+    return {key: _literal_names(name, kinds) for key, kinds in zip(keys, value.values, strict=True)}
 
 
 def _literal_names(name: str, value: ast.expr) -> tuple[str, ...]:

@@ -70,7 +70,8 @@ def within(name, package):
 def allowed_to(module):
     """Return what a module may import besides the standard library; None where anything is allowed."""
     if within(module, "implementations"):
-        framework = module.rpartition(".")[2].split("_")[0]
+        stem = module.rpartition(".")[2]
+        framework = {"array_api": "array_api_compat"}.get(stem, stem.split("_")[0])
         return {"implementations", "numpy", framework} - {""}
     return next((allowed for folder, allowed in FENCES.items() if within(module, folder)), None)
 

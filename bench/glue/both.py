@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import implementations
 from bench.measure import checkout
 from bench.measure.client import ROOT
 from bench.plan import grid, reading
@@ -41,7 +42,8 @@ def planned(
 
     def plan_of(side: Side, wanted: Grid) -> Plan | None:
         part = _part_of_side(wanted, side, known)
-        return resolve(part, machine, side.implementations, _kinds(side, path), seed, where) if part else None
+        kinds, ceilings_of = _kinds(side, path), implementations.ceilings_of
+        return resolve(part, machine, side.implementations, kinds, seed, where, ceilings_of) if part else None
 
     today = plan_of(head, wanted)
     if today is None:

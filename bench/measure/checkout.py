@@ -51,11 +51,12 @@ def grid_file(side: Side, file: Path) -> Path:
 
 def device_kinds(side: Side, name: str, path: Sequence[str]) -> tuple[str, ...]:
     """Return the device kinds that a side's implementation file declares. Raises LookupError, SyntaxError."""
-    if side.source == str(ROOT) or ":" in name or name not in side.implementations:
+    if side.source == str(ROOT) or name not in side.implementations:
         return implementations.device_kinds(name, path)
     folder = Path(side.source) / "implementations"
-    module = f"{name}_" if (folder / f"{name}_.py").exists() else name
-    return implementations.device_kinds(f"{module}:Net", [str(folder)])
+    module, _, class_name = name.partition(":")
+    module = f"{module}_" if (folder / f"{module}_.py").exists() else module
+    return implementations.device_kinds(f"{module}:{class_name or 'Net'}", [str(folder)])
 
 
 def _is_path(spec: str) -> bool:

@@ -19,7 +19,7 @@ import psutil
 from bench.plan.cells import Contender
 from bench.plan.units import gigabytes
 
-from . import answers, git, logs, memory, processes
+from . import answers, compiled, git, logs, memory, processes
 from .answers import NoAnswer
 from .pipes import MOST_BYTES, Ended, Pipes, TooLate, TooLong
 from .worker import environment
@@ -105,7 +105,9 @@ class ProcessWorker:
         self._kills = memory.kills()
         self._requests, self._has_ended, self._is_closed = 0, False, False
         self._begun: _Begun | None = None
+        self._compiled = compiled.new_folder()
         with ExitStack() as descriptors:
+            descriptors.callback(compiled.remove, self._compiled)
             try:
                 self._mark = processes.new_mark()
                 self._start(setting, descriptors)
@@ -140,6 +142,7 @@ class ProcessWorker:
             "from bench.measure.worker.main import main; sys.exit(main(sys.argv[1:]))"
         )
         variables = environment.of_worker(git.without_repository(os.environ), setting.threads)
+        variables |= compiled.variables(self._compiled, os.environ)
         setting.log.parent.mkdir(parents=True, exist_ok=True)
         logs.bound(setting.log)
         with logs.open_to_append(setting.log) as log:
@@ -234,6 +237,7 @@ class ProcessWorker:
         if not self._has_ended:
             processes.end(self._process, self._mark, grace)
             self._has_ended = True
+            compiled.remove(self._compiled)
 
     def _check_memory(self) -> None:
         """Raise TooMuchMemory if the process has taken more than it may."""

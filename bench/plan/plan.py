@@ -97,11 +97,13 @@ def resolve(
     device_kinds: Callable[[str], Sequence[str]],
     seed: int,
     where: Mapping[str, str] | None = None,
+    ceilings_of: Callable[[str], str | None] = lambda name: name.partition("_")[0],
 ) -> Plan:
     """Return the plan of every cell of a grid on a machine, its contenders in the order requested.
 
     `names` are the known implementations. `device_kinds(name)` returns the kinds of device that one
-    knows, and raises LookupError for an unknown name. `where` has the words that begin a complaint,
+    knows, and raises LookupError for an unknown name; `ceilings_of(name)` returns the implementation that
+    measures the ceilings of its framework, if any does. `where` has the words that begin a complaint,
     by the grid's key. Raises PlanError.
     """
     where = {
@@ -159,26 +161,29 @@ def resolve(
         precision=grid.precision,
         min_effect=grid.min_effect,
         min_effects=grid.min_effect_of,
-        ceilings=_ceilings(contenders, names, device_kinds) if grid.ceilings else (),
+        ceilings=_ceilings(contenders, names, device_kinds, ceilings_of) if grid.ceilings else (),
     )
 
 
 def _ceilings(
-    contenders: Sequence[Contender], names: Sequence[str], device_kinds: Callable[[str], Sequence[str]]
+    contenders: Sequence[Contender],
+    names: Sequence[str],
+    device_kinds: Callable[[str], Sequence[str]],
+    ceilings_of: Callable[[str], str | None],
 ) -> tuple[Contender, ...]:
     """Return the contenders that measure ceilings, on each device, with each dtype and thread limit of those asked for.
 
-    Of their backends these are all that know the device, each by the implementation that is no variant of another, as
-    `torch_module` is of `torch`. Where none knows the host, as with a class of someone's own, NumPy measures it.
+    Of their backends these are all that know the device, each by one implementation. Where none knows the host, as with
+    a class of someone's own, NumPy measures it.
     """
-    roots = [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
-    known: dict[str, Sequence[str]] = {}
-    for name in roots:
-        with suppress(LookupError, SyntaxError):  # a message is shown only if it is chosen
-            known[name] = device_kinds(name)
     places = dict.fromkeys((contender.device, contender.dtype, contender.threads) for contender in contenders)
-    asked = {contender.implementation for contender in contenders}
-    chosen = [root for root in known if any(f"{name}_".startswith(f"{root}_") for name in asked)]
+    wanted = {ceilings_of(contender.implementation) for contender in contenders}
+    known: dict[str, Sequence[str]] = {}
+    for name in names:
+        if name in {*wanted, HOST_BACKEND}:
+            with suppress(LookupError, SyntaxError):  # a message is shown only if it is chosen
+                known[name] = device_kinds(name)
+    chosen = [name for name in known if name in wanted]
     able = {place: [name for name in chosen if place[0].partition(":")[0] in known[name]] for place in places}
     fallback = [HOST_BACKEND] if HOST_BACKEND in known else []
     return tuple(

@@ -8,16 +8,22 @@ from pathlib import Path
 import pytest
 
 import implementations
-from implementations import TwoLayerNet, Unavailable, device_kinds, load, names
+from implementations import TwoLayerNet, Unavailable, ceilings_of, device_kinds, load, names, style_of
 
 ROOT = Path(__file__).parent.parent.parent
 
-BLOCKED = """
+FRAMEWORKS = {
+    *("torch", "jax", "jaxlib", "cupy", "numba", "autograd", "mlx", "tensorflow", "tinygrad", "array_api_compat"),
+}
+
+BLOCKED = (
+    f"FRAMEWORKS = {FRAMEWORKS!r}"
+    + """
 import sys
 
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "jax", "jaxlib", "cupy", "numba"}:
+        if name.partition(".")[0] in FRAMEWORKS:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Blocker())
@@ -33,16 +39,20 @@ for name in names():
         outcomes[name] = f"Unavailable: {reason}"
 print(json.dumps(outcomes))
 """
+)
 
-LAZY = """
+LAZY = (
+    f"FRAMEWORKS = {FRAMEWORKS!r}"
+    + """
 import json
 import sys
 from implementations import device_kinds, names
 
 kinds = {name: device_kinds(name) for name in names()}
-frameworks = [name for name in ("torch", "jax", "jaxlib", "cupy", "numba") if name in sys.modules]
+frameworks = sorted(FRAMEWORKS & {*sys.modules})
 print(json.dumps([kinds, frameworks, [name for name in sys.modules if name.startswith("implementations.")]]))
 """
+)
 
 
 def run(code):
@@ -72,10 +82,39 @@ def write_module(tmp_path, monkeypatch):
 def test_names_are_those_of_the_files():
     stems = {path.stem for path in (ROOT / "implementations").glob("*.py")} - {"__init__", "interface"}
     known = names()
-    assert known == sorted(known)
-    assert {name if name in stems else f"{name}_" for name in known} == stems
-    assert len(known) == len(stems)
-    assert {"numpy", "torch", "torch_autograd", "jax", "jax_grad", "cupy"} <= set(known)
+    files = {name.partition(":")[0] for name in known}
+    assert known == sorted(set(known))
+    assert {name if name in stems else f"{name}_" for name in files} == stems
+    assert {"numpy", "torch", "torch_autograd", "jax", "jax_grad", "cupy", "array_api:torch"} <= set(known)
+
+
+def test_a_file_may_have_a_class_for_each_key_of_its_device_kinds(tmp_path):
+    (tmp_path / "portable.py").write_text('DEVICE_KINDS = {"a": ("cpu",), "b": ("cuda",)}\n', encoding="utf-8")
+    (tmp_path / "plain_.py").write_text('DEVICE_KINDS = ("cpu",)\n', encoding="utf-8")
+    (tmp_path / "broken.py").write_text("DEVICE_KINDS = {\n", encoding="utf-8")
+    (tmp_path / "odd.py").write_text('DEVICE_KINDS = {1: ("cpu",)}\n', encoding="utf-8")
+    assert names(tmp_path) == ["broken", "odd", "plain", "portable:a", "portable:b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "ceilings"),
+    [
+        ("numpy", "numpy", "numpy"),
+        ("torch_module", "torch", "torch"),
+        ("numba", "numpy", "numpy"),
+        ("array_api:jax", "jax", "jax"),
+        ("mlx", "mlx", None),
+        ("users.module:Net", "users.module:Net", None),
+    ],
+)
+def test_each_implementation_is_a_style_of_one(name, style, ceilings):
+    assert style_of(name) == style
+    assert ceilings_of(name) == ceilings
+
+
+def test_styles_are_of_known_implementations():
+    assert {style_of(name) for name in names()} <= set(names())
+    assert all(style_of(style_of(name)) == style_of(name) for name in names())
 
 
 @pytest.mark.parametrize("name", names())
@@ -85,7 +124,8 @@ def test_load_returns_a_net_or_says_what_is_missing(name):
     except Unavailable as reason:
         pytest.skip(str(reason))
     assert issubclass(net_class, TwoLayerNet)
-    assert net_class.__module__ in {f"implementations.{name}", f"implementations.{name}_"}
+    stem = name.partition(":")[0]
+    assert net_class.__module__ in {f"implementations.{stem}", f"implementations.{stem}_"}
 
 
 def test_load_accepts_a_module_and_class():
@@ -117,8 +157,8 @@ def test_a_framework_missing_for_a_users_module_is_named(write_module):
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
     for look_up in (load, device_kinds):
-        with pytest.raises(LookupError, match=r"no implementation 'tensorflow'.*cupy.*numpy.*package\.module:Class"):
-            look_up("tensorflow")
+        with pytest.raises(LookupError, match=r"no implementation 'theano'.*cupy.*numpy.*package\.module:Class"):
+            look_up("theano")
 
 
 @pytest.mark.parametrize("name", ["interface", "__init__", "numpy_", "numpy:", "", "implementations.numpy_"])

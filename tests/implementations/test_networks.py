@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from implementations import Problem, Unavailable, device_kinds, load, names
+from implementations import Problem, Unavailable, ceilings_of, device_kinds, load, names
 
 SHAPE = (7, 11, 5, 3)
 TUTORIAL = (64, 1000, 100, 10)
@@ -377,7 +377,7 @@ def test_agrees_with_the_definition_on_a_gpu(name, dtype, problem):
     assert_agrees_with_definition(available(name, "cuda"), problem, dtype)
 
 
-@pytest.fixture(params=[name for name in names() if "_" not in name])
+@pytest.fixture(params=[name for name in names() if ceilings_of(name) == name])
 def make_backend(request):
     """Return a backend's own net, with which the machine's ceilings are measured."""
     return available(request.param)
@@ -522,7 +522,7 @@ def test_float32_losses_follow_float64(make):
     double = make(problem, dtype="float64").train(500)
     single = make(problem, dtype="float32").train(500).astype(np.float64)
     relative = np.abs(single / double - 1)
-    assert relative[:21].max() < 1e-6
+    assert relative[:21].max() < 2e-6
     assert relative[100] < 1e-5
     assert relative[:201].max() < 5e-4
     assert abs(single[499] - double[499]) < 1e-11 * double[0]

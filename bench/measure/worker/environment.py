@@ -159,12 +159,12 @@ RECORDED = (
 )
 """Patterns of variables that change speed or results."""
 PLACES = (
-    *("CUDA_HOME", "CUDA_PATH*", "CUDA_ROOT", "CUDA_BIN_PATH", "CUDA_INC_PATH", "CUDA_CACHE_PATH", "CUDA_VERSION"),
+    *("CUDA_HOME", "CUDA_PATH*", "CUDA_ROOT", "CUDA_BIN_PATH", "CUDA_INC_PATH", "CUDA_VERSION"),
     *("CUDNN_VERSION", "CUDNN_HOME", "CUDNN_PATH", "CUDNN_ROOT", "CUBLAS_VERSION"),
     *("NVIDIA_REQUIRE_*", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_PRODUCT_NAME", "NVIDIA_BUILD_ID", "NVIDIA_*_VERSION"),
-    *("ROCM_HOME", "ROCM_PATH", "ROCM_VERSION", "HIP_PATH", "ONEAPI_ROOT", "NCCL_VERSION", "TRITON_CACHE_DIR"),
+    *("ROCM_HOME", "ROCM_PATH", "ROCM_VERSION", "HIP_PATH", "ONEAPI_ROOT", "NCCL_VERSION"),
     *("TORCH_HOME", "TORCH_EXTENSIONS_DIR", "PYTORCH_VERSION", "PYTORCH_BUILD_*", "PYTORCH_HOME", "TORCH_HUB"),
-    *("TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR", "NUMBA_CACHE_DIR", "JAX_TRACEBACK_FILTERING"),
+    "JAX_TRACEBACK_FILTERING",
 )
 """Patterns of variables that only say where something is, or its version, which other fields record."""
 NOT_WORTH_SAYING = {"PYTHONHASHSEED", "TF_CPP_MIN_LOG_LEVEL"}
@@ -215,11 +215,19 @@ def overridden(parents: Mapping[str, str]) -> dict[str, str]:
 def recorded(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that change speed or results and are not this harness's own settings, by name, with the
     value as it may be shown."""
-    return {name: shown(name, environment[name]) for name in sorted(environment) if is_recorded(name)}
+    names = [name for name in sorted(environment) if is_recorded(name)]
+    return {name: shown(name, environment[name]) for name in names if not _is_own_folder(name, environment[name])}
+
+
+def _is_own_folder(name: str, value: str) -> bool:
+    """Tell whether a variable names the process's own folder of compiled kernels."""
+    return name in limits.COMPILED and limits.COMPILED_PREFIX in value
 
 
 def is_recorded(name: str) -> bool:
     """Tell whether a variable is one whose value changes speed or results."""
+    if name in limits.COMPILED:  # set by a user, kernels of earlier processes are used again
+        return True
     own = name in limits.SETTINGS or name in limits.THREAD_VARIABLES
     return not own and _matches(name, RECORDED) and not _matches(name, PLACES) and not _matches(name, DEBUGGING)
 

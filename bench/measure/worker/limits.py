@@ -31,6 +31,17 @@ SETTINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
+COMPILED = {
+    "TORCHINDUCTOR_CACHE_DIR": "inductor",
+    "TRITON_CACHE_DIR": "triton",
+    "NUMBA_CACHE_DIR": "numba",
+    "CUPY_CACHE_DIR": "cupy",
+    "CUDA_CACHE_PATH": "cuda",
+    "CACHEDB": "tinygrad.db",
+}
+"""Variables that say where frameworks keep compiled kernels, and the part of a process's own folder for each."""
+COMPILED_PREFIX = "relubench-compiled-"
+"""The beginning of that folder's name."""
 FILE_BYTES = 256 << 20
 """The largest file that a worker may write."""
 

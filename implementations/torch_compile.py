@@ -1,0 +1,78 @@
+"""PyTorch with each phase and the whole step compiled by TorchInductor, which fuses what is elementwise; `train` calls
+one compiled step after another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+
+from .interface import Unavailable
+from .torch_ import Net as TorchNet
+from .torch_ import torch
+
+DEVICE_KINDS = ("cpu", "cuda", "xpu")
+
+compiled = partial(torch.compile, fullgraph=True, dynamic=False)
+# Each shape is compiled for itself; without this, the ninth would fail.
+torch._dynamo.config.recompile_limit = 1 << 20
+torch._dynamo.config.accumulated_recompile_limit = 1 << 20
+
+
+def hidden(x, w1, w2):
+    h_relu = (x @ w1).clamp(min=0)
+    return h_relu, h_relu @ w2
+
+
+def gradients(x, y, w2, h_relu, y_pred):
+    grad_y = 2 * (y_pred - y)
+    grad_w2 = h_relu.T @ grad_y
+    grad_h = torch.where(h_relu > 0, grad_y @ w2.T, 0)
+    return x.T @ grad_h, grad_w2
+
+
+def subtract(w1, w2, grad_w1, grad_w2, rate):
+    w1.sub_(grad_w1, alpha=rate)
+    w2.sub_(grad_w2, alpha=rate)
+
+
+forward, backward, update = compiled(hidden), compiled(gradients), compiled(subtract)
+
+
+@compiled
+def step(w1, w2, x, y, rate):
+    h_relu, y_pred = hidden(x, w1, w2)
+    subtract(w1, w2, *gradients(x, y, w2, h_relu, y_pred), rate)
+    return (y_pred - y).square().sum()
+
+
+class Net(TorchNet):
+    def forward(self) -> None:
+        self.h_relu, self.y_pred = forward(self.x, self.w1, self.w2)
+
+    def backward(self) -> None:
+        self.grad_w1, self.grad_w2 = backward(self.x, self.y, self.w2, self.h_relu, self.y_pred)
+
+    def update(self) -> None:
+        update(self.w1, self.w2, self.grad_w1, self.grad_w2, self.learning_rate)
+
+    def step(self) -> None:
+        step(self.w1, self.w2, self.x, self.y, self.learning_rate)
+
+    def train(self, steps: int) -> np.ndarray:
+        return self.to_host([step(self.w1, self.w2, self.x, self.y, self.learning_rate) for _ in range(steps)])
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+        missing = {} if shutil.which(compiler) else {"cpu": f"the C++ compiler {compiler}"}
+        if not find_spec("triton"):
+            missing |= {"cuda": "Triton", "xpu": "Triton"}
+        devices = [device for device in super().devices() if device.partition(":")[0] not in {*missing, "mps"}]
+        if not devices:
+            raise Unavailable(f"TorchInductor needs {missing['cpu']}, which is not installed")
+        return devices
