@@ -64,15 +64,8 @@ def shares_of(blocks: Sequence[Block]) -> list[float]:
     How long the cell's threads waited for one another is known only of all blocks together. It is assumed to be the
     same share of the time that they waited in each block.
     """
-    known = [block for block in blocks if _is_known(block)]
-    waited = _sum(block.waited_seconds for block in known)
-    for_others = _others_seconds(known) / waited if waited else 0.0
-    return [
-        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
-        if _is_known(block)
-        else 0.0
-        for block in blocks
-    ]
+    known = iter(_shares_of_known([block for block in blocks if _is_known(block)]))
+    return [next(known) if _is_known(block) else 0.0 for block in blocks]
 
 
 def is_unsteady(taken: Disturbance | None, half_width: float, min_effect: float) -> bool:
@@ -112,15 +105,24 @@ def _of(cells: Sequence[Sequence[Block]]) -> Disturbance | None:
     blocks = [block for cell in known for block in cell]
     if not blocks:
         return None
-    available = _sum(block.processor_seconds for block in blocks)
+    available = _sum([block.processor_seconds for block in blocks])
     with_steal = [block for block in blocks if block.stolen_seconds is not None]
-    stolen = _sum(block.stolen_seconds for block in with_steal)
+    stolen = _sum([block.stolen_seconds for block in with_steal])
     return Disturbance(
         others=_sum(_others_seconds(cell) for cell in known) / available,
-        stolen=stolen / _sum(block.processor_seconds for block in with_steal) if with_steal else None,
-        switches=_sum(block.switches for block in blocks) / available,
-        blocks=sum(share > DISTURBED for cell in known for share in shares_of(cell)) / len(blocks),
+        stolen=stolen / _sum([block.processor_seconds for block in with_steal]) if with_steal else None,
+        switches=_sum([block.switches for block in blocks]) / available,
+        blocks=sum(share > DISTURBED for cell in known for share in _shares_of_known(cell)) / len(blocks),
     )
+
+
+def _shares_of_known(blocks: Sequence[Block]) -> list[float]:
+    waited = _sum([block.waited_seconds for block in blocks])
+    for_others = _others_seconds(blocks) / waited if waited else 0.0
+    return [
+        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
+        for block in blocks
+    ]
 
 
 def _is_known(block: Block) -> bool:
@@ -129,7 +131,9 @@ def _is_known(block: Block) -> bool:
 
 def _others_seconds(known: Sequence[Block]) -> float:
     """Return the seconds that the process wanted and others had: at most what it waited and what others used."""
-    return max(0.0, min(_sum(block.waited_seconds for block in known), _sum(block.others_seconds for block in known)))
+    return max(
+        0.0, min(_sum([block.waited_seconds for block in known]), _sum([block.others_seconds for block in known]))
+    )
 
 
 def _sum(values: Iterable[float | None]) -> float:

@@ -10,10 +10,11 @@ import pandas as pd
 
 from bench.plan.cells import Contender, Place
 
-from . import ceilings, costs, environments, measured, resolution, standing, suspicion, tables, warmup
+from . import ceilings, costs, disturbance, environments, measured, resolution, standing, suspicion, tables, warmup
 from .ceilings import Limits
 from .columns import SUSPECT
 from .costs import Costs
+from .disturbance import Disturbance
 from .measured import MeasuredCell
 from .ranking import Pair
 from .recorded import RunRecords
@@ -48,6 +49,11 @@ class Run(RunRecords):
             [*self.cells.values()], self.plan, self.limits, unsteadiness, self.call_seconds, self.spending
         )
         return suspicion.marked(cells, self.plan)
+
+    @cached_property
+    def disturbance(self) -> Disturbance | None:
+        """What others took of the processors while all cells were sampled; None where the system did not report it."""
+        return disturbance.of_run(self)
 
     @property
     def suspects(self) -> dict[str, str]:
