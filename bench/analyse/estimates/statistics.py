@@ -148,21 +148,20 @@ def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -
     ratios, within = [], []
     for pass_number in others:
         base = bases.get(pass_number, {})
-        logs = [log(base[number] / seconds) for number, seconds in others[pass_number].items() if number in base]
+        logs = sorted(
+            [log(base[number] / seconds) for number, seconds in others[pass_number].items() if number in base]
+        )
         if logs:
-            ratios.append(_exp(_median(sorted(logs))))
-            within.append(median_error(logs))
+            middle = _median(logs)
+            ratios.append(_exp(middle))
+            within.append(_median_error(logs, middle))
     return estimate(ratios, within, confidence_after(len(ratios), spending))
 
 
 def median_error(values: Sequence[float] | np.ndarray) -> float:
     """Return the standard error of a median: √(π/2) times that of a mean (Laplace 1818), from the values' median
     absolute deviation; 0 where there are too few values."""
-    if len(values) < 2:
-        return 0.0
-    middle = _median(sorted(values))
-    deviation = _median(sorted([abs(value - middle) for value in values]))
-    return float(sqrt(pi / 2 / len(values)) * deviation / NORMAL_QUARTILE)
+    return _median_error(values, _median(sorted(values))) if len(values) else 0.0
 
 
 def verdicts(ratios: Sequence[Estimate], min_effect: float | Sequence[float] = MIN_EFFECT) -> list[str]:
@@ -250,6 +249,14 @@ def trimmed(rows: Sequence[Sequence[float]]) -> tuple[list[float], np.ndarray]:
     return [*means], np.array(deviations) @ np.array(deviations).T / (kept * (kept - 1))
 
 
+def _median_error(values: Sequence[float] | np.ndarray, middle: float) -> float:
+    """Return the standard error of the `middle` of values."""
+    if len(values) < 2:
+        return 0.0
+    deviation = _median(sorted([abs(value - middle) for value in values]))
+    return float(sqrt(pi / 2 / len(values)) * deviation / NORMAL_QUARTILE)
+
+
 def _trimmed(logs: Sequence[float]) -> tuple[float, float]:
     """Return the trimmed mean of logs and its standard error, NaN from a single one."""
     if len(logs) < 2:
@@ -267,7 +274,7 @@ def _winsorised(values: Sequence[float]) -> tuple[float, list[float]]:
     ordered = sorted(values)
     mean = sum(map(mul, ordered, _weights(count))) / kept
     low, high = _between(ordered, cut), _between(ordered, count - 1 - cut)
-    winsorised = [min(max(value, low), high) for value in values]
+    winsorised = [low if value < low else high if value > high else value for value in values]
     middle = sum(winsorised) / count
     return mean, [value - middle for value in winsorised]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
@@ -68,7 +69,12 @@ class Run(RunRecords):
     @cached_property
     def speedups(self) -> dict[str, Speedup]:
         """How many times faster each cell is than its baseline, by key."""
-        return standing.speedups(self.measured, self.baselines, self.spending)
+        return standing.speedups(self.measured, self.baselines, self.spending, attrgetter("block_typicals"))
+
+    @cached_property
+    def floor_speedups(self) -> dict[str, Speedup]:
+        """How many times smaller each cell's floors are than its baseline's, by key."""
+        return standing.speedups(self.measured, self.baselines, self.spending, attrgetter("block_floors"))
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -88,7 +94,7 @@ class Run(RunRecords):
     @cached_property
     def timings(self) -> pd.DataFrame:
         """One row per cell of the plan, as `timings.csv` has it. It is shared: change a copy."""
-        return tables.timings(self, self.measured, self.speedups, self.ranks)
+        return tables.timings(self, self.measured, self.speedups, self.floor_speedups, self.ranks)
 
     @cached_property
     def samples(self) -> pd.DataFrame:
