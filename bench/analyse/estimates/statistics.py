@@ -140,28 +140,14 @@ def confidence_after(passes: int, spending: Spending) -> float:
     return 1 - (1 - CONFIDENCE) * looks.share(passes, spending)
 
 
-def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -> Estimate:
-    """Estimate how many times longer `bases` take than `others`, from the passes and rounds that both have.
-
-    Both have typical seconds, or both have floors. A pass counts as the median over its rounds of the blocks' log
-    ratio. What slows the machine for a few rounds slows both, and cancels."""
-    ratios, within = [], []
-    for pass_number in others:
-        base = bases.get(pass_number, {})
-        logs = sorted(
-            [log(base[number] / seconds) for number, seconds in others[pass_number].items() if number in base]
-        )
-        if logs:
-            middle = _median(logs)
-            ratios.append(_exp(middle))
-            within.append(_median_error(logs, middle))
-    return estimate(ratios, within, confidence_after(len(ratios), spending))
-
-
 def median_error(values: Sequence[float] | np.ndarray) -> float:
     """Return the standard error of a median: √(π/2) times that of a mean (Laplace 1818), from the values' median
     absolute deviation; 0 where there are too few values."""
-    return _median_error(values, _median(sorted(values))) if len(values) else 0.0
+    if len(values) < 2:
+        return 0.0
+    middle = _median(sorted(values))
+    deviation = _median(sorted([abs(value - middle) for value in values]))
+    return float(sqrt(pi / 2 / len(values)) * deviation / NORMAL_QUARTILE)
 
 
 def verdicts(ratios: Sequence[Estimate], min_effect: float | Sequence[float] = MIN_EFFECT) -> list[str]:
@@ -247,14 +233,6 @@ def trimmed(rows: Sequence[Sequence[float]]) -> tuple[list[float], np.ndarray]:
     means, deviations = zip(*map(_winsorised, rows), strict=True)
     kept = kept_of(count)
     return [*means], np.array(deviations) @ np.array(deviations).T / (kept * (kept - 1))
-
-
-def _median_error(values: Sequence[float] | np.ndarray, middle: float) -> float:
-    """Return the standard error of the `middle` of values."""
-    if len(values) < 2:
-        return 0.0
-    deviation = _median(sorted([abs(value - middle) for value in values]))
-    return float(sqrt(pi / 2 / len(values)) * deviation / NORMAL_QUARTILE)
 
 
 def _trimmed(logs: Sequence[float]) -> tuple[float, float]:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.analyse.estimates.pairing import paired
 from bench.analyse.estimates.pooling import pooled
-from bench.analyse.estimates.statistics import UNKNOWN, Blocks, Estimate, paired, verdicts
+from bench.analyse.estimates.statistics import UNKNOWN, Blocks, Estimate, verdicts
 from bench.plan.looks import Spending
 
 from . import ranking
@@ -52,7 +53,7 @@ def speedups(
     blocks, which show which contender is faster, or their floors, which show what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
     others = [(cell, base) for cell, base in based if cell is not base]
-    ratios = pooled([paired(of_blocks(base.records), of_blocks(cell.records), spending) for cell, base in others])
+    ratios = pooled(paired([(of_blocks(base.records), of_blocks(cell.records)) for cell, base in others], spending))
     judged = zip(ratios, verdicts(ratios, [cell.min_effect for cell, _ in others]), strict=True)
     own = {cell.key: Speedup(ITSELF, None) for cell, base in based if cell is base}
     compared = [Speedup(ratio, verdict) if ratio.passes else Speedup(UNKNOWN, None) for ratio, verdict in judged]
