@@ -11,8 +11,8 @@ from bench.plan.looks import Spending
 
 from .statistics import NORMAL_QUARTILE, Blocks, Estimate, confidence_after, estimate
 
-MOST_AT_ONCE = 1 << 22
-"""The most blocks of pairs whose ratios are computed together, which takes some 200 MB."""
+MOST_AT_ONCE = 1 << 20
+"""The most blocks of pairs whose ratios are computed together, which takes some 100 MB."""
 
 
 def paired(pairs: Sequence[tuple[Blocks, Blocks]], spending: Spending = Spending.WHOLE) -> list[Estimate]:
