@@ -56,9 +56,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     without_cells = [item for item in items if replay.is_phase_without_cells(item)]
     config.hook.pytest_deselected(items=without_cells)
     items[:] = [item for item in items if item not in without_cells]
-    for item in items:
-        if (clock := replay.clock_of(item)) is not None:
-            replay.give_clock(item, clock)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -67,6 +64,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     bench_session.select(selected)
     if selected and plugins.is_measuring(session.config.getoption):
         bench_session.check_writable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Give a test its clock when it begins, since marks for ten thousand tests would take long to make beforehand."""
+    if (clock := replay.clock_of(item)) is not None:
+        replay.give_clock(item, clock)
+    return (yield)
 
 
 @pytest.fixture
@@ -125,5 +130,5 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def _parameters(cell: Cell, marks: Mapping[str, pytest.MarkDecorator]) -> object:
     contender, shape = cell.contender, cell.shape
     values = (contender.implementation, contender.device, contender.dtype, contender.threads)
-    own = [marks[mark] for mark in replay.marks_of(cell)]
+    own = [*(marks[mark] for mark in replay.marks_of(cell)), *replay.MARKS]
     return pytest.param(*values, shape.N, shape.D_in, shape.H, shape.D_out, id=cell.id, marks=own)

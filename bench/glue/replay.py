@@ -13,9 +13,12 @@ from bench.plan.cells import PHASES, Cell, Contender, Shape
 
 _CLOCK = pytest.StashKey["ReplayClock"]()
 _CELL = pytest.StashKey[Cell]()
-# Making a mark takes pytest as long as collecting the rest of a test does.
-_BENCHMARK = pytest.mark.benchmark
-_NOT_USED = pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")
+MARKS = (
+    pytest.mark.benchmark,
+    # A cell that failed has no samples to replay, of which pytest-benchmark would otherwise warn.
+    pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"),
+)
+"""The marks that every cell's test shares."""
 
 
 class ReplayClock:
@@ -101,12 +104,11 @@ def clock_of(item: pytest.Item) -> ReplayClock | None:
 
 
 def give_clock(item: pytest.Item, clock: ReplayClock) -> None:
-    """Set a clock as pytest-benchmark's `timer`. Only the closest marker is read, so an outer one is merged."""
-    outer = item.get_closest_marker("benchmark")
+    """Set a clock as pytest-benchmark's `timer`. Only the closest marker is read, so the one that has options is
+    merged."""
+    outer = next((marker for marker in item.iter_markers("benchmark") if marker.kwargs), None)
     options = {**(outer.kwargs if outer else {}), "timer": clock}
-    item.add_marker(_BENCHMARK(**options), append=False)
-    # A cell that failed has no samples to replay, of which pytest-benchmark would otherwise warn.
-    item.add_marker(_NOT_USED)
+    item.add_marker(pytest.mark.benchmark(**options), append=False)
 
 
 def samples_or_skip(item: pytest.Item, outcome: Outcome) -> Samples:

@@ -70,8 +70,8 @@ class Screen:
 
     def drawn(self, table: Table) -> str:
         """Return a table as lines. Cells that may be folded are, where it is wider than the screen."""
-        least = self._console(ANY_WIDTH).measure(table).minimum
-        console = self._console(max(least, self.width or ANY_WIDTH))
+        least = self._console(ANY_WIDTH).measure(table).minimum if self.width else ANY_WIDTH
+        console = self._console(max(least, self.width or 0))
         console.print(table)
         assert isinstance(console.file, io.StringIO)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bench.analyse.estimates.statistics import Estimate, confidence_after, estimate, paired
+from bench.analyse.estimates.pairing import paired
+from bench.analyse.estimates.statistics import Estimate, confidence_after, estimate
 from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.recorded import CellRecords
 from bench.analyse.run.run import Run
@@ -81,18 +82,17 @@ def _changes(run: Run, spending: Spending, is_counted: Callable[[int], bool]) ->
     for records in run.cells.values():
         by_side.setdefault(off(records.cell), {})[records.cell.contender.variant] = records.of_passes(is_counted)
     suspects = run.suspects
-    return [_change(cell, sides.get(BASE), sides.get(HEAD), spending, suspects) for cell, sides in by_side.items()]
-
-
-def _change(
-    cell: Cell, base: CellRecords | None, head: CellRecords | None, spending: Spending, suspects: Mapping[str, str]
-) -> Change:
-    change = Change(cell, _outcome(base, spending, suspects), _outcome(head, spending, suspects))
-    if not base or not head or change.base.status != "ok" or change.head.status != "ok":
-        return change
-    ratio = paired(head.block_floors, base.block_floors, spending)
-    typical = paired(head.block_typicals, base.block_typicals, spending)
-    return replace(change, ratio=ratio, typical=typical)
+    changes = {
+        cell: Change(cell, _outcome(sides.get(BASE), spending, suspects), _outcome(sides.get(HEAD), spending, suspects))
+        for cell, sides in by_side.items()
+    }
+    timed = [cell for cell, change in changes.items() if change.base.status == change.head.status == "ok"]
+    both = [(by_side[cell][HEAD], by_side[cell][BASE]) for cell in timed]
+    ratios = paired([(head.block_floors, base.block_floors) for head, base in both], spending)
+    typicals = paired([(head.block_typicals, base.block_typicals) for head, base in both], spending)
+    for cell, ratio, typical in zip(timed, ratios, typicals, strict=True):
+        changes[cell] = replace(changes[cell], ratio=ratio, typical=typical)
+    return [*changes.values()]
 
 
 def _outcome(records: CellRecords | None, spending: Spending, suspects: Mapping[str, str]) -> SideOutcome:

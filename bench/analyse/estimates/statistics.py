@@ -140,21 +140,6 @@ def confidence_after(passes: int, spending: Spending) -> float:
     return 1 - (1 - CONFIDENCE) * looks.share(passes, spending)
 
 
-def paired(bases: Blocks, others: Blocks, spending: Spending = Spending.WHOLE) -> Estimate:
-    """Estimate how many times longer `bases` take than `others`, from the passes and rounds that both have.
-
-    Both have typical seconds, or both have floors. A pass counts as the median over its rounds of the blocks' log
-    ratio. What slows the machine for a few rounds slows both, and cancels."""
-    ratios, within = [], []
-    for pass_number in others:
-        base = bases.get(pass_number, {})
-        logs = [log(base[number] / seconds) for number, seconds in others[pass_number].items() if number in base]
-        if logs:
-            ratios.append(_exp(_median(sorted(logs))))
-            within.append(median_error(logs))
-    return estimate(ratios, within, confidence_after(len(ratios), spending))
-
-
 def median_error(values: Sequence[float] | np.ndarray) -> float:
     """Return the standard error of a median: √(π/2) times that of a mean (Laplace 1818), from the values' median
     absolute deviation; 0 where there are too few values."""
@@ -262,27 +247,29 @@ def _trimmed(logs: Sequence[float]) -> tuple[float, float]:
 def _winsorised(values: Sequence[float]) -> tuple[float, list[float]]:
     """Return the trimmed mean of values, and the deviations of the winsorised ones from their own mean."""
     count = len(values)
-    kept = kept_of(count)
-    cut = (count - kept) / 2
+    kept, cut, weights = _trimming(count)
     ordered = sorted(values)
-    mean = sum(map(mul, ordered, _weights(count))) / kept
+    mean = sum(map(mul, ordered, weights)) / kept
     low, high = _between(ordered, cut), _between(ordered, count - 1 - cut)
-    winsorised = [min(max(value, low), high) for value in values]
+    winsorised = [low if value < low else high if value > high else value for value in values]
     middle = sum(winsorised) / count
     return mean, [value - middle for value in winsorised]
 
 
 @lru_cache
-def _weights(count: int) -> tuple[float, ...]:
-    """Return by how much each of so many ordered values counts in a trimmed mean."""
-    cut = (count - kept_of(count)) / 2
-    return tuple(min(max(min(index + 1, count - index) - cut, 0.0), 1.0) for index in range(count))
+def _trimming(count: int) -> tuple[float, float, tuple[float, ...]]:
+    """Return how many of so many ordered values are kept in a trimmed mean, how many are cut at each end, and by how
+    much each counts."""
+    kept = kept_of(count)
+    cut = (count - kept) / 2
+    return kept, cut, tuple(min(max(min(index + 1, count - index) - cut, 0.0), 1.0) for index in range(count))
 
 
 def _between(ordered: Sequence[float], position: float) -> float:
     """Return the value at a position, from 0, that may lie between two of the ordered values."""
     index = min(int(position), len(ordered) - 2)
-    return ordered[index] + (position - index) * (ordered[index + 1] - ordered[index])
+    value = ordered[index]
+    return value + (position - index) * (ordered[index + 1] - value)
 
 
 def _ordered(samples: Iterable[float]) -> list[float]:

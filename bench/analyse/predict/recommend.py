@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.analyse.estimates.statistics import CONFIDENCE, Blocks, Estimate, paired
+from bench.analyse.estimates.pairing import paired
+from bench.analyse.estimates.statistics import CONFIDENCE, Blocks, Estimate
 from bench.analyse.run.columns import SUSPECT
 from bench.analyse.run.run import Run
 from bench.analyse.run.suspicion import trusted
@@ -334,7 +335,7 @@ def _tied(
     if best["measured"] and row["measured"] and question.steps is None:
         best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
         if best_blocks and row_blocks:
-            return not paired(row_blocks, best_blocks).low > 1
+            return not paired([(row_blocks, best_blocks)])[0].low > 1
     value, low, high = _deciding(row.to_frame().T)
     reach = hypot(*(log(each[high] / each[low]) / 2 for each in (best, row)))
     if scale and not best["measured"] and not row["measured"]:

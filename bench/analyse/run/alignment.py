@@ -7,7 +7,7 @@ a line equally often, so that times and ratios do not depend on which of them an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from bench.analyse.estimates.statistics import Estimate, estimate, typical, verd
 from bench.measure.worker.layout import ALLOCATION_BYTES
 from bench.plan.cells import Cell
 
-from .recorded import CellRecords
+from .measured import MeasuredCell
 from .run import Run
 
 
@@ -38,35 +38,47 @@ class Alignment:
 def of_run(run: Run) -> list[Alignment]:
     """The cells whose time depends on it by more than the smallest effect that matters, under false-discovery control
     over all cells and quarters: of each the quarter that differs most, in the plan's order."""
-    compared = [alignment for cell in run.measured if cell.is_timed for alignment in _of_cell(cell.records)]
-    judged = verdicts([each.ratio for each in compared], [run.plan.min_effect_of(each.cell) for each in compared])
-    by_cell: dict[Cell, list[Alignment]] = defaultdict(list)
-    for alignment, verdict in zip(compared, judged, strict=True):
+    compared = [each for cell in run.measured if cell.is_timed for each in _of_cell(cell)]
+    judged = verdicts([each.ratio for each in compared], [each.cell.min_effect for each in compared])
+    by_cell: dict[Cell, list[_Compared]] = defaultdict(list)
+    for each, verdict in zip(compared, judged, strict=True):
         if verdict in ("faster", "slower"):
-            by_cell[alignment.cell].append(alignment)
-    return [max(several, key=lambda each: abs(np.log(each.ratio.value))) for several in by_cell.values()]
+            by_cell[each.cell.cell].append(each)
+    return [_alignment(max(several, key=lambda each: abs(np.log(each.ratio.value)))) for several in by_cell.values()]
 
 
-def _of_cell(records: CellRecords) -> list[Alignment]:
-    """Each quarter against the others."""
+@dataclass(frozen=True)
+class _Compared:
+    """One quarter of a cell against the others."""
+
+    cell: MeasuredCell
+    quarter: int
+    passes: Sequence[tuple[Sequence[float], Sequence[float]]]
+    """The typical seconds of the blocks there, and elsewhere, of each pass that has both."""
+    ratio: Estimate
+
+
+def _of_cell(cell: MeasuredCell) -> list[_Compared]:
     by_pass: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for block in records.blocks:
+    for block in cell.records.blocks:
         if block.alignment is not None:
             by_pass[block.pass_number][block.alignment].append(typical(block.seconds))
-    quarters = {quarter for blocks in by_pass.values() for quarter in blocks}
-    compared = [_compared(records.cell, quarter, [*by_pass.values()]) for quarter in sorted(quarters)]
-    return [alignment for alignment in compared if alignment]
+    compared = []
+    for quarter in sorted({quarter for blocks in by_pass.values() for quarter in blocks}):
+        passes = [
+            (blocks[quarter], [seconds for other, all_of in blocks.items() if other != quarter for seconds in all_of])
+            for blocks in by_pass.values()
+            if quarter in blocks and len(blocks) > 1
+        ]
+        if passes:
+            ratio = estimate([typical(there) / typical(elsewhere) for there, elsewhere in passes])
+            compared.append(_Compared(cell, quarter, passes, ratio))
+    return compared
 
 
-def _compared(cell: Cell, quarter: int, passes: Sequence[Mapping[int, Sequence[float]]]) -> Alignment | None:
-    """One quarter against the others, from the passes that have both."""
-    pairs = [
-        (blocks[quarter], [seconds for other, all_of in blocks.items() if other != quarter for seconds in all_of])
-        for blocks in passes
-        if quarter in blocks and len(blocks) > 1
-    ]
-    if not pairs:
-        return None
-    ratio = estimate([typical(there) / typical(elsewhere) for there, elsewhere in pairs])
-    there, elsewhere = (typical([seconds for pair in pairs for seconds in pair[index]]) for index in (0, 1))
-    return Alignment(cell, quarter * ALLOCATION_BYTES, there, elsewhere, ratio)
+def _alignment(compared: _Compared) -> Alignment:
+    there, elsewhere = (
+        typical([seconds for of_pass in compared.passes for seconds in of_pass[index]]) for index in (0, 1)
+    )
+    offset = compared.quarter * ALLOCATION_BYTES
+    return Alignment(compared.cell.cell, offset, there, elsewhere, compared.ratio)

@@ -6,9 +6,12 @@ arrays fit there (Ilic, Pratas & Sousa 2014).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from statistics import median
 
 import numpy as np
@@ -50,8 +53,15 @@ class Limits:
 
         That is the best rate at the largest footprint measured that is not above it (the smallest where all are), or at
         any larger one: a smaller array streams at least as fast, except for the cost of a call."""
-        nearest = max((size for size in self.streams if size <= footprint), default=min(self.streams))
-        return max(best.rate for size, best in self.streams.items() if size >= nearest)
+        sizes, rates = self._bandwidths
+        return rates[max(0, bisect_right(sizes, footprint) - 1)]
+
+    @cached_property
+    def _bandwidths(self) -> tuple[list[int], list[float]]:
+        """The sizes measured, ascending, and the best rate of each or of any larger one."""
+        sizes = sorted(self.streams)
+        best = accumulate((self.streams[size].rate for size in reversed(sizes)), max)
+        return sizes, [*best][::-1]
 
     def times(self, products: float, bandwidths: float) -> Limits:
         """Return the limits of a device that computes, and moves bytes, so many times as fast."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed
+from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate, kept_of, trimmed, typical
 from bench.measure.records import Prepared
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.looks import Spending
@@ -383,7 +383,7 @@ def _by_pass(values: Iterable[tuple[int, float]]) -> dict[int, float]:
     by_pass: dict[int, list[float]] = defaultdict(list)
     for pass_number, value in values:
         by_pass[pass_number].append(value)
-    return {pass_number: float(np.median(values_of_pass)) for pass_number, values_of_pass in by_pass.items()}
+    return {pass_number: typical(values_of_pass) for pass_number, values_of_pass in by_pass.items()}
 
 
 def _estimate(per_pass: Mapping[int, float]) -> Estimate:

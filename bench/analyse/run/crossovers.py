@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import combinations, pairwise
 from math import exp, isnan, log, nan
 from typing import Any
 
 import pandas as pd
 
-from bench.analyse.estimates.statistics import Blocks, Estimate, paired
+from bench.analyse.estimates.pairing import paired
+from bench.analyse.estimates.statistics import Blocks, Estimate
 from bench.plan.cells import DEFAULT_D_OUT, Contender, Shape
 from bench.plan.looks import Spending
 
@@ -85,15 +85,12 @@ def _series(cells: Sequence[MeasuredCell], names: Sequence[str], phases: Collect
 
 def _pair_rows(first: Series, second: Series, spending: Spending) -> Iterator[dict[str, Any]]:
     shared = [shape for shape in first.blocks if shape in second.blocks]
-
-    @cache
-    def ratio(shape: Shape) -> Estimate:
-        return paired(second.blocks[shape], first.blocks[shape], spending)
-
+    of_pairs = paired([(second.blocks[shape], first.blocks[shape]) for shape in shared], spending)
+    ratios = dict(zip(shared, of_pairs, strict=True))
     for axis in AXES:
         for fixed, line in _lines(shared, axis).items():
             sizes = [getattr(shape, axis) for shape in line]
-            for answer in _answers(sizes, [ratio(shape) for shape in line]):
+            for answer in _answers(sizes, [ratios[shape] for shape in line]):
                 forward = answer.pop("forward")
                 yield {
                     "contender": first.name if forward else second.name,

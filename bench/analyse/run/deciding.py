@@ -83,9 +83,9 @@ def outlook(
     # A run that chooses its passes itself leaves a ratio alone that is precise.
     precise = run.plan.precision if run.plan.adaptive else -1.0
     unclear = [
-        (cell, speedup.typical)
+        (cell, speedup.ratio)
         for cell, speedup in judged
-        if speedup.verdict == "unclear" and speedup.typical.half_width > precise
+        if speedup.verdict == "unclear" and speedup.ratio.half_width > precise
     ]
     if not unclear:
         return None

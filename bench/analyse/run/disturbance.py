@@ -64,15 +64,9 @@ def shares_of(blocks: Sequence[Block]) -> list[float]:
     How long the cell's threads waited for one another is known only of all blocks together. It is assumed to be the
     same share of the time that they waited in each block.
     """
-    known = [block for block in blocks if _is_known(block)]
-    waited = _sum(block.waited_seconds for block in known)
-    for_others = _others_seconds(known) / waited if waited else 0.0
-    return [
-        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
-        if _is_known(block)
-        else 0.0
-        for block in blocks
-    ]
+    _, shares = _taken([block for block in blocks if _is_known(block)])
+    known = iter(shares)
+    return [next(known) if _is_known(block) else 0.0 for block in blocks]
 
 
 def is_unsteady(taken: Disturbance | None, half_width: float, min_effect: float) -> bool:
@@ -112,24 +106,33 @@ def _of(cells: Sequence[Sequence[Block]]) -> Disturbance | None:
     blocks = [block for cell in known for block in cell]
     if not blocks:
         return None
-    available = _sum(block.processor_seconds for block in blocks)
+    taken = [_taken(cell) for cell in known]
+    available = _sum([block.processor_seconds for block in blocks])
     with_steal = [block for block in blocks if block.stolen_seconds is not None]
-    stolen = _sum(block.stolen_seconds for block in with_steal)
+    stolen = _sum([block.stolen_seconds for block in with_steal])
     return Disturbance(
-        others=_sum(_others_seconds(cell) for cell in known) / available,
-        stolen=stolen / _sum(block.processor_seconds for block in with_steal) if with_steal else None,
-        switches=_sum(block.switches for block in blocks) / available,
-        blocks=sum(share > DISTURBED for cell in known for share in shares_of(cell)) / len(blocks),
+        others=_sum(others for others, _ in taken) / available,
+        stolen=stolen / _sum([block.processor_seconds for block in with_steal]) if with_steal else None,
+        switches=_sum([block.switches for block in blocks]) / available,
+        blocks=sum(share > DISTURBED for _, shares in taken for share in shares) / len(blocks),
     )
+
+
+def _taken(known: Sequence[Block]) -> tuple[float, list[float]]:
+    """Return the seconds that a cell's process wanted and others had, at most what it waited and what others used; and
+    the share of the processors' time that was taken in each of its blocks."""
+    waited, used = _sum([block.waited_seconds for block in known]), _sum([block.others_seconds for block in known])
+    others = max(0.0, min(waited, used))
+    for_others = others / waited if waited else 0.0
+    shares = [
+        _together(for_others * (block.waited_seconds or 0.0), block.stolen_seconds, block.processor_seconds or 1.0)
+        for block in known
+    ]
+    return others, shares
 
 
 def _is_known(block: Block) -> bool:
     return bool(block.processor_seconds) and block.waited_seconds is not None and block.others_seconds is not None
-
-
-def _others_seconds(known: Sequence[Block]) -> float:
-    """Return the seconds that the process wanted and others had: at most what it waited and what others used."""
-    return max(0.0, min(_sum(block.waited_seconds for block in known), _sum(block.others_seconds for block in known)))
 
 
 def _sum(values: Iterable[float | None]) -> float:

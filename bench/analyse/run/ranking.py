@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
 
+from bench.analyse.estimates.pairing import paired
 from bench.analyse.estimates.pooling import pooled
-from bench.analyse.estimates.statistics import MIN_EFFECT, Blocks, Estimate, paired, verdicts
+from bench.analyse.estimates.statistics import MIN_EFFECT, Blocks, Estimate, verdicts
 from bench.plan.looks import Spending
 
 from .comparable import Terms, are_comparable
@@ -57,7 +58,7 @@ def compare(timed: Sequence[Timed], spending: Spending = Spending.WHOLE) -> list
         groups[cell.turns, cell.terms.likeness].append(cell)
     pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
     pairs = [(first, second) for first, second in pairs if are_comparable(first.terms, second.terms)]
-    ratios = pooled([paired(second.blocks, first.blocks, spending) for first, second in pairs])
+    ratios = pooled(paired([(second.blocks, first.blocks) for first, second in pairs], spending))
     judged = verdicts(ratios, [max(first.min_effect, second.min_effect) for first, second in pairs])
     return [Pair(*pair, ratio, verdict) for pair, ratio, verdict in zip(pairs, ratios, judged, strict=True)]
 

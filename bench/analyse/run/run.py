@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import pandas as pd
 
 from bench.plan.cells import Contender, Place
 
-from . import ceilings, costs, environments, measured, resolution, standing, suspicion, tables, warmup
+from . import ceilings, costs, disturbance, environments, measured, resolution, standing, suspicion, tables, warmup
 from .ceilings import Limits
 from .columns import SUSPECT
 from .costs import Costs
+from .disturbance import Disturbance
 from .measured import MeasuredCell
 from .ranking import Pair
 from .recorded import RunRecords
@@ -49,6 +51,11 @@ class Run(RunRecords):
         )
         return suspicion.marked(cells, self.plan)
 
+    @cached_property
+    def disturbance(self) -> Disturbance | None:
+        """What others took of the processors while all cells were sampled; None where the system did not report it."""
+        return disturbance.of_run(self)
+
     @property
     def suspects(self) -> dict[str, str]:
         """The reasons why cells' times cannot be true, by key."""
@@ -62,7 +69,12 @@ class Run(RunRecords):
     @cached_property
     def speedups(self) -> dict[str, Speedup]:
         """How many times faster each cell is than its baseline, by key."""
-        return standing.speedups(self.measured, self.baselines, self.spending)
+        return standing.speedups(self.measured, self.baselines, self.spending, attrgetter("block_typicals"))
+
+    @cached_property
+    def floor_speedups(self) -> dict[str, Speedup]:
+        """How many times smaller each cell's floors are than its baseline's, by key."""
+        return standing.speedups(self.measured, self.baselines, self.spending, attrgetter("block_floors"))
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -82,7 +94,7 @@ class Run(RunRecords):
     @cached_property
     def timings(self) -> pd.DataFrame:
         """One row per cell of the plan, as `timings.csv` has it. It is shared: change a copy."""
-        return tables.timings(self, self.measured, self.speedups, self.ranks)
+        return tables.timings(self, self.measured, self.speedups, self.floor_speedups, self.ranks)
 
     @cached_property
     def samples(self) -> pd.DataFrame:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.analyse.estimates.pairing import paired
 from bench.analyse.estimates.pooling import pooled
-from bench.analyse.estimates.statistics import UNKNOWN, Estimate, paired, verdicts
+from bench.analyse.estimates.statistics import UNKNOWN, Blocks, Estimate, verdicts
 from bench.plan.looks import Spending
 
 from . import ranking
 from .comparable import Terms, baseline_of
 from .measured import MeasuredCell
+from .recorded import CellRecords
 
 ITSELF = Estimate(1.0, 1.0, 1.0, 0)
 
 
 @dataclass(frozen=True)
 class Speedup:
-    """The ratios of the baseline to a cell, of typical times and of floors. The verdicts are None for a baseline,
-    and where no pass has both cells."""
+    """The ratio of the baseline to a cell. The verdict is None for a baseline, and where no pass has both cells."""
 
-    typical: Estimate
+    ratio: Estimate
     verdict: str | None
-    floor: Estimate
-    verdict_floor: str | None
 
 
 def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, MeasuredCell]:
@@ -44,28 +43,21 @@ def baselines(cells: Sequence[MeasuredCell], implementation: str) -> dict[str, M
 
 
 def speedups(
-    cells: Sequence[MeasuredCell], bases: Mapping[str, MeasuredCell], spending: Spending
+    cells: Sequence[MeasuredCell],
+    bases: Mapping[str, MeasuredCell],
+    spending: Spending,
+    of_blocks: Callable[[CellRecords], Blocks],
 ) -> dict[str, Speedup]:
-    """Return the speed-ups over the baseline, by key: paired within rounds, with their variances pooled and their
-    verdicts judged together. Typical times show which contender is faster, floors what changed."""
+    """Return the speed-ups over the baseline, by key: from the passes and rounds that have both, paired within rounds,
+    with their variances pooled and their verdicts judged together. `of_blocks` has the typical times of a cell's
+    blocks, which show which contender is faster, or their floors, which show what changed."""
     based = [(cell, bases[cell.key]) for cell in cells if cell.key in bases]
     others = [(cell, base) for cell, base in based if cell is not base]
-    typicals = pooled([_typical_ratio(base, cell, spending) for cell, base in others])
-    floors = pooled([_floor_ratio(base, cell, spending) for cell, base in others])
-    min_effects = [cell.min_effect for cell, _ in others]
-    judged = zip(typicals, verdicts(typicals, min_effects), floors, verdicts(floors, min_effects), strict=True)
-    own = {cell.key: Speedup(ITSELF, None, ITSELF, None) for cell, base in based if cell is base}
-    return own | {cell.key: _speedup(*ratios) for (cell, _), ratios in zip(others, judged, strict=True)}
-
-
-def _speedup(typical: Estimate, verdict: str, floor: Estimate, verdict_floor: str) -> Speedup:
-    """Return a speed-up, without a verdict where no pass has both cells."""
-    return Speedup(
-        typical if typical.passes else UNKNOWN,
-        verdict if typical.passes else None,
-        floor if floor.passes else UNKNOWN,
-        verdict_floor if floor.passes else None,
-    )
+    ratios = pooled(paired([(of_blocks(base.records), of_blocks(cell.records)) for cell, base in others], spending))
+    judged = zip(ratios, verdicts(ratios, [cell.min_effect for cell, _ in others]), strict=True)
+    own = {cell.key: Speedup(ITSELF, None) for cell, base in based if cell is base}
+    compared = [Speedup(ratio, verdict) if ratio.passes else Speedup(UNKNOWN, None) for ratio, verdict in judged]
+    return own | {cell.key: speedup for (cell, _), speedup in zip(others, compared, strict=True)}
 
 
 def pairs(cells: Sequence[MeasuredCell], spending: Spending) -> list[ranking.Pair]:
@@ -106,17 +98,6 @@ def undecided(
     by_key = {cell.key: cell for cell in cells}
     for key, base in bases.items():
         times, speedup = (by_key[key].time, base.time), over_baseline[key]
-        if speedup.verdict == "unclear" and not ranking.is_precise(speedup.typical, times, precision):
+        if speedup.verdict == "unclear" and not ranking.is_precise(speedup.ratio, times, precision):
             keys |= {key, base.key}
     return keys
-
-
-def _typical_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -> Estimate:
-    """Return how many times faster a cell is than its baseline, from the passes and rounds that have both."""
-    return paired(base.records.block_typicals, cell.records.block_typicals, spending)
-
-
-def _floor_ratio(base: MeasuredCell, cell: MeasuredCell, spending: Spending) -> Estimate:
-    """Return how many times smaller a cell's floors are than its baseline's, from the passes and rounds that have
-    both."""
-    return paired(base.records.block_floors, cell.records.block_floors, spending)

@@ -36,10 +36,23 @@ def timings(
     run: RunRecords,
     cells: Sequence[MeasuredCell],
     speedups: Mapping[str, Speedup],
+    floor_speedups: Mapping[str, Speedup],
     ranks: Mapping[str, tuple[int, int]],
 ) -> pd.DataFrame:
     """Return one row per cell of the plan, measured or not, in the plan's order."""
-    return table_of([_row(cell, speedups.get(cell.key), ranks.get(cell.key), run) for cell in cells])
+    rows = []
+    for cell in cells:
+        row = _row(cell, run)
+        if speedup := speedups.get(cell.key):
+            row.speedup, row.speedup_low, row.speedup_high = speedup.ratio.with_bounds
+            row.verdict = speedup.verdict
+        if speedup := floor_speedups.get(cell.key):
+            row.speedup_floor, row.speedup_floor_low, row.speedup_floor_high = speedup.ratio.with_bounds
+            row.verdict_floor = speedup.verdict
+        if rank := ranks.get(cell.key):
+            row.rank, row.rank_worst = rank
+        rows.append(row)
+    return table_of(rows)
 
 
 def samples(run: RunRecords) -> pd.DataFrame:
@@ -92,7 +105,8 @@ def blocks_of(samples: pd.DataFrame) -> dict[tuple[object, ...], Blocks]:
     return dict(blocks)
 
 
-def _row(cell: MeasuredCell, speedup: Speedup | None, rank: tuple[int, int] | None, run: RunRecords) -> Timing:
+def _row(cell: MeasuredCell, run: RunRecords) -> Timing:
+    """Return the row of a cell, without what comparing it with others adds."""
     records, is_suspect = cell.records, cell.status == SUSPECT
     row = Timing(**names_of(cell.cell, run.plan), run=run.name)
     # A suspect cell is `ok` by its status, which has a time, and `suspect` by its verdicts.
@@ -101,12 +115,6 @@ def _row(cell: MeasuredCell, speedup: Speedup | None, rank: tuple[int, int] | No
     _add_processes(row, records, run.head)
     if cell.is_timed or is_suspect:
         _add_time(row, cell, run.plan)
-    if speedup:
-        row.speedup, row.speedup_low, row.speedup_high = speedup.typical.with_bounds
-        row.speedup_floor, row.speedup_floor_low, row.speedup_floor_high = speedup.floor.with_bounds
-        row.verdict, row.verdict_floor = speedup.verdict, speedup.verdict_floor
-    if rank:
-        row.rank, row.rank_worst = rank
     if is_suspect:
         row.verdict = row.verdict_floor = SUSPECT
     return row

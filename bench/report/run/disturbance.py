@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analyse.run.disturbance import UNSTEADY, Disturbance, of_run, says_unsteady
+from bench.analyse.run.disturbance import UNSTEADY, Disturbance, says_unsteady
 from bench.analyse.run.run import Run
 from bench.plan.cells import without_variant
 from bench.plan.units import percent
@@ -11,7 +11,7 @@ from bench.plan.units import percent
 def lines(run: Run) -> list[str]:
     """One line where cells are unsteady or the whole run was disturbed; none after a quiet run. The cells of two sides
     count once."""
-    taken = of_run(run)
+    taken = run.disturbance
     if taken is None:
         return []
     keys = [without_variant(key) for key in run.cells]
@@ -29,7 +29,7 @@ def is_quiet(run: Run) -> bool:
 
 def state(run: Run) -> str:
     """The sentence on how quiet the machine was."""
-    taken = of_run(run)
+    taken = run.disturbance
     if taken is None:
         return "how quiet the machine was is not known: this system does not report it"
     return next(iter(lines(run)), f"the machine was quiet: {_took(taken)} while this was measured")

@@ -23,15 +23,16 @@ from bench.measure.records import (
     WorkerStarted,
 )
 from bench.plan import units
-from bench.plan.cells import Contender, Shape
+from bench.plan.cells import PHASES, Contender, Shape
 from bench.report import page
 from bench.report.change import paired
 
 from . import alignment, ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
-from .rows import AXES, contender_names, disagree, rank_range, shape_name, shapes
+from .rows import AXES, contender_names, disagree, rank_range, shape_name
 
 RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
-"""The columns that the ranking needs: rows of all columns take long to make."""
+SPEEDUP_OF = [*AXES, "phase", "contender", "verdict", "speedup", "speedup_low", "speedup_high"]
+"""The columns that the ranking and the speed-ups need: rows of all columns take long to make."""
 
 
 def report(run: Run) -> str:
@@ -155,17 +156,14 @@ def _speedups(run: Run, timings: pd.DataFrame) -> str:
         "= same within it, ? unclear.",
     ]
     marks = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
-    for shape, rows in shapes(known):
-        text = rows.assign(
-            text=[
-                f"{marks[row.verdict]} {units.ratio(row.speedup, row.speedup_low, row.speedup_high)}"
-                for row in rows.itertuples()
-            ]
-        )
-        pivot = text.pivot(index="contender", columns="phase", values="text").reindex(text["contender"].unique())
-        parts.append(
-            f"### {shape_name(shape)}\n\n" + page.table(pivot.dropna(axis=1, how="all").fillna("—").reset_index())
-        )
+    by_shape: dict[Shape, dict[str, dict[str, str]]] = {}
+    for row in known[SPEEDUP_OF].itertuples():
+        line = by_shape.setdefault(Shape(row.N, row.D_in, row.H, row.D_out), {}).setdefault(row.contender, {})
+        line[row.phase] = f"{marks[row.verdict]} {units.ratio(row.speedup, row.speedup_low, row.speedup_high)}"
+    for shape, lines in by_shape.items():
+        columns = ["contender", *(phase for phase in PHASES if any(phase in line for line in lines.values()))]
+        table = pd.DataFrame([{"contender": name, **line} for name, line in lines.items()], columns=columns)
+        parts.append(f"### {shape_name(shape)}\n\n" + page.table(table.fillna("—")))
     return "\n\n".join(parts)
 
 

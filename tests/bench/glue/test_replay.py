@@ -72,6 +72,8 @@ from bench.glue import replay
 def pytest_collection_modifyitems(items):
     for item in items:
         item.stash["clock"] = replay.ReplayClock()
+        for mark in replay.MARKS:
+            item.add_marker(mark)
         replay.give_clock(item, item.stash["clock"])
 """
 

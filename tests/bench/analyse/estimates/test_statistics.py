@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal, stats
 
+from bench.analyse.estimates.pairing import paired
 from bench.analyse.estimates.statistics import (
     CONFIDENCE,
     MIN_EFFECT,
@@ -18,7 +19,6 @@ from bench.analyse.estimates.statistics import (
     high,
     kept_of,
     median_error,
-    paired,
     standard_error,
     typical,
     unpaired,
@@ -253,21 +253,22 @@ def test_time_interval_contains_truth_in_90_to_99_percent(noise):
 @pytest.mark.parametrize("noise", [heavy_tailed, autocorrelated, drifting, one_bad_pass])
 def test_ratio_interval_contains_truth_in_90_to_99_percent(noise):
     truth = 1.3
-    ratios = [paired(blocks(first + math.log(truth)), blocks(second)) for first, second in simulated(noise)]
+    ratios = paired([(blocks(first + math.log(truth)), blocks(second)) for first, second in simulated(noise)])
     assert 0.90 <= np.mean([ratio.low <= truth <= ratio.high for ratio in ratios]) <= 0.99
     assert {ratio.passes for ratio in ratios} == {PASSES}
 
 
 @pytest.mark.parametrize("noise", [heavy_tailed, autocorrelated, drifting, one_bad_pass])
 def test_identical_contenders_differ_in_at_most_1_percent(noise):
-    judged = [verdicts([paired(blocks(first), blocks(second))])[0] for first, second in simulated(noise)]
+    ratios = paired([(blocks(first), blocks(second)) for first, second in simulated(noise)])
+    judged = [verdicts([ratio])[0] for ratio in ratios]
     assert np.mean([verdict in ("faster", "slower") for verdict in judged]) <= 0.01
 
 
 def test_shared_drift_does_not_widen_the_ratio():
     single = [estimate(np.exp(np.median(first, axis=1))).half_width for first, _ in simulated(drifting)]
-    paired_widths = [paired(blocks(first), blocks(second)).half_width for first, second in simulated(drifting)]
-    assert np.median(paired_widths) < np.median(single) / 3
+    ratios = paired([(blocks(first), blocks(second)) for first, second in simulated(drifting)])
+    assert np.median([ratio.half_width for ratio in ratios]) < np.median(single) / 3
 
 
 LOOKS = [passes for passes in range(1, 39) if looks.is_look(passes)]
@@ -315,29 +316,6 @@ def test_half_width_is_a_fraction_of_the_value():
     assert estimate([2.0]).half_width == UNKNOWN.half_width == math.inf
 
 
-def test_paired_uses_passes_and_rounds_of_both():
-    bases = {1: {1: 2.0, 2: 4.0, 3: 9.0}, 2: {1: 2.0}, 3: {1: 8.0}, 4: {1: 2.0}}
-    others = {1: {1: 1.0, 2: 2.0}, 2: {1: 1.0, 2: 77.0}, 4: {2: 1.0}, 5: {1: 1.0}}
-    ratio = paired(bases, others)
-    assert (ratio.value, ratio.low, ratio.high, ratio.passes) == (2.0, 2.0, 2.0, 2)
-
-
-def test_paired_without_common_rounds_is_unknown():
-    ratio = paired({1: {1: 1.0}}, {1: {2: 1.0}, 2: {1: 1.0}})
-    assert ratio is UNKNOWN
-    assert paired({}, {}) is UNKNOWN
-
-
-@steady
-@given(st.lists(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=1, max_size=4), max_size=7))
-def test_swapped_paired_ratio_is_the_inverse(times):
-    first = {p: {r: pair[0] for r, pair in enumerate(row)} for p, row in enumerate(times)}
-    second = {p: {r: pair[1] for r, pair in enumerate(row)} for p, row in enumerate(times)}
-    ratio, inverse = paired(first, second), paired(second, first)
-    expected = [1 / inverse.value, 1 / inverse.high, 1 / inverse.low]
-    assert [ratio.value, ratio.low, ratio.high] == pytest.approx(expected, rel=1e-6, nan_ok=True)
-
-
 @pytest.mark.parametrize(("bases", "others"), [(2, 3), (5, 5), (6, 8), (9, 4), (10, 10)])
 def test_unpaired_is_yuen_welch_test(bases, others):
     first, second = passes(1, bases, spread=0.02)[0], passes(1, others, centre=0.3, spread=0.1, seed=3)[0]
@@ -380,7 +358,7 @@ def test_inverse_of_estimate():
 def test_adaptive_ratio_has_more_confidence():
     logs = simulated(heavy_tailed)[0]
     sides = blocks(logs[0]), blocks(logs[1])
-    once, often = paired(*sides), paired(*sides, Spending.AT_LOOK)
+    (once,), (often,) = paired([sides]), paired([sides], Spending.AT_LOOK)
     assert (once.confidence, often.confidence) == (CONFIDENCE, pytest.approx(0.9875))
     assert often.value == once.value
     assert often.half_width > once.half_width

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.estimates.statistics import Estimate, paired
+from bench.analyse.estimates.pairing import paired
+from bench.analyse.estimates.statistics import Estimate
 from bench.analyse.run.crossovers import crossings, crossovers
 from bench.analyse.run.run import Run
 from bench.analyse.run.tables import blocks_of
@@ -175,7 +176,7 @@ def test_ratio_is_the_speedup_of_the_table():
     timings, blocks = run.timings, blocks_of(run.samples)
     for _, row in timings[timings["implementation"] == "torch"].iterrows():
         cell_names = ("cpu", "float32", row["threads"], row["N"], 1000, 100, 10, "step")
-        ratio = paired(blocks["numpy", *cell_names], blocks["torch", *cell_names])
+        (ratio,) = paired([(blocks["numpy", *cell_names], blocks["torch", *cell_names])])
         assert (ratio.value, ratio.low, ratio.high) == pytest.approx(
             (row["speedup"], row["speedup_low"], row["speedup_high"])
         )

@@ -96,7 +96,7 @@ def test_outlook_counts_and_costs():
     run = unclear_story().run()
     ahead = outlook_of(run)
     assert (ahead.verdicts, ahead.unclear, ahead.decided, ahead.beyond) == (1, 1, 1, 0)
-    assert ahead.passes == deciding.needed_passes(run.speedups[run.plan.cells[1].key].typical)
+    assert ahead.passes == deciding.needed_passes(run.speedups[run.plan.cells[1].key].ratio)
     assert ahead.seconds == pytest.approx((ahead.passes - 5) * deciding.pass_seconds(run))
 
 
@@ -123,7 +123,7 @@ def test_cells_of_different_numbers_of_passes_count_by_those_they_lack(monkeypat
     monkeypatch.setattr(deciding, "needed_passes", lambda ratio, *of: ratio.passes + 2)
     speedups = {
         key: replace(
-            speedup, verdict="unclear", typical=replace(speedup.typical, passes=next(of_passes), low=0.5, high=2.0)
+            speedup, verdict="unclear", ratio=replace(speedup.ratio, passes=next(of_passes), low=0.5, high=2.0)
         )
         for key, speedup in run.speedups.items()
         if speedup.verdict
