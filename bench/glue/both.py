@@ -42,8 +42,8 @@ def planned(
 
     def plan_of(side: Side, wanted: Grid) -> Plan | None:
         part = _part_of_side(wanted, side, known)
-        kinds, ceilings_of = _kinds(side, path), implementations.ceilings_of
-        return resolve(part, machine, side.implementations, kinds, seed, where, ceilings_of) if part else None
+        traits = (implementations.ceilings_of, implementations.style_of)
+        return resolve(part, machine, side.implementations, _kinds(side, path), seed, where, *traits) if part else None
 
     today = plan_of(head, wanted)
     if today is None:

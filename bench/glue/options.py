@@ -169,7 +169,8 @@ def asked_for(
     wanted = grid.override(grid.read(grid_file), asked, options.__getitem__)
     if sides is None:
         kinds = partial(implementations.device_kinds, path=path)
-        plan = resolve(wanted, this_machine, implementations.names(), kinds, seed, where, implementations.ceilings_of)
+        names, traits = implementations.names(), (implementations.ceilings_of, implementations.style_of)
+        plan = resolve(wanted, this_machine, names, kinds, seed, where, *traits)
         _check_patterns(plan, grid_file, this_machine, path, where)
         return Asked(plan, results, None, path, when_busy=when_busy)
     fail_on = _fail_on(option("--fail-on"))

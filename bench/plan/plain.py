@@ -19,7 +19,8 @@ def to_plain(plan: Plan) -> dict[str, Any]:
     sides = [{**asdict(side), "implementations": [*side.implementations]} for side in plan.sides]
     effects = [[pattern, effect] for pattern, effect in plan.min_effects]
     plain = {field.name: getattr(plan, field.name) for field in fields(plan)}
-    return {**plain, "cells": rows, "ceilings": ceilings, "sides": sides, "min_effects": effects}
+    styles = [[*pair] for pair in plan.styles]
+    return {**plain, "cells": rows, "ceilings": ceilings, "sides": sides, "min_effects": effects, "styles": styles}
 
 
 def from_plain(values: dict[str, Any]) -> Plan:

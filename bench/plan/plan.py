@@ -65,6 +65,8 @@ class Plan:
     """Failures in a row after which a contender is left alone; 0 for no limit."""
     min_effects: tuple[tuple[str, float], ...] = ()
     """Minimum effects by a pattern of cells' keys; the last that matches decides."""
+    styles: tuple[tuple[str, str], ...] = ()
+    """Each implementation that is a style of another, and that one."""
 
     @property
     def adaptive(self) -> bool:
@@ -98,13 +100,14 @@ def resolve(
     seed: int,
     where: Mapping[str, str] | None = None,
     ceilings_of: Callable[[str], str | None] = lambda name: name.partition("_")[0],
+    style_of: Callable[[str], str] = lambda name: name,
 ) -> Plan:
     """Return the plan of every cell of a grid on a machine, its contenders in the order requested.
 
     `names` are the known implementations. `device_kinds(name)` returns the kinds of device that one
     knows, and raises LookupError for an unknown name; `ceilings_of(name)` returns the implementation that
-    measures the ceilings of its framework, if any does. `where` has the words that begin a complaint,
-    by the grid's key. Raises PlanError.
+    measures the ceilings of its framework, if any does; `style_of(name)` the one that it is a style of.
+    `where` has the words that begin a complaint, by the grid's key. Raises PlanError.
     """
     where = {
         key: f"grid {grid.name}: {key}"
@@ -162,6 +165,7 @@ def resolve(
         min_effect=grid.min_effect,
         min_effects=grid.min_effect_of,
         ceilings=_ceilings(contenders, names, device_kinds, ceilings_of) if grid.ceilings else (),
+        styles=tuple((name, plain) for name in chosen if (plain := style_of(name)) != name),
     )
 
 

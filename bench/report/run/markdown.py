@@ -27,7 +27,7 @@ from bench.plan.cells import PHASES, Contender, Shape
 from bench.report import page
 from bench.report.change import paired
 
-from . import alignment, ceilings, costs, crossovers, disturbance, integrity, surroundings, trust
+from . import alignment, ceilings, costs, crossovers, disturbance, integrity, styles, surroundings, trust
 from .rows import AXES, contender_names, disagree, rank_range, shape_name
 
 RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
@@ -50,6 +50,7 @@ def report(run: Run) -> str:
         _step_times(timings),
         _speedups(run, timings) if ranked else "",
         _disagreements(timings) if ranked else "",
+        styles.section(run) if ranked else "",
         _trust(run),
         crossovers.section(run) if ranked else "",
         ceilings.section(run) if ranked else "",

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ import implementations
 from bench.plan import looks
 from bench.plan.cells import Cell, Contender, Shape
 from bench.plan.grid import Grid, PlanError, names, read
+from bench.plan.plain import from_plain, to_plain
 from bench.plan.plan import TIME_BUDGET, Machine, Plan, resolve
 
 KINDS = {"cupy": ("cuda",), "jax": ("cpu", "cuda", "tpu"), "numpy": ("cpu",), "torch": ("cpu", "cuda", "mps")}
@@ -242,9 +244,25 @@ def test_select_ignores_cells_outside_the_plan():
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_preset_resolves_with_all_implementations(name):
+def test_every_preset_resolves_with_every_backend(name):
     plan = resolve(read(name), HOST, implementations.names(), implementations.device_kinds, 1)
-    assert {cell.contender.implementation for cell in plan.cells} == set(implementations.names())
+    chosen = {cell.contender.implementation for cell in plan.cells}
+    assert {"numpy", "torch", "jax", "cupy"} <= chosen <= set(implementations.names())
+
+
+def test_every_implementation_is_in_a_preset():
+    for preset in ("styles", "all"):
+        plan = resolve(read(preset), HOST, implementations.names(), implementations.device_kinds, 1)
+        assert {cell.contender.implementation for cell in plan.cells} == set(implementations.names())
+
+
+def test_a_plan_knows_which_implementations_are_styles():
+    traits = (implementations.ceilings_of, implementations.style_of)
+    plan = resolve(read("styles"), HOST, implementations.names(), implementations.device_kinds, 1, None, *traits)
+    assert ("numba", "numpy") in plan.styles
+    assert "mlx" not in dict(plan.styles)
+    assert {contender.implementation for contender in plan.ceilings} == {"numpy", "torch", "jax", "cupy"}
+    assert from_plain(json.loads(json.dumps(to_plain(plan)))) == plan
 
 
 def test_the_full_preset_has_at_least_5_4_4_shapes_in_two_dtypes():
