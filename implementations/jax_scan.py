@@ -1,5 +1,5 @@
-"""JAX as `jax`, with less work in a step: the rate is multiplied into the smallest array and x is transposed once in a
-training, whose steps are one `lax.scan`. A `step` by itself costs a dispatch more than a step of the scan."""
+"""JAX as `jax`, whose `train` is one call already (`lax.scan`), with x transposed once before the steps: else XLA
+transposes it in each. A `step` by itself is that of `jax`, a call with its dispatch each time."""
 
 from __future__ import annotations
 
@@ -8,37 +8,27 @@ from functools import partial
 import numpy as np
 
 from .jax_ import Net as JaxNet
-from .jax_ import jax, jnp
+from .jax_ import forward, jax, jnp, update
 
 DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
 
 
-def advance(weights, x, x_transposed, y, rate):
-    """Return the weights after a step, and the loss before it."""
-    w1, w2 = weights
-    h_relu = jnp.maximum(x @ w1, 0)
-    difference = h_relu @ w2 - y
-    grad_y = 2 * rate * difference
-    grad_h = jnp.where(h_relu > 0, grad_y @ w2.T, 0)
-    return (w1 - x_transposed @ grad_h, w2 - h_relu.T @ grad_y), jnp.square(difference).sum()
-
-
-@partial(jax.jit, donate_argnums=(0, 1))
-def step(w1, w2, x, y, rate):
-    weights, _ = advance((w1, w2), x, x.T, y, rate)
-    return weights
-
-
 @partial(jax.jit, donate_argnums=(0, 1), static_argnames="steps")
 def train(w1, w2, x, y, rate, steps):
-    x_transposed = jax.lax.optimization_barrier(x.T)
-    return jax.lax.scan(lambda weights, _: advance(weights, x, x_transposed, y, rate), (w1, w2), length=steps)
+    x_transposed = jax.lax.optimization_barrier(x.T)  # without it, XLA moves the transposition back into the steps
+
+    def advance(weights, _):
+        w1, w2 = weights
+        h, h_relu, y_pred = forward(x, w1, w2)
+        difference = y_pred - y
+        grad_y = 2 * difference
+        grad_h = jnp.where(h < 0, 0, grad_y @ w2.T)
+        return update(w1, w2, x_transposed @ grad_h, h_relu.T @ grad_y, rate), jnp.square(difference).sum()
+
+    return jax.lax.scan(advance, (w1, w2), length=steps)
 
 
 class Net(JaxNet):
-    def step(self) -> None:
-        self.w1, self.w2 = step(self.w1, self.w2, self.x, self.y, self.rate)
-
     def train(self, steps: int) -> np.ndarray:
         (self.w1, self.w2), losses = train(self.w1, self.w2, self.x, self.y, self.rate, steps)
         return np.asarray(losses)
