@@ -14,6 +14,7 @@ from bench.verbs import (
     Exit,
     ab,
     calibrate,
+    check,
     compare,
     design,
     doctor,
@@ -29,6 +30,7 @@ from bench.verbs.arguments import Parser, refuse_empty
 VERBS = {
     "report": report,
     "doctor": doctor,
+    "check": check,
     "calibrate": calibrate,
     "design": design,
     "ab": ab,

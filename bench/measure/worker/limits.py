@@ -31,6 +31,8 @@ SETTINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
 }
+BUSY_BEYOND_LIMIT = 1.25
+"""A contender exceeds its thread limit if it keeps more than this many times as many threads busy."""
 FILE_BYTES = 256 << 20
 """The largest file that a worker may write."""
 
