@@ -20,6 +20,7 @@ from bench.verbs import (
     doctor,
     export,
     history,
+    new,
     output,
     recommend,
     report,
@@ -30,6 +31,7 @@ from bench.verbs.arguments import Parser, refuse_empty
 VERBS = {
     "report": report,
     "doctor": doctor,
+    "new": new,
     "check": check,
     "calibrate": calibrate,
     "design": design,

@@ -45,7 +45,7 @@ def run(asked: argparse.Namespace) -> Exit:
         client.folders_of_classes(Path.cwd()),
         wanted["device"],
         wanted["dtype"] or DTYPES,
-        asked.threads and _checked("--threads", values.whole(1, processors), asked.threads),
+        asked.threads if asked.threads is None else _checked("--threads", values.whole(1, processors), asked.threads),
         _checked("--timeout", values.seconds, asked.timeout),
     )
     with machine_alone(asked):

@@ -9,6 +9,8 @@ TINY = (4, 3, 5, 2)
 SHAPES = (TUTORIAL, (7, 11, 5, 3), (1, 6, 4, 2), (9, 3, 8, 1))
 """N, D_in, H and D_out: the tutorial's; one of odd sizes; one sample; one output with more hidden units than inputs."""
 ONE = (1, 1, 1, 1)
+LARGE = (256, 1000, 500, 10)
+"""Products so large that libraries share them among threads."""
 
 
 class Item(NamedTuple):
@@ -100,7 +102,7 @@ SUITE = (
     Item(
         "threads",
         "with `--threads 1`, a net that uses more processors is compared with none that keeps to the limit.",
-        shapes=(TUTORIAL,),
+        shapes=(LARGE,),
         one_thread=True,
     ),
     Item(
