@@ -143,7 +143,7 @@ class Checking:
 
         try:
             worker = stack.enter_context(closing(self.open_worker(contender, 1)))
-            about, found = worker.ask("start"), worker.ask("found")["devices"]
+            about, found = worker.ask("start"), worker.ask("devices")["devices"]
         except WorkerFailed as failure:
             if failure.status in NOT_HERE:
                 raise Impossible(f"{contender.implementation}: {failure.status}, {failure.reason}") from failure

@@ -8,9 +8,9 @@ from typing import Any
 
 from bench.measure.checking import FAILED, INFORMATION, NOT_RUN, PASSED, Outcome
 from bench.measure.worker.conformance import suite
-from bench.plan.cells import Shape
 from bench.plan.units import duration, percent
 
+from .run.rows import shape_name
 from .screen import LEAST_WIDTH
 
 STATUSES = {PASSED: "passed", FAILED: "FAILED", NOT_RUN: "not run", INFORMATION: "seen"}
@@ -78,12 +78,8 @@ def _broken(line: str, width: int | None, indent: int) -> list[str]:
 
 
 def _where(outcome: Outcome) -> str:
-    at = f"at {_shape(outcome.shape)} " if outcome.shape else ""
+    at = f"at {shape_name(outcome.shape)} " if outcome.shape else ""
     return f"{at}in {outcome.dtype} on {outcome.device}"
-
-
-def _shape(shape: Shape) -> str:
-    return f"N={shape.N} D_in={shape.D_in} H={shape.H} D_out={shape.D_out}"
 
 
 def _summary(implementation: str, groups: list[list[Outcome]]) -> str:

@@ -48,6 +48,7 @@ def run(asked: argparse.Namespace) -> Exit:
         asked.threads if asked.threads is None else _checked("--threads", values.whole(1, processors), asked.threads),
         _checked("--timeout", values.seconds, asked.timeout),
     )
+    output.say(f"Checking {asked.implementation}; no check may take longer than {asked.timeout}.", "")
     with machine_alone(asked):
         outcomes = checking.check(question)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

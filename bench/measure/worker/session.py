@@ -233,7 +233,7 @@ class Session:
         _, cpu_per_wall = timer.block(inner=8, samples=1)
         return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
 
-    def found(self) -> dict[str, Any]:
+    def devices(self) -> dict[str, Any]:
         """Return the devices that the class finds here. Raises Failure."""
         return {"devices": self._devices()}
 

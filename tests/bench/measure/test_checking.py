@@ -95,7 +95,7 @@ class FakeWorker:
         if verb == "conform":
             self.asked.append(request)
             return answer(self.failing.get(request["check"], {"passed": True, "seen": "right", "share": 0.1}))
-        return answer({"start": self.start, "found": {"devices": self.devices}}[verb])
+        return answer({"start": self.start, "devices": {"devices": self.devices}}[verb])
 
     def close(self):
         self.is_closed = True

@@ -86,6 +86,13 @@ def differences(subject: Subject) -> Seen:
         scale = positive(float(np.abs(numeric).max()))
         tolerance = ROUNDINGS * max(rounding_of(net), float(np.finfo(np.float64).eps) / NUDGE)
         checks.append(compare(f"gradient of w{i + 1}", gradient, numeric, subject.dtype, scale, tolerance))
+        if not checks[-1].passed and not checks[-1].problem:
+            at = np.unravel_index(np.abs(gradient - numeric).argmax(), numeric.shape)
+            where = ", ".join(map(str, at))
+            raise Fault(
+                f"the gradient of w{i + 1}[{where}] is {gradient[at]:.6g}, but the loss changes by {numeric[at]:.6g} "
+                "for each unit of it"
+            )
     return all_pass(checks)
 
 
