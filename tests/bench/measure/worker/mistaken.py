@@ -81,6 +81,26 @@ class TrainsAtOnce(Net):
         return super().train(2 * steps)[::2]
 
 
+class OtherPhases(Net):
+    """Steps right, but not by its phases."""
+
+    def update(self) -> None:
+        self.w1 -= self.learning_rate / 2 * self.grad_w1
+        self.w2 -= self.learning_rate / 2 * self.grad_w2
+
+    def step(self) -> None:
+        self.forward()
+        self.backward()
+        super().update()
+
+    def train(self, steps: int) -> np.ndarray:
+        losses = []
+        for _ in range(steps):
+            self.step()
+            losses.append(self.loss())
+        return self.to_host(losses)
+
+
 class WrongLosses(Net):
     """Returns the losses after each step."""
 
