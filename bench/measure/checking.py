@@ -143,19 +143,18 @@ class Checking:
 
         try:
             worker = stack.enter_context(closing(self.open_worker(contender, 1)))
-            about, found = worker.ask("start"), worker.ask("devices")["devices"]
+            about, devices = worker.ask("start"), _names(worker.ask("devices").get("devices"))
         except WorkerFailed as failure:
             if failure.status in NOT_HERE:
                 raise Impossible(f"{contender.implementation}: {failure.status}, {failure.reason}") from failure
             self.has_lost_a_process = True
             return Started(outcome(FAILED, failure.reason))
-        devices = tuple(one_line(str(device)) for device in found)
         if missing := [device for device in self.asked.devices if device not in devices]:
             raise Impossible(f"{contender.implementation} finds only {', '.join(devices)} here, not {missing[0]}")
         if undeclared := [device for device in devices if device.partition(":")[0] not in kinds]:
             reason = f"devices() has {undeclared[0]}, a kind that its DEVICE_KINDS, {', '.join(kinds)}, lacks"
             return Started(outcome(FAILED, reason))
-        reason = f"{about['backend']} {about['backend_version']}, on {', '.join(devices)}"
+        reason = f"{about.get('backend')} {about.get('backend_version')}, on {', '.join(devices)}"
         return Started(outcome(PASSED, all_visible(reason)), worker, devices)
 
     def _group(self, contender: Contender) -> Iterator[Outcome]:
@@ -206,6 +205,10 @@ class Checking:
                 yield _outcome(item, status, seen.seen, contender, shape, seen.share, seconds)
                 if self.has_lost_a_process:
                     break
+
+
+def _names(devices: object) -> tuple[str, ...]:
+    return tuple(one_line(str(device)) for device in devices) if isinstance(devices, list) else ()
 
 
 def first_of_each_kind(devices: Sequence[str]) -> tuple[str, ...]:
