@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 import implementations
-from bench.measure import checkout, lock, machine, session
+from bench.measure import checkout, client, lock, machine, session
 from bench.plan import grid, values
 from bench.plan.cells import Cell, Side
 from bench.plan.plan import TIME_BUDGET, Machine, Plan, check_patterns, resolve
@@ -144,8 +143,7 @@ def asked_for(
     each with the option that names it. Raises PlanError."""
     with _naming("--results"):
         results = _results(invoked_in / option("--results"))
-    python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    path = tuple(dict.fromkeys([str(invoked_in), *python_path]))
+    path = client.folders_of_classes(invoked_in)
     options = {key: name for name, key, _ in (*AXES, *SCALARS)}
     when_busy = lock.checked(option("--when-busy"))
     if option("--resume-anyway") and not option("--resume"):

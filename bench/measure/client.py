@@ -32,6 +32,12 @@ DYING_SECONDS = 1.0
 """The longest wait for a worker to end once its pipe has."""
 
 
+def folders_of_classes(invoked_in: Path) -> tuple[str, ...]:
+    """Return the folders where other people's classes are looked for: the one where the user is, and PYTHONPATH's."""
+    python_path = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    return tuple(dict.fromkeys([str(invoked_in), *python_path]))
+
+
 class WorkerFailed(Exception):
     """A request failed: a status, a reason, and whether the process can be asked anything more."""
 

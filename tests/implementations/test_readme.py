@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.verbs import new
+
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLE = re.search(r"^## Add a backend\n\n```python\n(.*?)^```", README, re.M | re.S)
+EXAMPLE = re.search(r"^## Add a backend\n.*?^```python\n(.*?)^```", README, re.M | re.S)
 LOAD_MINE = """
 import json, sys
 sys.path.append(sys.argv[1])
@@ -49,8 +51,13 @@ def load_mine(tmp_path):
 
 
 def test_the_class_works_unchanged(load_mine):
-    assert EXAMPLE, "the class comes first in the section"
+    assert EXAMPLE, "the section has the class"
     assert load_mine(EXAMPLE[1]) == [["cpu"], "", True, []]
+
+
+def test_the_class_is_what_bench_new_writes():
+    assert EXAMPLE
+    assert EXAMPLE[1] == new.text()
 
 
 def test_a_class_of_another_name_is_refused_with_advice(load_mine):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analyse.estimates.statistics import UNKNOWN, Estimate, confidence_after, estimate
+from bench.measure.worker.limits import BUSY_BEYOND_LIMIT
 from bench.plan.cells import Cell, Contender
 from bench.plan.looks import Spending
 from bench.plan.plan import Plan
@@ -17,9 +18,6 @@ from .ceilings import NOT_BOUND, Closeness, Limits, closeness
 from .comparable import Terms
 from .disturbance import Disturbance
 from .recorded import CellRecords
-
-BUSY_BEYOND_LIMIT = 1.25
-"""A cell exceeded its thread limit if it kept more than this many times as many threads busy."""
 
 
 @dataclass(frozen=True)

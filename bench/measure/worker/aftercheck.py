@@ -74,7 +74,7 @@ def _update(net: Any, fresh: Any) -> Iterator[str]:
     yield from _skipped(net, "update", copies(net.weights()))
 
 
-def subtracted(net: Any) -> Iterator[str]:
+def subtracted(net: Any, when: str = "after the timed ones") -> Iterator[str]:
     """Check in some rows of w1, and in w2, that updates subtract rate × gradient."""
     rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
     before, gradients = _at(net.weights(), rows), _at(net.gradients(), rows)
@@ -85,10 +85,7 @@ def subtracted(net: Any) -> Iterator[str]:
         change = UNREAD * net.problem.learning_rate * gradient.astype(np.float64)
         off, due = float(np.abs(new - (old - change)).max()), float(np.abs(change).max())
         if not off <= UNREAD * 4 * rounding * (float(np.abs(old).max()) + due):
-            yield (
-                f"after the timed ones, {UNREAD} updates of w{i + 1} are off by {off:.2g}; "
-                f"they had to change it by {due:.2g}"
-            )
+            yield (f"{when}, {UNREAD} updates of w{i + 1} are off by {off:.2g}; they had to change it by {due:.2g}")
             return
 
 

@@ -113,24 +113,35 @@ def kept(timer: Timer, usual: float) -> Iterator[str]:
 def _compared(timer: Timer, call: Callable[[], None]) -> Iterator[str]:
     """Check the same by many calls of both kinds, which are preceded by the same calls except for the update."""
     net, phase = timer.net, timer.phase
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    for tried in range(1, PATIENT_TRIES + 1):
-        for update in (True, False):
-            advance(net, update)
-            if phase == "backward":
-                net.forward()
-                net.synchronize()
-            seconds[update].append(timed(timer, call))
-        after_change, unchanged = min(seconds[True]), min(seconds[False])
-        ratio = ALIKE_RATIO if tried < TRIES else KEPT_RATIO
-        if tried >= LEAST_TRIES and after_change <= ratio * unchanged + SLACK_SECONDS:
-            return
-    # By chance, the quickest of so many calls of one kind is slower than half of as many of the other in one of 10⁷.
-    if after_change > KEPT_RATIO * median(seconds[False]) + SLACK_SECONDS:
+
+    def sample(update: bool) -> float:
+        advance(net, update)
+        if phase == "backward":
+            net.forward()
+            net.synchronize()
+        return timed(timer, call)
+
+    for after_change, unchanged in much_slower(sample):
         yield (
             f"{phase} takes {in_words(after_change)} after a change of the weights, but {in_words(unchanged)} "
             "while they are unchanged: it keeps what it had computed"
         )
+
+
+def much_slower(sample: Callable[[bool], float]) -> Iterator[tuple[float, float]]:
+    """Yield the quickest calls of two kinds in seconds, once, if `sample(True)` is so much slower than `sample(False)`
+    that the latter cannot have computed everything."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for tried in range(1, PATIENT_TRIES + 1):
+        for kind in (True, False):
+            seconds[kind].append(sample(kind))
+        slow, quick = min(seconds[True]), min(seconds[False])
+        ratio = ALIKE_RATIO if tried < TRIES else KEPT_RATIO
+        if tried >= LEAST_TRIES and slow <= ratio * quick + SLACK_SECONDS:
+            return
+    # By chance, the quickest of so many calls of one kind is slower than half of as many of the other in one of 10⁷.
+    if slow > KEPT_RATIO * median(seconds[False]) + SLACK_SECONDS:
+        yield slow, quick
 
 
 @dataclass(frozen=True)

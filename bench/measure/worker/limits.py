@@ -42,6 +42,8 @@ COMPILED = {
 """Variables that say where frameworks keep compiled kernels, and the part of a process's own folder for each."""
 COMPILED_PREFIX = "relubench-compiled-"
 """The beginning of that folder's name."""
+BUSY_BEYOND_LIMIT = 1.25
+"""A contender exceeds its thread limit if it keeps more than this many times as many threads busy."""
 FILE_BYTES = 256 << 20
 """The largest file that a worker may write."""
 

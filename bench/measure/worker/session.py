@@ -32,6 +32,8 @@ from . import (
     spotcheck,
     training,
 )
+from .conformance import checks
+from .conformance.subject import Subject
 from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
@@ -124,7 +126,7 @@ class Session:
         setup_seconds = now() - started
         # Steps go first, since a training begins with one: what a process does only once counts as the step's.
         first_calls = {
-            phase: self._timer(phase).first_call() for phase in sorted(phases, key=lambda phase: phase != "step")
+            phase: self.timer_of(phase).first_call() for phase in sorted(phases, key=lambda phase: phase != "step")
         }
         answer: dict[str, Any] = {"setup_seconds": setup_seconds, "first_calls": first_calls}
         if not check:
@@ -154,7 +156,7 @@ class Session:
         gc.collect()
         memory.reset_peak()
         self.layouts = random.Random(seed)
-        self.timer = self._timer(phase)
+        self.timer = self.timer_of(phase)
         if inner is None:
             inner, samples = self.timer.choose_inner(samples)
         self.inner, self.samples, self.seconds = inner, samples, None
@@ -181,7 +183,7 @@ class Session:
         end = self.clocks.wall() + layout.ALIGN_SECONDS
         while True:
             self.holes = layout.scatter(self.layouts)
-            timer = self._timer(phase)
+            timer = self.timer_of(phase)
             aligned = layout.alignment_of(timer.net)
             if alignment is None or aligned in (None, alignment) or self.clocks.wall() >= end:
                 return timer, aligned
@@ -226,10 +228,21 @@ class Session:
     def probe(self) -> dict[str, Any]:
         """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""
         self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1)
-        timer = self._timer("forward")
+        timer = self.timer_of("forward")
         timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)
         return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
+
+    def devices(self) -> dict[str, Any]:
+        """Return the devices that the class finds here. Raises Failure."""
+        return {"devices": self._devices()}
+
+    def conform(self, check: str, shape: list[int], phases: list[str], threads: int) -> dict[str, Any]:
+        """Make one check of the class against the interface, in a process with this limit of threads."""
+        self.timer = None
+        gc.collect()
+        N, D_in, H, D_out = shape
+        return checks.outcome(check, Subject(self, (N, D_in, H, D_out), phases, threads))
 
     def _load(self) -> Any:
         try:
@@ -267,7 +280,8 @@ class Session:
     def _make(self) -> Any:
         return self.net_class(self.problem, self.device, self.dtype)
 
-    def _timer(self, phase: str) -> Timer:
+    def timer_of(self, phase: str) -> Timer:
+        """Return the timer of a phase of a new net, at the shape that was prepared."""
         return Timer(self._make, phase, getattr(self, "steps", 1), self.clocks, self.slowdown)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from bench.measure.worker.limits import BUSY_BEYOND_LIMIT
 from bench.plan import units
 from bench.report.run import surroundings
 
@@ -31,7 +32,7 @@ def text(findings: dict[str, Any]) -> str:
             f"{name}: asked to use 1 thread "
             f"it kept {units.fixed(report['cpu_per_wall_1'], 1)} busy; do not compare it at `--threads 1`."
             for name, report in working.items()
-            if "cpu" in report["device_kinds"] and report["cpu_per_wall_1"] > 1.25
+            if "cpu" in report["device_kinds"] and report["cpu_per_wall_1"] > BUSY_BEYOND_LIMIT
         ]
     started = [(name, report["backend"], report["details"]) for name, report in working.items()]
     parts += surroundings.of(machine, started)

@@ -10,11 +10,13 @@ from bench import __main__ as verbs
 ARGUMENTS = {
     "ab": ["--base", ".", "--head", "."],
     "calibrate": [],
+    "check": ["numpy"],
     "compare": ["a", "b"],
     "design": ["a"],
     "doctor": [],
     "export": ["a", "--format", "bencher"],
     "history": [],
+    "new": ["mine"],
     "recommend": ["--N", "1", "--D-in", "1", "--H", "1"],
     "report": ["a"],
     "selfcheck": [],
