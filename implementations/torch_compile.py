@@ -1,5 +1,5 @@
-"""PyTorch with each phase and the whole step compiled by TorchInductor, which fuses what is elementwise; `train` calls
-one compiled step after another."""
+"""PyTorch with the whole step compiled by TorchInductor, which fuses what is elementwise; `train` calls one compiled
+step after another. The phases by themselves are those of `torch`."""
 
 from __future__ import annotations
 
@@ -17,49 +17,25 @@ from .torch_ import torch
 
 DEVICE_KINDS = ("cpu", "cuda", "xpu")
 
-compiled = partial(torch.compile, fullgraph=True, dynamic=False)
-# Each shape is compiled for itself; without this, the ninth would fail.
+# Each shape is compiled for itself; without these, the ninth would fail.
 torch._dynamo.config.recompile_limit = 1 << 20
 torch._dynamo.config.accumulated_recompile_limit = 1 << 20
 
 
-def hidden(x, w1, w2):
-    h_relu = (x @ w1).clamp(min=0)
-    return h_relu, h_relu @ w2
-
-
-def gradients(x, y, w2, h_relu, y_pred):
+@partial(torch.compile, fullgraph=True, dynamic=False)
+def step(w1, w2, x, y, rate):
+    h = x @ w1
+    h_relu = h.clamp(min=0)
+    y_pred = h_relu @ w2
     grad_y = 2 * (y_pred - y)
     grad_w2 = h_relu.T @ grad_y
-    grad_h = torch.where(h_relu > 0, grad_y @ w2.T, 0)
-    return x.T @ grad_h, grad_w2
-
-
-def subtract(w1, w2, grad_w1, grad_w2, rate):
+    grad_w1 = x.T @ torch.where(h < 0, 0, grad_y @ w2.T)
     w1.sub_(grad_w1, alpha=rate)
     w2.sub_(grad_w2, alpha=rate)
-
-
-forward, backward, update = compiled(hidden), compiled(gradients), compiled(subtract)
-
-
-@compiled
-def step(w1, w2, x, y, rate):
-    h_relu, y_pred = hidden(x, w1, w2)
-    subtract(w1, w2, *gradients(x, y, w2, h_relu, y_pred), rate)
     return (y_pred - y).square().sum()
 
 
 class Net(TorchNet):
-    def forward(self) -> None:
-        self.h_relu, self.y_pred = forward(self.x, self.w1, self.w2)
-
-    def backward(self) -> None:
-        self.grad_w1, self.grad_w2 = backward(self.x, self.y, self.w2, self.h_relu, self.y_pred)
-
-    def update(self) -> None:
-        update(self.w1, self.w2, self.grad_w1, self.grad_w2, self.learning_rate)
-
     def step(self) -> None:
         step(self.w1, self.w2, self.x, self.y, self.learning_rate)
 
