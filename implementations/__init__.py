@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _FOLDER = Path(__file__).parent
-_NOT_BACKENDS = {"__init__", "interface"}
+_NOT_BACKENDS = {"__init__", "interface", "styles"}
 _OWN_CLASS = "Net"
 """The class of every file in this folder."""
 _MOST_SOURCE_BYTES = 1 << 23

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import output
 from .arguments import number
+
+if TYPE_CHECKING:
+    from bench.report.predict.styles import Style
 
 HELP = "the fastest contender at a size, measured or predicted"
 
@@ -30,6 +34,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR|RUN", help="default: the newest in %(default)s"
     )
+    parser.add_argument(
+        "--no-diff",
+        action="store_true",
+        help="leave out the lines in which a recommended style differs from the plain implementation",
+    )
 
 
 def run(asked: argparse.Namespace) -> Any:
@@ -43,5 +52,19 @@ def run(asked: argparse.Namespace) -> Any:
     run = loading.load(asked.results)
     tables = loading.tables_of(run, asked.results) if run else loading.load_run(asked.results)
     answer = recommend.recommend(tables, question, recommend.starts(run) if run and asked.steps else None)
-    output.say(shown.text(answer))
-    return shown.data(answer)
+    style = _style(str(answer.table["implementation"].iloc[0]), question.phase, asked.no_diff)
+    output.say(shown.text(answer, style))
+    return shown.data(answer, style)
+
+
+def _style(name: str, phase: str, no_diff: bool) -> Style | None:
+    """Return what an implementation of this project does otherwise than the one it is a style of; None where it is of
+    none, or a source cannot be read: the answer stands without it."""
+    from bench.report.predict.styles import Style
+    from implementations import style_of, styles
+
+    with suppress(LookupError):
+        if (plain := style_of(name)) != name:
+            diff = None if no_diff else styles.difference(name, phase)
+            return Style(name, plain, styles.sentence(name), diff)
+    return None

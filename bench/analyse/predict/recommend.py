@@ -26,6 +26,8 @@ from .proposal import Proposal
 
 Starts = Mapping[tuple[Who, Shape], Estimate]
 """The seconds from a process's import to the end of its first step, where nothing ran in it before."""
+_SECONDS = ("seconds", "low", "high")
+_RATIO = ("ratio", "ratio_low", "ratio_high")
 UNSURE = 0.20
 """The relative half-width of an interval from which the cell is worth measuring."""
 
@@ -50,7 +52,8 @@ class Answer:
     `table` has a row for each contender, best first: implementation, device, dtype, threads; seconds, low, high
     of one iteration with its 90 % interval; start_seconds (import, set-up and first step) and total_seconds,
     total_low, total_high where the question has steps; measured, whether this very cell was; tied, whether it may be
-    as fast as the first."""
+    as fast as the first; ratio, ratio_low, ratio_high, how many times as long as the first one's an iteration takes,
+    with its 90 % interval."""
 
     question: Question
     iteration: str
@@ -258,12 +261,15 @@ def _rows(evidence: _Evidence) -> list[dict[str, Any]]:
 
 
 def _measured_row(who: Who, row: pd.Series) -> dict[str, Any]:
-    """Return a measured row, its 95 % interval narrowed to 90 % as of a normal distribution; NaN from one pass."""
-    width = (log(row["seconds_high"]) - log(row["seconds_low"])) / 2
-    reach = width * stats.norm.ppf((1 + LEVEL) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
-    seconds = float(row["seconds"])
-    low, high = seconds * exp(-reach), seconds * exp(reach)
+    """Return a measured row with its 90 % interval; NaN from one pass."""
+    seconds, low, high = _narrowed(float(row["seconds"]), row["seconds_low"], row["seconds_high"])
     return {**dict(zip(KEY, who, strict=True)), "seconds": seconds, "low": low, "high": high, "measured": True}
+
+
+def _narrowed(value: float, low: float, high: float) -> tuple[float, float, float]:
+    """Return a value with its 95 % interval narrowed to 90 %, as of a normal distribution of the log."""
+    reach = log(high / low) / 2 * stats.norm.ppf((1 + LEVEL) / 2) / stats.norm.ppf((1 + CONFIDENCE) / 2)
+    return value, value * exp(-reach), value * exp(reach)
 
 
 def _predicted_row(who: Who, prediction: costmodel.Prediction) -> dict[str, Any]:
@@ -314,15 +320,19 @@ def _start(row: pd.Series, started: Starts) -> Estimate:
 
 
 def _ranked(table: pd.DataFrame, run: RunTables, question: Question, scale: costmodel.Scale | None) -> pd.DataFrame:
-    """Return the table, best first, with a column of which rows are `tied` with the best."""
+    """Return the table, best first, with columns of which rows are `tied` with the best, and of their ratios to it."""
     table = table.sort_values(_deciding(table)[0], kind="stable", ignore_index=True)
     blocks = blocks_of(run.samples) if table["measured"].sum() > 1 and len(run.samples) else {}
     best = table.iloc[0]
-    others = [_tied(best, row, blocks, question, scale) for _, row in table.iloc[1:].iterrows()]
-    table["tied"] = [False, *others]
-    return table
+    tied, ratios = [False], [(1.0, 1.0, 1.0)]
+    for _, row in table.iloc[1:].iterrows():
+        ratio = _paired(best, row, blocks, question)
+        tied.append(_tied(best, row, ratio if question.steps is None else None, scale))
+        ratios.append(_narrowed(*ratio.with_bounds) if ratio else _ratio(best, row, scale))
+    return table.assign(tied=tied, **dict(zip(_RATIO, zip(*ratios, strict=True), strict=True)))
 
 
+<<<<<<< HEAD
 def _tied(
     best: pd.Series,
     row: pd.Series,
@@ -337,11 +347,42 @@ def _tied(
         if best_blocks and row_blocks:
             return not paired([(row_blocks, best_blocks)])[0].low > 1
     value, low, high = _deciding(row.to_frame().T)
+=======
+def _paired(
+    best: pd.Series, row: pd.Series, blocks: dict[tuple[object, ...], Blocks], question: Question
+) -> Estimate | None:
+    """Return how many times as long as the best one an iteration takes, paired within rounds; None where not both were
+    measured, or their samples are not known."""
+    if not (best["measured"] and row["measured"]):
+        return None
+    best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
+    return paired(row_blocks, best_blocks) if best_blocks and row_blocks else None
+
+
+def _tied(best: pd.Series, row: pd.Series, ratio: Estimate | None, scale: costmodel.Scale | None) -> bool:
+    """Return whether a contender may be as fast as the best, by their paired ratio where there is one."""
+    if ratio:
+        return not ratio.low > 1
+    columns = _deciding(row.to_frame().T)
+    return not log(row[columns[0]] / best[columns[0]]) > _reach(best, row, columns, scale)
+
+
+def _ratio(best: pd.Series, row: pd.Series, scale: costmodel.Scale | None) -> tuple[float, float, float]:
+    """Return the ratio of two contenders' seconds that are not paired, with its interval."""
+    ratio, reach = row["seconds"] / best["seconds"], _reach(best, row, _SECONDS, scale)
+    return ratio, ratio * exp(-reach), ratio * exp(reach)
+
+
+def _reach(best: pd.Series, row: pd.Series, columns: tuple[str, str, str], scale: costmodel.Scale | None) -> float:
+    """Return the half-width, in logs, of the interval of a ratio: by the errors of ratios of two predictions; else as
+    if the two intervals were independent."""
+    _, low, high = columns
+>>>>>>> a36ea307e8f01cffef3487f0a81b41a109b41069
     reach = hypot(*(log(each[high] / each[low]) / 2 for each in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
         # The intervals are `single` spreads wide; that of a ratio is `ratio` spreads.
         reach *= scale.ratio / scale.single
-    return not log(row[value] / best[value]) > reach
+    return reach
 
 
 def _block_key(row: pd.Series, question: Question) -> tuple[object, ...]:
@@ -393,7 +434,7 @@ def _unsure(table: pd.DataFrame) -> list[str]:
 
 def _deciding(table: pd.DataFrame) -> tuple[str, str, str]:
     """Return the columns that decide which contender is best."""
-    return ("total_seconds", "total_low", "total_high") if "total_seconds" in table else ("seconds", "low", "high")
+    return ("total_seconds", "total_low", "total_high") if "total_seconds" in table else _SECONDS
 
 
 def _command(

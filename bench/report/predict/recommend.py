@@ -13,12 +13,18 @@ from bench.analyse.predict.recommend import Answer
 from bench.plan import units
 from bench.plan.cells import Shape
 from bench.report.plain import plain
+from bench.report.predict import styles
+from bench.report.predict.styles import Style
 from bench.report.run.rows import shape_name
 
 
-def text(answer: Answer) -> str:
-    """The contenders by their time, then what is certain, what the answer rests on, and what to measure."""
-    parts = [_table(answer), _verdict(answer), "\n".join(_grounds(answer))]
+def text(answer: Answer, style: Style | None = None) -> str:
+    """The contenders by their time, then what is certain, the style of the first one where it is one of another,
+    what the answer rests on, and what to measure."""
+    parts = [_table(answer), _verdict(answer)]
+    if style:
+        parts.append(styles.text(style, answer))
+    parts.append("\n".join(_grounds(answer)))
     if answer.left_out:
         parts.append("\n".join(["Not answered for:", *answer.left_out]))
     if answer.measure:
@@ -28,7 +34,7 @@ def text(answer: Answer) -> str:
     return "\n\n".join(parts)
 
 
-def data(answer: Answer) -> dict[str, Any]:
+def data(answer: Answer, style: Style | None = None) -> dict[str, Any]:
     """The answer for JSON, in SI units, with None for unknown values."""
     question, validation = answer.question, answer.validation
     return {
@@ -43,6 +49,7 @@ def data(answer: Answer) -> dict[str, Any]:
         "contenders": [
             {name: plain(value) for name, value in row.items()} for row in answer.table.to_dict(orient="records")
         ],
+        "style": styles.data(style, answer) if style else None,
         "left_out": answer.left_out,
         "cross_validation": validation
         and {

@@ -232,6 +232,19 @@ def test_contenders_are_sorted_by_time():
     assert not table["tied"].iloc[0]
 
 
+@pytest.mark.parametrize("shape", [UNSEEN_SHAPE, SHAPES[1]], ids=["predicted", "measured"])
+def test_ratios_are_to_the_first_contender(shape):
+    table = answer(story(), shape).table
+    assert table.loc[0, ["ratio", "ratio_low", "ratio_high"]].tolist() == [1, 1, 1]
+    others = table.iloc[1:]
+    assert others["ratio"].to_numpy() == pytest.approx(
+        (others["seconds"] / table["seconds"].iloc[0]).to_numpy(), rel=0.02
+    )
+    assert (others["ratio_low"] < others["ratio"]).all()
+    assert (others["ratio"] < others["ratio_high"]).all()
+    assert (others["tied"] | (others["ratio_low"] > 1)).all()
+
+
 def test_device_dtype_and_threads_select_contenders():
     contenders = [
         Contender(name, "cpu", dtype, threads)
