@@ -332,22 +332,6 @@ def _ranked(table: pd.DataFrame, run: RunTables, question: Question, scale: cost
     return table.assign(tied=tied, **dict(zip(_RATIO, zip(*ratios, strict=True), strict=True)))
 
 
-<<<<<<< HEAD
-def _tied(
-    best: pd.Series,
-    row: pd.Series,
-    blocks: dict[tuple[object, ...], Blocks],
-    question: Question,
-    scale: costmodel.Scale | None,
-) -> bool:
-    """Return whether a contender may be as fast as the best: by the ratio of two measured ones, paired within rounds;
-    else by the errors of ratios of two predictions; else as if their intervals were independent."""
-    if best["measured"] and row["measured"] and question.steps is None:
-        best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
-        if best_blocks and row_blocks:
-            return not paired([(row_blocks, best_blocks)])[0].low > 1
-    value, low, high = _deciding(row.to_frame().T)
-=======
 def _paired(
     best: pd.Series, row: pd.Series, blocks: dict[tuple[object, ...], Blocks], question: Question
 ) -> Estimate | None:
@@ -356,7 +340,7 @@ def _paired(
     if not (best["measured"] and row["measured"]):
         return None
     best_blocks, row_blocks = (blocks.get(_block_key(each, question)) for each in (best, row))
-    return paired(row_blocks, best_blocks) if best_blocks and row_blocks else None
+    return paired([(row_blocks, best_blocks)])[0] if best_blocks and row_blocks else None
 
 
 def _tied(best: pd.Series, row: pd.Series, ratio: Estimate | None, scale: costmodel.Scale | None) -> bool:
@@ -377,7 +361,6 @@ def _reach(best: pd.Series, row: pd.Series, columns: tuple[str, str, str], scale
     """Return the half-width, in logs, of the interval of a ratio: by the errors of ratios of two predictions; else as
     if the two intervals were independent."""
     _, low, high = columns
->>>>>>> a36ea307e8f01cffef3487f0a81b41a109b41069
     reach = hypot(*(log(each[high] / each[low]) / 2 for each in (best, row)))
     if scale and not best["measured"] and not row["measured"]:
         # The intervals are `single` spreads wide; that of a ratio is `ratio` spreads.
