@@ -91,7 +91,8 @@ def _allowed(text: str, names: set[str]) -> set[str]:
     from bench.plan.nearest import hint
 
     words = {word.strip() for word in text.split(",") if word.strip()}
-    accepted = {*MATTERING, ALL, *names, *(name.partition("_")[0] for name in implementations.names())}
+    backends = {name.partition("_")[0] for name in implementations.names() if ":" not in name}
+    accepted = {*MATTERING, ALL, *names, *backends}
     for word in sorted(words - accepted):
         if not environment.is_recorded(word):
             known = ", ".join(sorted(accepted))
