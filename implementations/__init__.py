@@ -86,9 +86,7 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     module_name, class_name = _locate(name, path)
     tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
     declared = _declared(tree, "DEVICE_KINDS")
-    if isinstance(declared, ast.Dict) and class_name in (
-        by_class := _literal_tuples(name, "DEVICE_KINDS", declared)
-    ):
+    if isinstance(declared, ast.Dict) and class_name in (by_class := _literal_tuples(name, "DEVICE_KINDS", declared)):
         return by_class[class_name]
     kinds_by_name = _top_level_names(tree)
     if class_name not in kinds_by_name and "*" not in kinds_by_name:

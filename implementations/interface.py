@@ -106,8 +106,9 @@ class TwoLayerNet(ABC):
     """y_pred = relu(x @ w1) @ w2, loss = sum((y_pred - y)**2), plain gradient descent.
 
     The constructor moves the data to `device`; the phases touch native arrays only; the getters
-    return host arrays in the net's dtype, which is float32 for bfloat16 since NumPy has none. A subclass implements the abstract methods, and overrides
-    others where its backend needs it; see the README's "Add a backend".
+    return host arrays in the net's dtype, those of a bfloat16 net float32 arrays of its numbers. A
+    subclass implements the abstract methods, and overrides others where its backend needs it; see
+    the README's "Add a backend".
     """
 
     backend: ClassVar[str]

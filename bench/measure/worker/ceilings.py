@@ -14,7 +14,7 @@ import numpy as np
 
 from implementations import Problem
 
-from . import memory
+from . import dtypes, memory
 from .timing import SAMPLE_SECONDS, Clocks, Timer
 
 SAMPLES = 8
@@ -72,7 +72,7 @@ def measure(
         if rates["copy_in_place"] and clocks.wall() >= end:
             break
         problem = square(most_bytes, dtype)
-        footprint = problem.x.nbytes + problem.w1.nbytes
+        footprint = dtypes.item_bytes(dtype) * (problem.x.size + problem.w1.size)
         for verb in [*MOVED][:1] if probe else MOVED:
             rates[verb][str(footprint)] = rate(problem, verb, MOVED[verb] * footprint)
     products: dict[str, float] = {}
@@ -101,14 +101,14 @@ def calls(net_class: NetClass, device: str, dtype: str, clocks: Clocks, phases: 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
     """Return a problem of one output whose normals repeat: it is made quickly and computes like a random one."""
-    normals = np.random.default_rng(0).standard_normal(4099).astype(dtype)
-    x, w1 = np.resize(normals, (N, D_in)), np.resize(normals, (D_in, H))
-    return Problem(x, np.resize(normals, (N, 1)), w1, np.resize(normals, (H, 1)), learning_rate=1.0)
+    normals = dtypes.rounded(np.random.default_rng(0).standard_normal(4099), dtype).astype(dtypes.host_dtype(dtype))
+    x, y, w1, w2 = (np.resize(normals, shape) for shape in ((N, D_in), (N, 1), (D_in, H), (H, 1)))
+    return Problem(x, y, w1, w2, learning_rate=1.0, _casts={dtype: (x, y, w1, w2)})
 
 
 def square(footprint: int, dtype: str) -> Problem:
     """Return a problem whose x and w1 are square, of one shape, and have at most `footprint` bytes together."""
-    size = math.isqrt(footprint // 2 // np.dtype(dtype).itemsize)
+    size = math.isqrt(footprint // 2 // dtypes.item_bytes(dtype))
     return tiled(size, size, size, dtype)
 
 

@@ -73,6 +73,7 @@ class Session:
         Raises Failure."""
         variables = dict(os.environ)  # before the backend, which may add its own
         self.net_class = self._load()
+        self._check_dtype()
         devices = self._devices()
         import_seconds = self.clocks.wall() - started
         gc.freeze()  # else collecting a framework's modules before every cell would take longer than the cell
@@ -243,6 +244,19 @@ class Session:
         if lacking := contract.complaint(self.implementation, net_class):
             raise Failure("crashed", lacking)
         return net_class
+
+    def _check_dtype(self) -> None:
+        """Raise Failure where the implementation does not have the dtype."""
+        # The implementations of a comparison's base may be older than their dtypes.
+        dtypes_of = getattr(implementations, "dtypes_of", lambda name: ("float32", "float64"))
+        try:
+            known = dtypes_of(self.implementation)
+        except LookupError as error:
+            raise Failure("crashed", str(error)) from error
+        if self.dtype not in known:
+            *others, last = known
+            only = f"{', '.join(others)} and {last}" if others else last
+            raise Failure("unsupported", f"{self.implementation} has no {self.dtype}, only {only}")
 
     def _devices(self) -> list[str]:
         try:

@@ -11,9 +11,10 @@ import numpy as np
 
 from implementations import Problem
 
+from . import dtypes
 from .blas import one_thread
 from .duration import in_words
-from .reference import SAFETY, pair, rounding_of
+from .reference import STAGES_OF_LOSS, pair, rounding_of
 
 LOOSE = 0.1
 """How far a training may stray from the same steps one by one, as a share of how far the weights have moved:
@@ -84,7 +85,7 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
             return
         distance = float(np.linalg.norm(stepped - start[i]))
         apart = float(np.linalg.norm(trained - stepped))
-        rounded = steps * float(np.finfo(net.dtype).eps) * float(np.linalg.norm(stepped))
+        rounded = _rounded(net.dtype, steps) * float(np.linalg.norm(stepped))
         if not apart <= LOOSE * distance + rounded:
             yield (
                 f"w{i + 1} after train({steps}) is {apart:.2g} away from where {steps} × step bring it, "
@@ -123,13 +124,20 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     )
 
 
+def _rounded(dtype: str, steps: int) -> float:
+    """Return how far the roundings of as many steps may bring weights apart, relative to them: those of a narrow dtype
+    are too large to be all in one direction."""
+    return dtypes.eps(dtype) * (math.sqrt(steps) if dtype in dtypes.NARROW else steps)
+
+
 def _allowed(net: Any) -> float:
     """Return how far rounding may move a loss from its float64 value, relative to it."""
-    return SAFETY * rounding_of(net) * float(sum(net.problem.shape)) ** 0.5
+    return rounding_of(net).allowed(STAGES_OF_LOSS, sum(net.problem.shape))
 
 
 @one_thread()
 def _loss(net: Any, weights: Any) -> float:
-    """Return the loss in the net's own dtype: in float64, casting would take most of the time."""
-    x, y, *_ = net.problem.arrays(net.dtype)
-    return float(np.square(np.maximum(x @ weights[0], 0) @ weights[1] - y).sum())
+    """Return the loss in the net's own dtype, or in float32: in float64, casting would take most of the time."""
+    x, y, *_ = (dtypes.for_products(array) for array in net.problem.arrays(net.dtype))
+    w1, w2 = (dtypes.for_products(tensor) for tensor in weights)
+    return float(np.square(np.maximum(x @ w1, 0) @ w2 - y).sum())
