@@ -219,7 +219,7 @@ class Expected:
                 slack = off + slack_of_update(before, scale, rate, dtype)
                 tolerance = float(slack) / scale
                 # Weights change by whole units of a narrow dtype, which may be larger than the change.
-                forgiven = forgiven + dtypes.half_units(np.abs(after) + slack, dtype)
+                forgiven = forgiven + dtypes.half_units(np.abs(after) + slack + forgiven, dtype)
             else:
                 tolerance = float(2 * dtypes.eps(dtype) * np.abs(after).max() + off) / scale
             checks.append(compare(f"w{i + 1} after {how}", tensor, after, dtype, scale, tolerance, forgiven))

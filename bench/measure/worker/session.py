@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import implementations
-from implementations import Problem, Unavailable
+from implementations import Unavailable
 
 from . import (
     aftercheck,
@@ -29,6 +29,7 @@ from . import (
     kernels,
     layout,
     memory,
+    problems,
     spotcheck,
     training,
 )
@@ -116,7 +117,7 @@ class Session:
         if free is not None and free < device_bytes:
             available = f"{free / 1e9:.3g} GB of {self.device} are free"
             raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {available}")
-        self.problem = Problem.random(*shape)
+        self.problem = problems.random(shape, self.dtype)
         self.problem.arrays(self.dtype)
         self.steps, self.verifying, self.steps_apart = steps, check, "step" in phases
         now = self.clocks.wall
@@ -226,7 +227,7 @@ class Session:
 
     def probe(self) -> dict[str, Any]:
         """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""
-        self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1)
+        self.problem = problems.random((PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1), self.dtype)
         timer = self._timer("forward")
         timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)

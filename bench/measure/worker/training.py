@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from implementations import Problem
-
-from . import dtypes
+from . import dtypes, problems
 from .blas import one_thread
 from .duration import in_words
 from .reference import STAGES_OF_LOSS, pair, rounding_of
@@ -98,10 +96,9 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     """Check whether a training keeps what it had computed: if so, one of new numbers returns a loss that is not theirs,
     or takes so much longer than one of the timed numbers right before it that the latter cannot have computed
     anything."""
-    N, D_in, H, D_out = net.problem.shape
     quickest = {False: math.inf, True: math.inf}
     for attempt in range(1, TRIES + 1):
-        problem = Problem.random(N, D_in, H, D_out, seed=attempt)
+        problem = problems.random(net.problem.shape, net.dtype, seed=attempt)
         start = problem.arrays(net.dtype)[2:]
         for is_new, numbers in ((False, net.problem), (True, problem)):
             started = now()

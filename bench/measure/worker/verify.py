@@ -93,9 +93,10 @@ def _trajectories(make: Callable[[], Any], start: tuple[np.ndarray, ...], course
         expected, forgiven = course.end(name)
         scale = positive(float(np.abs(expected - start[i]).max()))
         if dtype in dtypes.NARROW:
-            # Each weight is rounded by itself: by the largest of them, changes could not be seen.
-            forgiven = forgiven + STEPS * dtypes.half_units(np.maximum(np.abs(expected), np.abs(start[i])), dtype)
             tolerance = growing + float(slack_of_update(expected, scale, rate, dtype)) / scale
+            # Each weight is rounded by itself: by the largest of them, changes could not be seen.
+            largest_values = np.maximum(np.abs(expected), np.abs(start[i])) + forgiven + tolerance * scale
+            forgiven = forgiven + STEPS * dtypes.half_units(largest_values, dtype)
         else:
             tolerance = growing + STEPS * 2 * float(dtypes.eps(dtype) * np.abs(expected).max()) / scale
         for how, weights in actual.items():
