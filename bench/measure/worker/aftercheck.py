@@ -214,7 +214,8 @@ def _step_in_float64(net: Any, weights: tuple[np.ndarray, ...], rows: np.ndarray
     x, y, *_ = net.problem.arrays(net.dtype)
     w1, w2 = (tensor.astype(np.float64) for tensor in weights[:2])
     with one_thread():
-        return step(x, y, w1, w2, nearness(x, w1, rounding_of(net)), rows=rows)
+        rounding = rounding_of(net)
+        return step(x, y, w1, w2, nearness(x, w1, rounding), rows=rows, is_narrow=rounding.stored > 0)
 
 
 def _rows(net: Any) -> np.ndarray:

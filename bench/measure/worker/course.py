@@ -53,7 +53,7 @@ def compute(arrays: Sequence[np.ndarray], rate: float, rounding: Rounding) -> di
     """Return the tensors of a course by name, from x, y, w1 and w2 in the nets' dtype and how the nets round."""
     x, y, *start = arrays
     w1, w2 = (weights.astype(np.float64) for weights in start)
-    walk = partial(_walk, x, y, w1, w2, rate, nearness(x, w1, rounding))
+    walk = partial(_walk, x, y, w1, w2, rate, nearness(x, w1, rounding), is_narrow=rounding.stored > 0)
     course = walk(lambda: np.zeros)
     assert course.first
     doubts: dict[str, np.ndarray] = dict.fromkeys(course.ends, np.zeros(()))
@@ -131,10 +131,11 @@ def _walk(
     near: float,
     decision: Callable[[], Decide],
     is_first_wanted: bool = True,
+    is_narrow: bool = False,
 ) -> _Walk:
     first, losses, in_doubt = None, [], False
     for _ in range(STEPS):
-        now = step(x, y, w1, w2, near, decision(), with_doubt=is_first_wanted)
+        now = step(x, y, w1, w2, near, decision(), with_doubt=is_first_wanted, is_narrow=is_narrow)
         losses.append(float(np.square(now.y_pred - y).sum()))
         in_doubt = in_doubt or bool(now.doubt.any())
         w1, w2 = w1 - rate * now.grad_w1, w2 - rate * now.grad_w2

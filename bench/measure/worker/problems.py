@@ -20,10 +20,11 @@ def random(shape: Sequence[int], dtype: str, seed: int = 0) -> Problem:
     relu(a·h) = a·relu(h) for a > 0: with weights a·w1 and a·w2, targets a²·y and the rate a⁻²·rate, each step leads to
     a times the weights that it leads to without `a`. The work and its course are the same.
     """
-    problem = Problem.random(*shape, seed=seed)
+    N, D_in, H, D_out = shape
+    problem = Problem.random(N, D_in, H, D_out, seed)
     if dtype != "float16":
         return problem
-    a = scale(*shape)
+    a = scale(N, D_in, H, D_out)
     w1, w2, rate = a * problem.w1, a * problem.w2, problem.learning_rate / a**2
     return replace(problem, y=a**2 * problem.y, w1=w1, w2=w2, learning_rate=rate, _casts={})
 

@@ -76,11 +76,18 @@ class Sums:
     """Adds up a step over parts of its samples.
 
     Pre-activations within `near` of 0 may have either sign in a net; `decide(shape)` says which of a part's count as
-    positive in relu's gradient.
+    positive in relu's gradient. `is_narrow` is of nets that store hidden units in a narrow dtype.
     """
 
-    def __init__(self, w2: np.ndarray, near: float = 0.0, decide: Decide = np.zeros, with_doubt: bool = True) -> None:
-        self.w2, self.near, self.decide, self.with_doubt = w2, near, decide, with_doubt
+    def __init__(
+        self,
+        w2: np.ndarray,
+        near: float = 0.0,
+        decide: Decide = np.zeros,
+        with_doubt: bool = True,
+        is_narrow: bool = False,
+    ) -> None:
+        self.w2, self.near, self.decide, self.with_doubt, self.is_narrow = w2, near, decide, with_doubt, is_narrow
         self.y_pred: list[np.ndarray] = []
         self.grad_w1: np.ndarray | float = 0.0
         self.grad_w2: np.ndarray | float = 0.0
@@ -104,6 +111,8 @@ class Sums:
         self.grad_w1 = _added(self.grad_w1, x.T @ grad_h)
         self.grad_w2 = _added(self.grad_w2, h_relu.T @ grad_y)
         terms = 2 * (np.abs(y_pred) + np.abs(y))  # of grad_y, which may cancel
+        if self.is_narrow:  # and so may those of y_pred, to which the rounding of hidden units is relative
+            terms += 2 * np.sqrt(np.square(h_relu) @ np.square(self.w2))
         self.squares = [old + _squares(new) for old, new in zip(self.squares, (x, h_relu, terms), strict=True)]
         self.largest_row = max(self.largest_row, _longest_row(h_relu))
         self.largest_term = max(self.largest_term, float(terms.max()))
@@ -138,10 +147,11 @@ def step(
     decide: Decide = np.zeros,
     rows: np.ndarray | None = None,
     with_doubt: bool = True,
+    is_narrow: bool = False,
 ) -> Step:
     """Return a step in float64, from inputs of any dtype and weights in float64; of w1's gradient only some `rows` if
     they are given, and without its doubt if that is not wanted."""
-    sums = Sums(w2, near, decide, with_doubt)
+    sums = Sums(w2, near, decide, with_doubt, is_narrow)
     for part in _parts(x, w1):
         inputs = x[part].astype(np.float64, copy=False)
         sums.add(inputs if rows is None else inputs[:, rows], y[part].astype(np.float64, copy=False), inputs @ w1)

@@ -103,7 +103,8 @@ class Part:
         with one_thread():
             h = dtypes.for_products(x) @ dtypes.for_products(w1)
             parts = (x[:, rows], y, h, prediction)  # the prediction is of all units
-            sums = Sums(w2.astype(np.float64), nearness(x, w1, rounding_of(net)))
+            rounding = rounding_of(net)
+            sums = Sums(w2.astype(np.float64), nearness(x, w1, rounding), is_narrow=rounding.stored > 0)
             sums.add(*(part.astype(np.float64) for part in parts))
         return cls(Expected(net, sums.step(), w1[rows], w2), rows, units)
 
