@@ -148,8 +148,8 @@ def _unread(net: Any) -> Iterator[str]:
                 stepping.weights()
         stepping.synchronize()
     for i, (old, due, new) in enumerate(zip(before, copies(reread.weights()), copies(net.weights()), strict=True)):
-        distance, apart = float(np.linalg.norm(due - old)), float(np.linalg.norm(new - due))
-        if not apart <= LOOSE * distance + VISIBLE * UNREAD * dtypes.sum_eps(net.dtype) * float(np.linalg.norm(old)):
+        distance, apart = dtypes.norm(due - old), dtypes.norm(new - due)
+        if not apart <= LOOSE * distance + VISIBLE * UNREAD * dtypes.sum_eps(net.dtype) * dtypes.norm(old):
             yield (
                 f"{UNREAD} steps between which nothing is read leave w{i + 1} {apart:.2g} away from where they bring "
                 f"another net, of a way of {distance:.2g}: steps are skipped unless a result is read"

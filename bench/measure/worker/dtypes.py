@@ -78,6 +78,11 @@ def for_products(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
+def norm(array: np.ndarray) -> float:
+    """Return the Euclidean norm of all numbers; their squares may be beyond float16."""
+    return float(np.linalg.norm(for_products(array)))
+
+
 def beyond(dtype: str) -> str:
     """Return a hint at where a dtype's numbers end if that is near; else nothing."""
     return f"; {dtype} ends at {np.finfo(dtype).max:.0f}" if dtype == "float16" else ""

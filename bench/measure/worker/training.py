@@ -12,7 +12,7 @@ import numpy as np
 from . import dtypes, problems
 from .blas import one_thread
 from .duration import in_words
-from .reference import STAGES_OF_LOSS, pair, rounding_of
+from .reference import SAFETY, STAGES_OF_LOSS, pair, rounding_of
 
 LOOSE = 0.1
 """How far a training may stray from the same steps one by one, as a share of how far the weights have moved:
@@ -81,9 +81,8 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
         if np.shape(trained) != np.shape(stepped):
             yield f"train({steps}) left w{i + 1} with shape {np.shape(trained)}, not {np.shape(stepped)}"
             return
-        distance = float(np.linalg.norm(stepped - start[i]))
-        apart = float(np.linalg.norm(trained - stepped))
-        rounded = _rounded(net.dtype, steps) * float(np.linalg.norm(stepped))
+        distance, apart = dtypes.norm(stepped - start[i]), dtypes.norm(trained - stepped)
+        rounded = _rounded(net.dtype, steps, stepped, distance)
         if not apart <= LOOSE * distance + rounded:
             yield (
                 f"w{i + 1} after train({steps}) is {apart:.2g} away from where {steps} × step bring it, "
@@ -121,10 +120,16 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     )
 
 
-def _rounded(dtype: str, steps: int) -> float:
-    """Return how far the roundings of as many steps may bring weights apart, relative to them: those of a narrow dtype
-    are too large to be all in one direction."""
-    return dtypes.eps(dtype) * (math.sqrt(steps) if dtype in dtypes.NARROW else steps)
+def _rounded(dtype: str, steps: int, weights: np.ndarray, distance: float) -> float:
+    """Return how far rounding may bring two trainings apart whose weights moved by a distance.
+
+    In a narrow dtype, changes that differ by their rounding, eps·change, let as large a share of the weights become
+    another number, eps·weights away, than in the other training: eps²·change·weights is the mean square of each.
+    """
+    length = dtypes.norm(weights)
+    if dtype not in dtypes.NARROW:
+        return steps * dtypes.eps(dtype) * length
+    return dtypes.eps(dtype) * (SAFETY * math.sqrt(distance * length) + float(np.abs(weights).max()))
 
 
 def _allowed(net: Any) -> float:
