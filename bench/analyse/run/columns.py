@@ -55,7 +55,7 @@ class Timing:
     source: str = _column(CATEGORY, "the revision or the side of its source, or the class of your own")
     device: str = _column(CATEGORY, "`cpu`, `cuda`, `cuda:1`, …")
     device_name: str | None = _column(CATEGORY, "the processor's or the accelerator's name")
-    dtype: str = _column(CATEGORY, "of all arrays; results read to the host are float32 for bfloat16", values=DTYPES)
+    dtype: str = _column(CATEGORY, "of all arrays", values=DTYPES)
     precision: str | None = _column(CATEGORY, "of matrix products, as the backend names it")
     threads: int = _column(WHOLE, "host threads in force: the limit, or as many as it kept busy beyond it")
     N: int = _column(WHOLE, "batch size", "rows")
