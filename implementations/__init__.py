@@ -22,6 +22,7 @@ __all__ = [
     "Unavailable",
     "ceilings_of",
     "device_kinds",
+    "dtypes_of",
     "load",
     "module_of",
     "names",
@@ -30,6 +31,7 @@ __all__ = [
 
 _FOLDER = Path(__file__).parent
 _NOT_BACKENDS = {"__init__", "interface", "styles"}
+_DEFAULT_DTYPES = ("float32", "float64")
 _OWN_CLASS = "Net"
 """The class of every file in this folder."""
 _MOST_SOURCE_BYTES = 1 << 23
@@ -84,14 +86,29 @@ def device_kinds(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     module_name, class_name = _locate(name, path)
     tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
     declared = _declared(tree, "DEVICE_KINDS")
-    if isinstance(declared, ast.Dict) and class_name in (by_class := _literal_kinds(name, declared)):
+    if isinstance(declared, ast.Dict) and class_name in (by_class := _literal_tuples(name, "DEVICE_KINDS", declared)):
         return by_class[class_name]
     kinds_by_name = _top_level_names(tree)
     if class_name not in kinds_by_name and "*" not in kinds_by_name:
         raise LookupError(_without_class(name, module_name, class_name, kinds_by_name))
     if len(kinds := kinds_by_name.get(class_name, {_UNKNOWN})) == 1 and kinds != {_UNKNOWN}:
         raise LookupError(f"{name}: {class_name!r} is {kinds.pop()} in {module_name}, not the class of a network")
-    return _literal_names(name, declared) if declared else ("cpu",)
+    return _literal_names(name, "DEVICE_KINDS", declared) if declared else ("cpu",)
+
+
+def dtypes_of(name: str, path: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the dtypes that an implementation's file declares, without importing it.
+
+    They are the file's `DTYPES = (...)`, or float32 and float64 where it has none; a file of several classes may map
+    their names to such tuples. `path` has more folders to look for modules in. Raises LookupError when there is no such
+    implementation or module.
+    """
+    module_name, class_name = _locate(name, path)
+    tree = _parsed(name, _source_file(name, module_name, [str(_FOLDER.parent), *path, *sys.path]))
+    declared = _declared(tree, "DTYPES")
+    if isinstance(declared, ast.Dict):
+        return _literal_tuples(name, "DTYPES", declared).get(class_name, _DEFAULT_DTYPES)
+    return _literal_names(name, "DTYPES", declared) if declared else _DEFAULT_DTYPES
 
 
 def style_of(name: str) -> str:
@@ -146,7 +163,7 @@ def _classes_by_kinds(file: Path, modified: int) -> list[str]:
     with suppress(LookupError):
         declared = _declared(_parsed(file.stem, file), "DEVICE_KINDS")
         if isinstance(declared, ast.Dict):
-            return [*_literal_kinds(file.stem, declared)]
+            return [*_literal_tuples(file.stem, "DEVICE_KINDS", declared)]
     return []
 
 
@@ -264,21 +281,22 @@ def _declared(tree: ast.Module, variable: str) -> ast.expr | None:
     return None
 
 
-def _literal_kinds(name: str, value: ast.Dict) -> dict[str, tuple[str, ...]]:
+def _literal_tuples(name: str, variable: str, value: ast.Dict) -> dict[str, tuple[str, ...]]:
     keys = [ast.literal_eval(key) if isinstance(key, ast.Constant) else None for key in value.keys]
     if not keys or not all(isinstance(key, str) for key in keys):
-        raise LookupError(f"{name}: DEVICE_KINDS on line {value.lineno} is not a mapping of names of classes")
-    return {key: _literal_names(name, kinds) for key, kinds in zip(keys, value.values, strict=True)}
+        raise LookupError(f"{name}: {variable} on line {value.lineno} is not a mapping of names of classes")
+    return {key: _literal_names(name, variable, names) for key, names in zip(keys, value.values, strict=True)}
 
 
-def _literal_names(name: str, value: ast.expr) -> tuple[str, ...]:
+def _literal_names(name: str, variable: str, value: ast.expr) -> tuple[str, ...]:
     try:
-        kinds = ast.literal_eval(value)
+        names = ast.literal_eval(value)
     except ValueError:
-        kinds = None
-    if not isinstance(kinds, tuple | list) or not kinds or not all(isinstance(kind, str) for kind in kinds):
-        raise LookupError(f'{name}: DEVICE_KINDS on line {value.lineno} is not a literal tuple of names like ("cpu",)')
-    return tuple(kinds)
+        names = None
+    if not isinstance(names, tuple | list) or not names or not all(isinstance(each, str) for each in names):
+        example = '("float16", "float32")' if variable == "DTYPES" else '("cpu",)'
+        raise LookupError(f"{name}: {variable} on line {value.lineno} is not a literal tuple of names like {example}")
+    return tuple(names)
 
 
 def _top_level_names(tree: ast.Module) -> dict[str, set[str]]:

@@ -8,6 +8,12 @@ from importlib import import_module
 from .interface import TwoLayerNet, Unavailable
 
 DEVICE_KINDS = {"numpy": ("cpu",), "torch": ("cpu", "cuda"), "jax": ("cpu", "cuda"), "cupy": ("cuda",)}
+DTYPES = {
+    "numpy": ("float16", "float32", "float64"),
+    "torch": ("float16", "bfloat16", "float32", "float64"),
+    "jax": ("float16", "bfloat16", "float32", "float64"),
+    "cupy": ("float16", "float32", "float64"),
+}
 
 
 class Phases(TwoLayerNet):

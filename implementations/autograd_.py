@@ -12,6 +12,7 @@ except ImportError as error:
     raise Unavailable("autograd is not installed: pip install -e '.[autograd]'") from error
 
 DEVICE_KINDS = ("cpu",)
+DTYPES = ("float16", "float32", "float64")
 STYLE_OF = "numpy"
 
 

@@ -13,6 +13,7 @@ except ImportError as error:
     raise Unavailable("CuPy is not installed: pip install -e '.[cuda13]' (or '.[cuda12]')") from error
 
 DEVICE_KINDS = ("cuda",)
+DTYPES = ("float16", "float32", "float64")
 
 
 class Net(NumpyNet):

@@ -14,6 +14,26 @@ TUTORIAL_SHAPE = (64, 1000, 100, 10)
 TUTORIAL_RATE = 1e-6
 
 
+def host_dtype(dtype: str) -> str:
+    """Return the dtype of a net's arrays on the host. NumPy has no bfloat16: its numbers are float32 there, exactly."""
+    return "float32" if dtype == "bfloat16" else dtype
+
+
+def cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return an array's numbers rounded to `dtype`, in that dtype's `host_dtype`; the array itself if it has it."""
+    with np.errstate(over="ignore"):  # beyond the largest number of a dtype is infinity
+        on_host = array.astype(host_dtype(dtype), copy=False)
+    return to_bfloat16(on_host) if dtype == "bfloat16" else on_host
+
+
+def to_bfloat16(array: np.ndarray) -> np.ndarray:
+    """Return a float32 array rounded to bfloat16, half to even. bfloat16 is the upper half of a float32's bits."""
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) & np.uint32(0xFFFF0000)
+    # A carry would make some NaN a number.
+    return np.where(np.isnan(array), array, rounded.view(np.float32)).reshape(array.shape)
+
+
 class Unavailable(Exception):
     """The framework or device is not on this machine; the message says why and how to get it."""
 
@@ -45,9 +65,10 @@ class Problem:
         return (*self.x.shape, *self.w2.shape)
 
     def arrays(self, dtype: str) -> tuple[np.ndarray, ...]:
-        """Return x, y, w1, w2 in `dtype`. They are cast once and shared: copy what you update."""
+        """Return x, y, w1, w2 in `dtype`, in bfloat16 as float32 arrays of rounded numbers. They are cast once and
+        shared: copy what you update."""
         if dtype not in self._casts:
-            self._casts[dtype] = tuple(a.astype(dtype, copy=False) for a in (self.x, self.y, self.w1, self.w2))
+            self._casts[dtype] = tuple(cast(a, dtype) for a in (self.x, self.y, self.w1, self.w2))
         return self._casts[dtype]
 
 
@@ -85,8 +106,9 @@ class TwoLayerNet(ABC):
     """y_pred = relu(x @ w1) @ w2, loss = sum((y_pred - y)**2), plain gradient descent.
 
     The constructor moves the data to `device`; the phases touch native arrays only; the getters
-    return host arrays in the net's dtype. A subclass implements the abstract methods, and overrides
-    others where its backend needs it; see the README's "Add a backend".
+    return host arrays in the net's dtype, those of a bfloat16 net float32 arrays of its numbers. A
+    subclass implements the abstract methods, and overrides others where its backend needs it; see
+    the README's "Add a backend".
     """
 
     backend: ClassVar[str]
@@ -134,7 +156,7 @@ class TwoLayerNet(ABC):
 
     def to_host(self, losses: list[Any]) -> np.ndarray:
         """Return native scalars as one host array; override where one transfer can fetch them all."""
-        return np.array([float(loss) for loss in losses], self.dtype)
+        return np.array([float(loss) for loss in losses], host_dtype(self.dtype))
 
     def synchronize(self) -> None:  # noqa: B027 - synchronous backends need nothing here
         """Return once everything asked of the device is done."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from .interface import Problem, TwoLayerNet, Unavailable
+from .interface import Problem, TwoLayerNet, Unavailable, host_dtype
 
 try:
     import jax
@@ -18,6 +18,7 @@ except ImportError as error:
     ) from error
 
 DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -76,11 +77,11 @@ class Net(TwoLayerNet):
         super().__init__(problem, device, dtype)
         self.jax_device = _jax_device(device)
         self.x, self.y, self.w1, self.w2 = (self.to_device(array) for array in problem.arrays(dtype))
-        self.rate = self.to_device(np.asarray(self.learning_rate, dtype))
+        self.rate = self.to_device(np.asarray(self.learning_rate))
 
     def to_device(self, array: np.ndarray) -> jax.Array:
         """Copy an array to the device: `device_put` may alias an aligned host array, whatever its `may_alias` says."""
-        return jnp.array(array, copy=True, device=self.jax_device)
+        return jnp.array(array, self.dtype, copy=True, device=self.jax_device)
 
     def forward(self) -> None:
         self.h, self.h_relu, self.y_pred = forward(self.x, self.w1, self.w2)
@@ -99,7 +100,7 @@ class Net(TwoLayerNet):
 
     def train(self, steps: int) -> np.ndarray:
         (self.w1, self.w2), losses = train(self.w1, self.w2, self.x, self.y, self.rate, steps)
-        return np.asarray(losses)
+        return to_numpy(losses)
 
     def copy_in_place(self) -> None:
         self.w1 = copy_over(self.w1, self.x, 1.0)
@@ -115,13 +116,13 @@ class Net(TwoLayerNet):
                 value.block_until_ready()
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.w1), np.array(self.w2)
+        return to_numpy(self.w1), to_numpy(self.w2)
 
     def gradients(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.grad_w1), np.array(self.grad_w2)
+        return to_numpy(self.grad_w1), to_numpy(self.grad_w2)
 
     def prediction(self) -> np.ndarray:
-        return np.array(self.y_pred)
+        return to_numpy(self.y_pred)
 
     @classmethod
     def devices(cls) -> list[str]:
@@ -152,6 +153,11 @@ class Net(TwoLayerNet):
 
     def peak_device_bytes(self) -> int | None:
         return (self.jax_device.memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def to_numpy(array: jax.Array) -> np.ndarray:
+    """Return a host copy."""
+    return np.array(array, host_dtype(str(array.dtype)))
 
 
 def _jax_device(device: str) -> jax.Device:

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 
 from .jax_ import Net as JaxNet
-from .jax_ import jax, jnp, update
+from .jax_ import jax, jnp, to_numpy, update
 
 DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 def predict(weights, x):
@@ -59,4 +60,4 @@ class Net(JaxNet):
 
     def train(self, steps: int) -> np.ndarray:
         (self.w1, self.w2), losses = train(self.w1, self.w2, self.x, self.y, self.rate, steps)
-        return np.asarray(losses)
+        return to_numpy(losses)

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 
 from .jax_ import Net as JaxNet
-from .jax_ import forward, jax, jnp, update
+from .jax_ import forward, jax, jnp, to_numpy, update
 
 DEVICE_KINDS = ("cpu", "cuda", "rocm", "tpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 @partial(jax.jit, donate_argnums=(0, 1), static_argnames="steps")
@@ -31,4 +32,4 @@ def train(w1, w2, x, y, rate, steps):
 class Net(JaxNet):
     def train(self, steps: int) -> np.ndarray:
         (self.w1, self.w2), losses = train(self.w1, self.w2, self.x, self.y, self.rate, steps)
-        return np.asarray(losses)
+        return to_numpy(losses)

@@ -15,6 +15,7 @@ except ImportError as error:
     raise Unavailable("MLX is not installed: pip install -e '.[mlx]'") from error
 
 DEVICE_KINDS = ("cpu", "mps", "cuda")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 CEILINGS = False
 
 
@@ -75,19 +76,19 @@ class Net(TwoLayerNet):
         return self.to_host(losses)
 
     def to_host(self, losses: list[mx.array]) -> np.ndarray:
-        return np.array(mx.stack(losses))
+        return to_numpy(mx.stack(losses))
 
     def synchronize(self) -> None:
         mx.eval([value for value in vars(self).values() if isinstance(value, mx.array)])
 
     def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.w1), np.array(self.w2)
+        return to_numpy(self.w1), to_numpy(self.w2)
 
     def gradients(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array(self.grad_w1), np.array(self.grad_w2)
+        return to_numpy(self.grad_w1), to_numpy(self.grad_w2)
 
     def prediction(self) -> np.ndarray:
-        return np.array(self.y_pred)
+        return to_numpy(self.y_pred)
 
     @classmethod
     def devices(cls) -> list[str]:
@@ -103,3 +104,8 @@ class Net(TwoLayerNet):
 
     def peak_device_bytes(self) -> int | None:
         return None if self.device == "cpu" else mx.get_peak_memory()
+
+
+def to_numpy(array: mx.array) -> np.ndarray:
+    """Return a host copy."""
+    return np.array(array.astype(mx.float32) if array.dtype == mx.bfloat16 else array)

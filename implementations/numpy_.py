@@ -7,6 +7,7 @@ import numpy as np
 from .interface import Problem, TwoLayerNet
 
 DEVICE_KINDS = ("cpu",)
+DTYPES = ("float16", "float32", "float64")
 
 
 class Net(TwoLayerNet):

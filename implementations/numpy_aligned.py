@@ -8,6 +8,7 @@ import numpy as np
 from .numpy_inplace import Net as InplaceNet
 
 DEVICE_KINDS = ("cpu",)
+DTYPES = ("float16", "float32", "float64")
 LINE_BYTES = 64
 
 

@@ -9,6 +9,7 @@ from .interface import Problem
 from .numpy_ import Net as NumpyNet
 
 DEVICE_KINDS = ("cpu",)
+DTYPES = ("float16", "float32", "float64")
 
 
 class Net(NumpyNet):

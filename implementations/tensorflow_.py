@@ -13,6 +13,7 @@ except ImportError as error:
     raise Unavailable("TensorFlow is not installed: pip install -e '.[tensorflow]'") from error
 
 DEVICE_KINDS = ("cpu", "cuda")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 CEILINGS = False
 
 tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -55,7 +56,7 @@ class Net(TwoLayerNet):
         self.place = "CPU:0" if device == "cpu" else f"GPU:{_index(device)}"
         with tf.device(self.place):
             # A tensor may use a host array's memory, which is then its own.
-            self.x, self.y, w1, w2 = (tf.constant(array.copy()) for array in problem.arrays(dtype))
+            self.x, self.y, w1, w2 = (tf.cast(array.copy(), dtype) for array in problem.arrays(dtype))
             self.w1, self.w2 = tf.Variable(w1), tf.Variable(w2)
             self.rate = tf.constant(self.learning_rate, dtype)
 
@@ -83,7 +84,7 @@ class Net(TwoLayerNet):
             return self.to_host([step(self.w1, self.w2, self.x, self.y, self.rate) for _ in range(steps)])
 
     def to_host(self, losses: list[tf.Tensor]) -> np.ndarray:
-        return tf.stack(losses).numpy()
+        return to_numpy(tf.stack(losses))
 
     def synchronize(self) -> None:
         if self.device != "cpu":
@@ -116,7 +117,7 @@ class Net(TwoLayerNet):
 
 def to_numpy(tensor: tf.Tensor | tf.Variable) -> np.ndarray:
     """Return a host copy: `numpy()` may return the tensor's own memory."""
-    return tensor.numpy().copy()
+    return (tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor).numpy().copy()
 
 
 def _index(device: str) -> int:

@@ -14,6 +14,7 @@ except ImportError as error:
     raise Unavailable("tinygrad is not installed: pip install -e '.[tinygrad]'") from error
 
 DEVICE_KINDS = ("cpu", "cuda", "mps")
+DTYPES = ("float16", "float32", "float64")
 CEILINGS = False
 NAMES = {"cpu": "CPU", "cuda": "CUDA", "mps": "METAL"}
 
@@ -80,7 +81,7 @@ class Net(TwoLayerNet):
         return self.to_host(losses)
 
     def to_host(self, losses: list[Tensor]) -> np.ndarray:
-        return np.array([loss.item() for loss in losses], self.dtype)
+        return np.array([loss.numpy() for loss in losses], self.dtype)
 
     def synchronize(self) -> None:
         Device[_name(self.device)].synchronize()

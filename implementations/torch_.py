@@ -12,6 +12,7 @@ except ImportError as error:
     raise Unavailable("PyTorch is not installed: pip install -e '.[torch]'") from error
 
 DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 torch.set_float32_matmul_precision("highest")
 
@@ -21,7 +22,7 @@ class Net(TwoLayerNet):
 
     def __init__(self, problem: Problem, device: str = "cpu", dtype: str = "float32") -> None:
         super().__init__(problem, device, dtype)
-        x, y, w1, w2 = (torch.from_numpy(array) for array in problem.arrays(dtype))
+        x, y, w1, w2 = (torch.from_numpy(array).to(getattr(torch, dtype)) for array in problem.arrays(dtype))
         self.x, self.y = x.to(device), y.to(device)
         self.start_from(w1, w2)
 
@@ -92,4 +93,5 @@ class Net(TwoLayerNet):
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Return a host copy: a view of a CPU tensor would change with the next update."""
-    return tensor.detach().cpu().numpy().copy()
+    tensor = tensor.detach().cpu()
+    return tensor.float().numpy() if tensor.dtype == torch.bfloat16 else tensor.numpy().copy()

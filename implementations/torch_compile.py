@@ -16,6 +16,7 @@ from .torch_ import Net as TorchNet
 from .torch_ import torch
 
 DEVICE_KINDS = ("cpu", "cuda", "xpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 # Each shape is compiled for itself; without these, the ninth would fail.
 torch._dynamo.config.recompile_limit = 1 << 20

@@ -6,6 +6,7 @@ from .torch_ import torch
 from .torch_autograd import Net as AutogradNet
 
 DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 class ReLU(torch.autograd.Function):

@@ -10,6 +10,7 @@ from .torch_ import Net as TorchNet
 from .torch_ import torch
 
 DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 relu_backward = torch.ops.aten.threshold_backward.grad_input
 

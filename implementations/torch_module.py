@@ -9,6 +9,7 @@ from .torch_ import Net as TorchNet
 from .torch_ import to_numpy, torch
 
 DEVICE_KINDS = ("cpu", "cuda", "mps", "xpu")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 class Net(TorchNet):

@@ -54,7 +54,8 @@ class Asked:
     implementation: str
     path: Sequence[str]
     devices: tuple[str, ...]
-    dtypes: tuple[str, ...] = DTYPES
+    dtypes: tuple[str, ...] = ()
+    """Without them, all that the implementation declares."""
     threads: int | None = None
     """The limit of threads; None for as many as processors."""
     timeout: float = 60.0
@@ -114,10 +115,16 @@ class Checking:
         name, asked = self.asked.implementation, self.asked
         try:
             kinds = implementations.device_kinds(name, asked.path)
+            declared = implementations.dtypes_of(name, asked.path)
         except LookupError as error:
             raise Impossible(str(error)) from error
+        if missing := [dtype for dtype in asked.dtypes if dtype not in declared]:
+            raise Impossible(f"{name} has no {missing[0]}, only {', '.join(declared)}")
+        dtypes = asked.dtypes or tuple(dtype for dtype in DTYPES if dtype in declared)
+        if not dtypes:
+            raise Impossible(f"{name}: its DTYPES, {', '.join(declared)}, are none of {', '.join(DTYPES)}")
         usual = "cpu" if "cpu" in kinds else kinds[0]
-        limited = Contender(name, next(iter(asked.devices), usual), asked.dtypes[0], threads=1)
+        limited = Contender(name, next(iter(asked.devices), usual), dtypes[0], threads=1)
         with ExitStack() as stack:
             started = self._of_class(limited, kinds, stack)
             yield started.outcome
@@ -125,7 +132,7 @@ class Checking:
                 return
             started.worker.suspend()
             for device in asked.devices or first_of_each_kind(started.devices):
-                for dtype in asked.dtypes:
+                for dtype in dtypes:
                     yield from self._group(Contender(name, device, dtype))
             if limited.device == "cpu":
                 started.worker.resume()

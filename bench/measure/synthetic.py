@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count, islice, product
 from random import Random
 
-from bench.plan.cells import DTYPES, PHASES, Cell, Contender, Shape, flops
+from bench.plan.cells import PHASES, Cell, Contender, Shape, flops
 from bench.plan.plain import to_plain
 from bench.plan.plan import Plan
 
@@ -23,6 +23,7 @@ from .records import (
     WorkerStarted,
 )
 
+DTYPES = ("float32", "float64")
 IMPLEMENTATIONS = ("numpy", "torch", "torch_autograd", "jax", "jax_grad")
 CEILINGS = ("numpy", "torch", "jax")
 PASSES, ROUNDS, SAMPLES, STEPS = 5, 2, 5, 100

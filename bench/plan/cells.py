@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 PHASES = ("forward", "backward", "update", "step", "train")
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 DEFAULT_D_OUT = 10
 ALL_THREADS: Literal["all"] = "all"
 

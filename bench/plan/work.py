@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .cells import PHASES, Cell, Shape, flops
 
-ITEM_BYTES = {"float32": 4, "float64": 8}
+ITEM_BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
 """The bytes of an array's element, by dtype."""
 SMALLEST_FOOTPRINT, LARGEST_FOOTPRINT = 4**9, 4**14
 """The bytes within which bandwidths are measured: 256 KiB and 256 MiB."""

@@ -19,7 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
     parser.add_argument("implementation", metavar="IMPLEMENTATION", help="a name, or package.module:Class")
     parser.add_argument("--device", metavar="LIST", help="default: the first of each kind that it finds")
-    parser.add_argument("--dtype", metavar="LIST", help="default: all that runs have")
+    parser.add_argument("--dtype", metavar="LIST", help="default: all that its file declares")
     parser.add_argument("--threads", type=number, metavar="COUNT", help="a limit; default: all processors")
     parser.add_argument(
         "--timeout", default="60s", metavar="TIME", help="the most that one check may take; default: %(default)s"
@@ -44,7 +44,7 @@ def run(asked: argparse.Namespace) -> Exit:
         asked.implementation,
         client.folders_of_classes(Path.cwd()),
         wanted["device"],
-        wanted["dtype"] or DTYPES,
+        wanted["dtype"],
         asked.threads if asked.threads is None else _checked("--threads", values.whole(1, processors), asked.threads),
         _checked("--timeout", values.seconds, asked.timeout),
     )

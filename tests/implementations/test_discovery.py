@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import implementations
-from implementations import TwoLayerNet, Unavailable, ceilings_of, device_kinds, load, names, style_of
+from bench.plan.cells import DTYPES
+from implementations import TwoLayerNet, Unavailable, ceilings_of, device_kinds, dtypes_of, load, names, style_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -241,6 +242,14 @@ def test_device_kinds_of_the_implementations():
         assert all(isinstance(kind, str) for kind in kinds)
     for name in ("torch", "jax"):
         assert {"cpu", "cuda"} <= set(device_kinds(name))
+
+
+def test_dtypes_of_the_implementations():
+    assert dtypes_of("numba") == ("float32", "float64")
+    assert dtypes_of("array_api:numpy") == dtypes_of("numpy") == ("float16", "float32", "float64")
+    assert dtypes_of("array_api:torch") == dtypes_of("torch") == ("float16", "bfloat16", "float32", "float64")
+    for name in names():
+        assert {"float32", "float64"} <= set(dtypes_of(name)) <= set(DTYPES)
 
 
 def test_names_and_device_kinds_import_nothing():

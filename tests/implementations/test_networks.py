@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from implementations import Problem, Unavailable, ceilings_of, device_kinds, load, names
+from implementations import Problem, Unavailable, ceilings_of, device_kinds, dtypes_of, load, names
+from implementations.interface import cast, host_dtype
 
 SHAPE = (7, 11, 5, 3)
 TUTORIAL = (64, 1000, 100, 10)
@@ -38,6 +39,16 @@ def make(request):
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
+
+
+NARROW = [(name, dtype) for name in names() for dtype in ("float16", "bfloat16") if dtype in dtypes_of(name)]
+
+
+@pytest.fixture(params=NARROW, ids="-".join)
+def narrow(request):
+    """Return a class that has a dtype narrower than float32, and the dtype."""
+    name, dtype = request.param
+    return available(name), dtype
 
 
 @pytest.fixture
@@ -113,6 +124,37 @@ def assert_agrees_with_definition(make, problem, dtype):
     trained = make(problem, dtype=dtype)
     assert_close(trained.train(5), losses, dtype, 200)
     assert_all_close(trained.weights(), weights, dtype, 200)
+
+
+def test_narrow_dtype_agrees_with_the_definition(narrow, problem):
+    make, dtype = narrow
+    problem = Problem(problem.x, 0.1 * problem.y, 0.3 * problem.w1, 0.3 * problem.w2, 0.01)
+    x, y, w1, w2 = (array.astype(np.float64) for array in problem.arrays(dtype))
+    expected = by_definition(x, y, w1, w2)
+    rounding = 8 * {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
+
+    def close(actual, due):
+        assert actual.dtype == host_dtype(dtype)
+        np.testing.assert_array_equal(cast(actual, dtype), actual)
+        np.testing.assert_allclose(actual.astype(np.float64), due, rtol=0, atol=rounding * np.abs(due).max())
+
+    net, trained = make(problem, dtype=dtype), make(problem, dtype=dtype)
+    for w, start in zip(net.weights(), (w1, w2), strict=True):
+        np.testing.assert_array_equal(w, start)
+    net.forward()
+    net.backward()
+    net.synchronize()
+    close(net.prediction(), expected.prediction)
+    stepped = [w - problem.learning_rate * g for w, g in zip((w1, w2), expected.gradients, strict=True)]
+    for gradient, due in zip(net.gradients(), expected.gradients, strict=True):
+        close(gradient, due)
+    net.update()
+    net.synchronize()
+    losses = trained.train(1)
+    close(losses, np.array([expected.loss]))
+    for each in (net, trained):
+        for w, due in zip(each.weights(), stepped, strict=True):
+            close(w, due)
 
 
 def test_prediction_is_relu_of_x_w1_times_w2(make, dtype, problem):

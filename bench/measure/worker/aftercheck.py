@@ -9,10 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
 from .blas import one_thread
 from .lazy import kept, recomputed, undone
 from .nets import advance, another, copies, results
-from .reference import Check, Expected, Step, check_prediction, nearness, pair, predict, rounding_of, step
+from .reference import (
+    Check,
+    Expected,
+    Step,
+    check_prediction,
+    nearness,
+    pair,
+    predict,
+    rounding_of,
+    slack_of_update,
+    step,
+)
 from .timing import Timer
 
 MOST_ROWS = 256
@@ -76,7 +88,7 @@ def _update(net: Any, fresh: Any) -> Iterator[str]:
 
 def subtracted(net: Any, when: str = "after the timed ones") -> Iterator[str]:
     """Check in some rows of w1, and in w2, that updates subtract rate × gradient."""
-    rows, rounding = _rows(net), float(np.finfo(net.dtype).eps)
+    rows = _rows(net)
     before, gradients = _at(net.weights(), rows), _at(net.gradients(), rows)
     for _ in range(UNREAD):
         net.update()
@@ -84,9 +96,24 @@ def subtracted(net: Any, when: str = "after the timed ones") -> Iterator[str]:
     for i, (old, gradient, new) in enumerate(zip(before, gradients, _at(net.weights(), rows), strict=True)):
         change = UNREAD * net.problem.learning_rate * gradient.astype(np.float64)
         off, due = float(np.abs(new - (old - change)).max()), float(np.abs(change).max())
-        if not off <= UNREAD * 4 * rounding * (float(np.abs(old).max()) + due):
-            yield (f"{when}, {UNREAD} updates of w{i + 1} are off by {off:.2g}; they had to change it by {due:.2g}")
+        if not _may_become(net, old, change / UNREAD, new, off):
+            yield f"{when}, {UNREAD} updates of w{i + 1} are off by {off:.2g}; they had to change it by {due:.2g}"
             return
+
+
+def _may_become(net: Any, old: np.ndarray, change: np.ndarray, new: np.ndarray, off: float) -> bool:
+    """Tell whether weights may become new ones by UNREAD updates, each of a change, from which they are `off`."""
+    if net.dtype not in dtypes.NARROW:
+        largest = float(np.abs(old).max()) + float(np.abs(UNREAD * change).max())
+        return off <= UNREAD * 4 * dtypes.eps(net.dtype) * largest
+    low = high = old.astype(np.float64)
+    for _ in range(UNREAD):
+        slack = slack_of_update(old, change, net.problem.learning_rate, net.dtype)
+        low, high = (
+            dtypes.updated(low, change, slack, net.dtype)[0],
+            dtypes.updated(high, change, slack, net.dtype)[1],
+        )
+    return bool(((low <= new) & (new <= high)).all())
 
 
 def _step(net: Any, fresh: Any) -> Iterator[str]:
@@ -118,8 +145,8 @@ def _unread(net: Any) -> Iterator[str]:
                 stepping.weights()
         stepping.synchronize()
     for i, (old, due, new) in enumerate(zip(before, copies(reread.weights()), copies(net.weights()), strict=True)):
-        distance, apart = float(np.linalg.norm(due - old)), float(np.linalg.norm(new - due))
-        if not apart <= LOOSE * distance + VISIBLE * UNREAD * float(np.finfo(net.dtype).eps * np.linalg.norm(old)):
+        distance, apart = dtypes.norm(due - old), dtypes.norm(new - due)
+        if not apart <= LOOSE * distance + VISIBLE * UNREAD * dtypes.sum_eps(net.dtype) * dtypes.norm(old):
             yield (
                 f"{UNREAD} steps between which nothing is read leave w{i + 1} {apart:.2g} away from where they bring "
                 f"another net, of a way of {distance:.2g}: steps are skipped unless a result is read"
@@ -165,8 +192,13 @@ def _visible(net: Any, phase: str, weights: tuple[np.ndarray, ...], i: int) -> b
     else:
         expected = _step_in_float64(net, weights)
         gradient = (expected.grad_w1, expected.grad_w2)[i]
-    hidden = VISIBLE * np.finfo(net.dtype).eps * np.abs(weights[i]).max()
-    return bool(net.problem.learning_rate * np.abs(gradient).max() > hidden)
+    rate = net.problem.learning_rate
+    if net.dtype in dtypes.NARROW:
+        change = rate * gradient.astype(np.float64)
+        slack = LOOSE * np.abs(change).max() + slack_of_update(weights[i], change, rate, net.dtype)
+        low, high = dtypes.updated(weights[i].astype(np.float64), change, slack, net.dtype)
+        return bool(((low > weights[i]) | (high < weights[i])).any())
+    return bool(rate * np.abs(gradient).max() > VISIBLE * dtypes.eps(net.dtype) * np.abs(weights[i]).max())
 
 
 def _expected(net: Any, weights: tuple[np.ndarray, ...]) -> tuple[Expected, np.ndarray]:
@@ -179,7 +211,8 @@ def _step_in_float64(net: Any, weights: tuple[np.ndarray, ...], rows: np.ndarray
     x, y, *_ = net.problem.arrays(net.dtype)
     w1, w2 = (tensor.astype(np.float64) for tensor in weights[:2])
     with one_thread():
-        return step(x, y, w1, w2, nearness(x, w1, rounding_of(net)), rows=rows)
+        rounding = rounding_of(net)
+        return step(x, y, w1, w2, nearness(x, w1, rounding), rows=rows, is_narrow=rounding.stored > 0)
 
 
 def _rows(net: Any) -> np.ndarray:

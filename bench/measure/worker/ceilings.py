@@ -14,7 +14,7 @@ import numpy as np
 
 from implementations import Problem
 
-from . import memory
+from . import dtypes, memory
 from .timing import SAMPLE_SECONDS, Clocks, Timer
 
 SAMPLES = 8
@@ -25,6 +25,7 @@ PRODUCT_SECONDS = 0.3
 """A product is left out, with all larger ones, if its calls would take longer than this in all."""
 # Results of less than 32 MiB come from the heap (`limits.SETTINGS`); larger ones would each cost page faults.
 HOST_PRODUCTS = ((512, 512, 512), (1024, 1024, 1024), (1024, 4096, 1024), (2000, 2000, 2000))
+NARROW_PRODUCTS = ((128, 128, 128), *HOST_PRODUCTS)  # NumPy multiplies float16 a thousand times slower than float32
 DEVICE_PRODUCTS = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (8192, 8192, 8192))
 """N, D_in and H of each product x·w1, from the least work to the most."""
 SMALLEST_FOOTPRINT = 2**18
@@ -35,7 +36,7 @@ MOST_BYTES = 512 * 2**20
 SHARE_OF_MEMORY = 1 / 8
 """Both arrays take at most this share of the available memory."""
 PROBED = 1
-"""The index of the product by which a probe tells whether the device kept its pace."""
+"""The index of the product by which a probe tells whether the device kept its pace; 0 of NARROW_PRODUCTS."""
 MOVED = {"copy_in_place": 1.0, "add_in_place": 1.5}
 """The footprints that each moves: one array is read and the other written, or read and written."""
 
@@ -60,7 +61,9 @@ def measure(
     """
     end = clocks.wall() + seconds
     on_host = device == "cpu"
-    sizes_of_products = HOST_PRODUCTS if on_host else DEVICE_PRODUCTS
+    is_narrow_on_host = on_host and dtype in dtypes.NARROW
+    sizes_of_products = NARROW_PRODUCTS if is_narrow_on_host else HOST_PRODUCTS if on_host else DEVICE_PRODUCTS
+    probed = sizes_of_products[0 if is_narrow_on_host else PROBED]
     beyond = beyond_caches(memory.last_level_cache_bytes(), memory.available_bytes()) if on_host else MOST_BYTES
     streamed = sorted({min(footprint, beyond) for footprint in (*footprints, *(() if probe else (beyond,)))})
 
@@ -72,11 +75,11 @@ def measure(
         if rates["copy_in_place"] and clocks.wall() >= end:
             break
         problem = square(most_bytes, dtype)
-        footprint = problem.x.nbytes + problem.w1.nbytes
+        footprint = dtypes.item_bytes(dtype) * (problem.x.size + problem.w1.size)
         for verb in [*MOVED][:1] if probe else MOVED:
             rates[verb][str(footprint)] = rate(problem, verb, MOVED[verb] * footprint)
     products: dict[str, float] = {}
-    for sizes in sizes_of_products[PROBED : PROBED + 1] if probe else sizes_of_products:
+    for sizes in [probed] if probe else sizes_of_products:
         flops = 2.0 * math.prod(sizes)
         takes_long = products and (LEAST_SAMPLES + 2) * flops / max(products.values()) > PRODUCT_SECONDS
         if takes_long or (products and clocks.wall() >= end):
@@ -101,14 +104,14 @@ def calls(net_class: NetClass, device: str, dtype: str, clocks: Clocks, phases: 
 
 def tiled(N: int, D_in: int, H: int, dtype: str) -> Problem:
     """Return a problem of one output whose normals repeat: it is made quickly and computes like a random one."""
-    normals = np.random.default_rng(0).standard_normal(4099).astype(dtype)
-    x, w1 = np.resize(normals, (N, D_in)), np.resize(normals, (D_in, H))
-    return Problem(x, np.resize(normals, (N, 1)), w1, np.resize(normals, (H, 1)), learning_rate=1.0)
+    normals = dtypes.rounded(np.random.default_rng(0).standard_normal(4099), dtype).astype(dtypes.host_dtype(dtype))
+    x, y, w1, w2 = (np.resize(normals, shape) for shape in ((N, D_in), (N, 1), (D_in, H), (H, 1)))
+    return Problem(x, y, w1, w2, learning_rate=1.0, _casts={dtype: (x, y, w1, w2)})
 
 
 def square(footprint: int, dtype: str) -> Problem:
     """Return a problem whose x and w1 are square, of one shape, and have at most `footprint` bytes together."""
-    size = math.isqrt(footprint // 2 // np.dtype(dtype).itemsize)
+    size = math.isqrt(footprint // 2 // dtypes.item_bytes(dtype))
     return tiled(size, size, size, dtype)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .blas import one_thread
-from .reference import Decide, Step, nearness, rounding_of, step
+from .reference import Decide, Rounding, Step, nearness, rounding_of, step
 
 STEPS = 3
 
@@ -49,12 +49,11 @@ def own(net: Any) -> Course:
     return Course(tensors.__getitem__)
 
 
-def compute(arrays: Sequence[np.ndarray], rate: float, rounding: float) -> dict[str, np.ndarray]:
-    """Return the tensors of a course by name, from x, y, w1 and w2 in the nets' dtype and the relative rounding of the
-    nets' products."""
+def compute(arrays: Sequence[np.ndarray], rate: float, rounding: Rounding) -> dict[str, np.ndarray]:
+    """Return the tensors of a course by name, from x, y, w1 and w2 in the nets' dtype and how the nets round."""
     x, y, *start = arrays
     w1, w2 = (weights.astype(np.float64) for weights in start)
-    walk = partial(_walk, x, y, w1, w2, rate, nearness(x, w1, rounding))
+    walk = partial(_walk, x, y, w1, w2, rate, nearness(x, w1, rounding), is_narrow=rounding.stored > 0)
     course = walk(lambda: np.zeros)
     assert course.first
     doubts: dict[str, np.ndarray] = dict.fromkeys(course.ends, np.zeros(()))
@@ -96,9 +95,9 @@ def stored(net: Any, folder: str, problem: str, digests: Mapping[str, str]) -> C
     return Course(tensor)
 
 
-def digest_of_problem(arrays: Sequence[np.ndarray], rate: float, rounding: float) -> str:
+def digest_of_problem(arrays: Sequence[np.ndarray], rate: float, rounding: Rounding) -> str:
     """Return a digest of all that a course depends on."""
-    return digest(*arrays, np.array([rate, rounding]))
+    return digest(*arrays, np.array([rate, *rounding]))
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -132,10 +131,11 @@ def _walk(
     near: float,
     decision: Callable[[], Decide],
     is_first_wanted: bool = True,
+    is_narrow: bool = False,
 ) -> _Walk:
     first, losses, in_doubt = None, [], False
     for _ in range(STEPS):
-        now = step(x, y, w1, w2, near, decision(), with_doubt=is_first_wanted)
+        now = step(x, y, w1, w2, near, decision(), with_doubt=is_first_wanted, is_narrow=is_narrow)
         losses.append(float(np.square(now.y_pred - y).sum()))
         in_doubt = in_doubt or bool(now.doubt.any())
         w1, w2 = w1 - rate * now.grad_w1, w2 - rate * now.grad_w2

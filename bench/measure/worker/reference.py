@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from . import dtypes
 
 SAFETY = 4.0
 """The factor on the expected rounding error of a sum of K terms, eps·√K (Higham, Accuracy and Stability, §2.8)."""
@@ -16,6 +18,9 @@ UNIT = {"high": 2.0**-11, "medium": 2.0**-8}
 PART_BYTES, LEAST_PART = 32 << 20, 256
 """The samples of a step go through it in parts of so many bytes of inputs and hidden units, and of so many samples at
 least: the memory that a step takes depends on the weights alone, and products of few rows are slow."""
+STAGES_OF_PREDICTION, STAGES_OF_GRADIENTS, STAGES_OF_LOSS = 2, 5, 7
+"""How many roundings of stored results come together in a result: h and y_pred; then their difference to y, the hidden
+gradient and the gradient; in a loss those of the difference, twice since it is squared, and the loss itself."""
 Decide = Callable[[tuple[int, ...]], np.ndarray]
 """A function that is called for part after part, and says which of the undecided count as positive."""
 
@@ -38,6 +43,19 @@ class Check:
         return f"{self.tensor}: " + (self.problem or f"error {self.error:.2g}, tolerance {self.tolerance:.2g}")
 
 
+class Rounding(NamedTuple):
+    """How a net rounds, relative to its numbers."""
+
+    products: float
+    """The rounding within the sum of a matrix product."""
+    stored: float = 0.0
+    """That of every result that is stored, where its sums are more precise."""
+
+    def allowed(self, stages: int, length: int) -> float:
+        """Return how far off a result may be after so many stored ones, and a sum of so many terms."""
+        return stages * self.stored + SAFETY * self.products * math.sqrt(length)
+
+
 @dataclass(frozen=True)
 class Step:
     """What one step computes in float64.
@@ -58,11 +76,18 @@ class Sums:
     """Adds up a step over parts of its samples.
 
     Pre-activations within `near` of 0 may have either sign in a net; `decide(shape)` says which of a part's count as
-    positive in relu's gradient.
+    positive in relu's gradient. `is_narrow` is of nets that store hidden units in a narrow dtype.
     """
 
-    def __init__(self, w2: np.ndarray, near: float = 0.0, decide: Decide = np.zeros, with_doubt: bool = True) -> None:
-        self.w2, self.near, self.decide, self.with_doubt = w2, near, decide, with_doubt
+    def __init__(
+        self,
+        w2: np.ndarray,
+        near: float = 0.0,
+        decide: Decide = np.zeros,
+        with_doubt: bool = True,
+        is_narrow: bool = False,
+    ) -> None:
+        self.w2, self.near, self.decide, self.with_doubt, self.is_narrow = w2, near, decide, with_doubt, is_narrow
         self.y_pred: list[np.ndarray] = []
         self.grad_w1: np.ndarray | float = 0.0
         self.grad_w2: np.ndarray | float = 0.0
@@ -86,6 +111,8 @@ class Sums:
         self.grad_w1 = _added(self.grad_w1, x.T @ grad_h)
         self.grad_w2 = _added(self.grad_w2, h_relu.T @ grad_y)
         terms = 2 * (np.abs(y_pred) + np.abs(y))  # of grad_y, which may cancel
+        if self.is_narrow:  # and so may those of y_pred, to which the rounding of hidden units is relative
+            terms += 2 * np.sqrt(np.square(h_relu) @ np.square(self.w2))
         self.squares = [old + _squares(new) for old, new in zip(self.squares, (x, h_relu, terms), strict=True)]
         self.largest_row = max(self.largest_row, _longest_row(h_relu))
         self.largest_term = max(self.largest_term, float(terms.max()))
@@ -120,10 +147,11 @@ def step(
     decide: Decide = np.zeros,
     rows: np.ndarray | None = None,
     with_doubt: bool = True,
+    is_narrow: bool = False,
 ) -> Step:
     """Return a step in float64, from inputs of any dtype and weights in float64; of w1's gradient only some `rows` if
     they are given, and without its doubt if that is not wanted."""
-    sums = Sums(w2, near, decide, with_doubt)
+    sums = Sums(w2, near, decide, with_doubt, is_narrow)
     for part in _parts(x, w1):
         inputs = x[part].astype(np.float64, copy=False)
         sums.add(inputs if rows is None else inputs[:, rows], y[part].astype(np.float64, copy=False), inputs @ w1)
@@ -141,21 +169,25 @@ def predict(x: np.ndarray, w1: np.ndarray, w2: np.ndarray) -> tuple[np.ndarray, 
     return y_pred, _scale(y_pred, largest_row * _longest_row(w2.T), len(w2))
 
 
-def nearness(x: np.ndarray, w1: np.ndarray, rounding: float) -> float:
-    """Return how close to 0 a pre-activation is whose sign rounding may change."""
+def nearness(x: np.ndarray, w1: np.ndarray, rounding: Rounding) -> float:
+    """Return how close to 0 a pre-activation is whose sign rounding may change: within its sum, of which some parts may
+    be stored."""
     longest_x = max(_longest_row(x[part]) for part in _parts(x, w1))
-    return SAFETY * rounding * longest_x * math.sqrt(_squares(w1).max())
+    relative = SAFETY * rounding.products + rounding.stored / math.sqrt(len(w1))
+    return relative * longest_x * math.sqrt(_squares(w1).max())
 
 
-def rounding_of(net: Any) -> float:
-    """Return the relative rounding of a net's matrix products."""
+def rounding_of(net: Any) -> Rounding:
+    """Return how a net rounds."""
     return rounding_at(net.dtype, net.precision)
 
 
-def rounding_at(dtype: str, precision: str) -> float:
-    """Return the relative rounding of matrix products by dtype and precision, which is of float32 products alone."""
-    rounding = float(np.finfo(dtype).eps)
-    return max(rounding, UNIT.get(precision, 0.0)) if dtype == "float32" else rounding
+def rounding_at(dtype: str, precision: str) -> Rounding:
+    """Return how nets round by dtype and precision, which is of float32 products alone."""
+    if dtype in dtypes.NARROW:
+        return Rounding(dtypes.sum_eps(dtype), dtypes.eps(dtype))
+    rounding = dtypes.eps(dtype)
+    return Rounding(max(rounding, UNIT.get(precision, 0.0)) if dtype == "float32" else rounding)
 
 
 @dataclass
@@ -186,16 +218,21 @@ class Expected:
 
     def weights(self, actual: Any, how: str = "update") -> list[Check]:
         """Check the weights after an update."""
-        checks, rate = [], self.net.problem.learning_rate
+        checks, rate, dtype = [], self.net.problem.learning_rate, self.net.dtype
         for i, tensor in enumerate(pair(actual)):
             before = (self.w1, self.w2)[i]
             after = before - rate * self._gradients[i]
             # The change is checked, not the weights that it leads to.
             scale = positive(np.abs(after - before).max())
-            rounded = 2 * np.finfo(self.net.dtype).eps * np.abs(after).max()
-            tolerance = float(rounded + rate * self._tolerances[i] * self.step.scales[1 + i]) / scale
-            name = f"w{i + 1} after {how}"
-            checks.append(compare(name, tensor, after, self.net.dtype, scale, tolerance, rate * self._doubt[i]))
+            off, forgiven = rate * self._tolerances[i] * self.step.scales[1 + i], rate * self._doubt[i]
+            if dtype in dtypes.NARROW:
+                slack = off + slack_of_update(before, scale, rate, dtype)
+                tolerance = float(slack) / scale
+                # Weights change by whole units of a narrow dtype, which may be larger than the change.
+                forgiven = forgiven + dtypes.half_units(np.abs(after) + slack + forgiven, dtype)
+            else:
+                tolerance = float(2 * dtypes.eps(dtype) * np.abs(after).max() + off) / scale
+            checks.append(compare(f"w{i + 1} after {how}", tensor, after, dtype, scale, tolerance, forgiven))
         return checks
 
     @property
@@ -209,12 +246,25 @@ class Expected:
     @property
     def _tolerances(self) -> tuple[float, float]:
         N, D_in, H, D_out = self.net.problem.shape
-        return _allowed(self.net, D_in + H + N + D_out), _allowed(self.net, D_in + H + N)
+        rounding = rounding_of(self.net)
+        lengths = D_in + H + N + D_out, D_in + H + N
+        return rounding.allowed(STAGES_OF_GRADIENTS, lengths[0]), rounding.allowed(STAGES_OF_GRADIENTS, lengths[1])
 
 
 def check_prediction(net: Any, actual: Any, y_pred: np.ndarray, scale: float) -> Check:
     _, D_in, H, _ = net.problem.shape
-    return compare("prediction", actual, y_pred, net.dtype, scale, _allowed(net, D_in + H))
+    tolerance = rounding_of(net).allowed(STAGES_OF_PREDICTION, D_in + H)
+    return compare("prediction", actual, y_pred, net.dtype, scale, tolerance)
+
+
+def slack_of_update(weights: np.ndarray, change: np.ndarray | float, rate: float, dtype: str) -> np.ndarray:
+    """Return how far weights may be off before an update stores them in a narrow dtype, by the rounding of the rate, of
+    its product and of the sum."""
+    return (
+        (dtypes.rate_error(rate, dtype) + dtypes.eps(dtype)) * np.abs(change)
+        + dtypes.sum_eps(dtype) * np.abs(weights).max()
+        + dtypes.least(dtype)
+    )
 
 
 def compare(
@@ -232,10 +282,12 @@ def compare(
         return Check(tensor, math.inf, tolerance, f"is a {type(actual).__name__}, not a NumPy array")
     if actual.shape != expected.shape:
         return Check(tensor, math.inf, tolerance, f"has shape {actual.shape}, not {expected.shape}")
-    if actual.dtype != dtype:
-        return Check(tensor, math.inf, tolerance, f"has dtype {actual.dtype}, not {dtype}")
+    if actual.dtype != (host_dtype := dtypes.host_dtype(dtype)):
+        return Check(tensor, math.inf, tolerance, f"has dtype {actual.dtype}, not {host_dtype}")
     if not np.isfinite(actual).all():
-        return Check(tensor, math.inf, tolerance, "holds NaN or infinity")
+        return Check(tensor, math.inf, tolerance, f"holds NaN or infinity{dtypes.beyond(dtype)}")
+    if dtypes.lacks(actual, dtype):
+        return Check(tensor, math.inf, tolerance, f"holds numbers that {dtype} does not have")
     beyond = np.asarray(actual - expected)
     np.abs(beyond, out=beyond)
     beyond -= forgiven
@@ -272,10 +324,6 @@ def _squares(array: np.ndarray) -> np.ndarray:
 def _longest_row(array: np.ndarray) -> float:
     """Return the largest Euclidean norm of a row."""
     return math.sqrt(np.einsum("nd,nd->n", array, array, dtype=np.float64).max())
-
-
-def _allowed(net: Any, length: int) -> float:
-    return SAFETY * rounding_of(net) * math.sqrt(length)
 
 
 def _scale(product: np.ndarray | float, bound: float, length: int) -> float:

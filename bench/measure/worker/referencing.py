@@ -6,9 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from implementations import Problem
-
-from . import course
+from . import course, problems
 from .reference import rounding_at
 
 
@@ -18,7 +16,7 @@ class Referencing:
     def make(self, folder: str, shape: tuple[int, int, int, int], dtype: str, precision: str) -> dict[str, Any]:
         """Compute a shape's reference, write it to a folder that exists, and return the digests of the problem and of
         each file, by its tensor. Raises OSError, MemoryError."""
-        problem = Problem.random(*shape)
+        problem = problems.random(shape, dtype)
         arrays, rate = problem.arrays(dtype), problem.learning_rate
         del problem  # its float64 arrays are larger than all that follows
         rounding = rounding_at(dtype, precision)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import implementations
-from implementations import Problem, Unavailable
+from implementations import Unavailable
 
 from . import (
     aftercheck,
@@ -29,6 +29,7 @@ from . import (
     kernels,
     layout,
     memory,
+    problems,
     spotcheck,
     training,
 )
@@ -75,6 +76,7 @@ class Session:
         Raises Failure."""
         variables = dict(os.environ)  # before the backend, which may add its own
         self.net_class = self._load()
+        self._check_dtype()
         devices = self._devices()
         import_seconds = self.clocks.wall() - started
         gc.freeze()  # else collecting a framework's modules before every cell would take longer than the cell
@@ -117,7 +119,7 @@ class Session:
         if free is not None and free < device_bytes:
             available = f"{free / 1e9:.3g} GB of {self.device} are free"
             raise Failure("out_of_memory", f"its arrays need {device_bytes / 1e9:.3g} GB at least, and {available}")
-        self.problem = Problem.random(*shape)
+        self.problem = problems.random(shape, self.dtype)
         self.problem.arrays(self.dtype)
         self.steps, self.verifying, self.steps_apart = steps, check, "step" in phases
         now = self.clocks.wall
@@ -227,7 +229,7 @@ class Session:
 
     def probe(self) -> dict[str, Any]:
         """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""
-        self.problem = Problem.random(PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1)
+        self.problem = problems.random((PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1), self.dtype)
         timer = self.timer_of("forward")
         timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)
@@ -256,6 +258,19 @@ class Session:
         if lacking := contract.complaint(self.implementation, net_class):
             raise Failure("crashed", lacking)
         return net_class
+
+    def _check_dtype(self) -> None:
+        """Raise Failure where the implementation does not have the dtype."""
+        # The implementations of a comparison's base may be older than their dtypes.
+        dtypes_of = getattr(implementations, "dtypes_of", lambda name: ("float32", "float64"))
+        try:
+            known = dtypes_of(self.implementation)
+        except LookupError as error:
+            raise Failure("crashed", str(error)) from error
+        if self.dtype not in known:
+            *others, last = known
+            only = f"{', '.join(others)} and {last}" if others else last
+            raise Failure("unsupported", f"{self.implementation} has no {self.dtype}, only {only}")
 
     def _devices(self) -> list[str]:
         try:

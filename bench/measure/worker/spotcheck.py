@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
 from .aftercheck import MOST_ROWS, subtracted
 from .blas import one_thread
 from .lazy import kept, recomputed, undone
@@ -74,10 +75,12 @@ def _of_step(net: Any) -> Iterator[bool]:
 
 @one_thread()
 def _is_off(net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> bool:
-    """Compare some samples in the net's own dtype: in float64, casting w1 would take most of the time."""
+    """Compare some samples in the net's own dtype, or in float32: in float64, casting w1 would take most of the
+    time."""
     samples = _some(len(prediction), SAMPLES)
     x, *_ = net.problem.arrays(net.dtype)
-    return not check_prediction(net, prediction[samples], *predict(x[samples], *weights)).passed
+    w1, w2 = (dtypes.for_products(tensor) for tensor in weights)
+    return not check_prediction(net, prediction[samples], *predict(x[samples], w1, w2)).passed
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,17 @@ class Part:
 
     @classmethod
     def of(cls, net: Any, weights: tuple[np.ndarray, np.ndarray], prediction: np.ndarray) -> Part:
-        """Compute the part from given weights: the hidden layer in the net's own dtype, the rest in float64."""
+        """Compute the part from given weights: the hidden layer in the net's own dtype or in float32, the rest in
+        float64."""
         _, D_in, H, _ = net.problem.shape
         rows, units = _some(D_in, MOST_ROWS), _some(H, UNITS)
         x, y, *_ = net.problem.arrays(net.dtype)
         w1, w2 = weights[0][:, units], weights[1][units]
         with one_thread():
-            h = x @ w1
+            h = dtypes.for_products(x) @ dtypes.for_products(w1)
             parts = (x[:, rows], y, h, prediction)  # the prediction is of all units
-            sums = Sums(w2.astype(np.float64), nearness(x, w1, rounding_of(net)))
+            rounding = rounding_of(net)
+            sums = Sums(w2.astype(np.float64), nearness(x, w1, rounding), is_narrow=rounding.stored > 0)
             sums.add(*(part.astype(np.float64) for part in parts))
         return cls(Expected(net, sums.step(), w1[rows], w2), rows, units)
 

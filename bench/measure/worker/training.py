@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from implementations import Problem
-
+from . import dtypes, problems
 from .blas import one_thread
 from .duration import in_words
-from .reference import SAFETY, pair, rounding_of
+from .reference import SAFETY, STAGES_OF_LOSS, pair, rounding_of
 
 LOOSE = 0.1
 """How far a training may stray from the same steps one by one, as a share of how far the weights have moved:
@@ -82,9 +81,8 @@ def _strayed(training: Training, net: Any, steps: int, start: tuple[np.ndarray, 
         if np.shape(trained) != np.shape(stepped):
             yield f"train({steps}) left w{i + 1} with shape {np.shape(trained)}, not {np.shape(stepped)}"
             return
-        distance = float(np.linalg.norm(stepped - start[i]))
-        apart = float(np.linalg.norm(trained - stepped))
-        rounded = steps * float(np.finfo(net.dtype).eps) * float(np.linalg.norm(stepped))
+        distance, apart = dtypes.norm(stepped - start[i]), dtypes.norm(trained - stepped)
+        rounded = _rounded(net.dtype, steps, stepped, distance)
         if not apart <= LOOSE * distance + rounded:
             yield (
                 f"w{i + 1} after train({steps}) is {apart:.2g} away from where {steps} × step bring it, "
@@ -97,10 +95,9 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     """Check whether a training keeps what it had computed: if so, one of new numbers returns a loss that is not theirs,
     or takes so much longer than one of the timed numbers right before it that the latter cannot have computed
     anything."""
-    N, D_in, H, D_out = net.problem.shape
     quickest = {False: math.inf, True: math.inf}
     for attempt in range(1, TRIES + 1):
-        problem = Problem.random(N, D_in, H, D_out, seed=attempt)
+        problem = problems.random(net.problem.shape, net.dtype, seed=attempt)
         start = problem.arrays(net.dtype)[2:]
         for is_new, numbers in ((False, net.problem), (True, problem)):
             started = now()
@@ -123,13 +120,26 @@ def _kept(net: Any, steps: int, now: Callable[[], float]) -> Iterator[str]:
     )
 
 
+def _rounded(dtype: str, steps: int, weights: np.ndarray, distance: float) -> float:
+    """Return how far rounding may bring two trainings apart whose weights moved by a distance.
+
+    In a narrow dtype, changes that differ by their rounding, eps·change, let as large a share of the weights become
+    another number, eps·weights away, than in the other training: eps²·change·weights is the mean square of each.
+    """
+    length = dtypes.norm(weights)
+    if dtype not in dtypes.NARROW:
+        return steps * dtypes.eps(dtype) * length
+    return dtypes.eps(dtype) * (SAFETY * math.sqrt(distance * length) + float(np.abs(weights).max()))
+
+
 def _allowed(net: Any) -> float:
     """Return how far rounding may move a loss from its float64 value, relative to it."""
-    return SAFETY * rounding_of(net) * float(sum(net.problem.shape)) ** 0.5
+    return rounding_of(net).allowed(STAGES_OF_LOSS, sum(net.problem.shape))
 
 
 @one_thread()
 def _loss(net: Any, weights: Any) -> float:
-    """Return the loss in the net's own dtype: in float64, casting would take most of the time."""
-    x, y, *_ = net.problem.arrays(net.dtype)
-    return float(np.square(np.maximum(x @ weights[0], 0) @ weights[1] - y).sum())
+    """Return the loss in the net's own dtype, or in float32: in float64, casting would take most of the time."""
+    x, y, *_ = (dtypes.for_products(array) for array in net.problem.arrays(net.dtype))
+    w1, w2 = (dtypes.for_products(tensor) for tensor in weights)
+    return float(np.square(np.maximum(x @ w1, 0) @ w2 - y).sum())

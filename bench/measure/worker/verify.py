@@ -8,9 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from . import dtypes
 from .course import STEPS, Course, own
 from .nets import advance, copies
-from .reference import SAFETY, Check, Expected, compare, pair, positive, rounding_of
+from .reference import (
+    STAGES_OF_GRADIENTS,
+    STAGES_OF_LOSS,
+    Check,
+    Expected,
+    compare,
+    pair,
+    positive,
+    rounding_of,
+    slack_of_update,
+)
 
 
 def _step(net: Any) -> None:
@@ -40,7 +51,10 @@ def verify(make: Callable[[], Any], course_of: Callable[[Any], Course] = own) ->
     net = make()
     start = copies(net.problem.arrays(net.dtype)[2:])
     course = course_of(net)
-    return [*phases(net, start, course), *trajectories(make, start, course)]
+    checks = [*phases(net, start, course)]
+    if net.dtype in dtypes.NARROW:
+        checks += single_steps(make, start, course)
+    return checks + trajectories(make, start, course)
 
 
 def worst(checks: list[Check]) -> Check:
@@ -63,20 +77,40 @@ def phases(net: Any, start: tuple[np.ndarray, ...], course: Course) -> Iterator[
     yield from expected.weights(net.weights())
 
 
+def single_steps(make: Callable[[], Any], start: tuple[np.ndarray, ...], course: Course) -> list[Check]:
+    """Check one step by `step` and by `train`: in a narrow dtype, rounding hides much of what several steps change."""
+    stepped, trained = make(), make()
+    expected = Expected(stepped, course.first(), start[0], start[1])
+    stepped.step()
+    trained.train(1)
+    checks = []
+    for how, net in (("step", stepped), ("train", trained)):
+        net.synchronize()
+        checks += expected.weights(net.weights(), f"1 × {how}")
+    return checks
+
+
 def trajectories(
     make: Callable[[], Any], start: tuple[np.ndarray, ...], course: Course, ways: tuple[str, ...] = VERIFIED
 ) -> list[Check]:
     """Take STEPS steps in each of the `ways`, and compare the losses that a training returns, and the weights."""
     nets = {way: make() for way in ways}
     any_net = nets[ways[0]]
-    growing = SAFETY * rounding_of(any_net) * math.sqrt(sum(any_net.problem.shape)) * STEPS**2
+    dtype, length = any_net.dtype, sum(any_net.problem.shape)
+    rounding, rate = rounding_of(any_net), any_net.problem.learning_rate
+    # Rounding grows: after k steps that of k weights, each of which moved by k changes that were off.
+    growing = rounding.allowed(STAGES_OF_GRADIENTS, length) * STEPS**2
     checks = []
     for way, net in nets.items():
         returned = WAYS[way](net)
         if way == "train":
             due, forgiven = course.end("losses")
-            scale = positive(float(due.max()))
-            checks.append(compare("losses of train", returned, due, net.dtype, scale, growing, forgiven))
+            allowed, largest = rounding.allowed(STAGES_OF_LOSS, length), positive(float(due.max()))
+            if dtype in dtypes.NARROW:
+                forgiven = forgiven + allowed * largest * (np.arange(1, STEPS + 1) ** 2 - 1)
+            else:
+                allowed *= STEPS**2
+            checks.append(compare("losses of train", returned, due, dtype, largest, allowed, forgiven))
     actual: dict[str, list[Any]] = {}
     for way, net in nets.items():
         net.synchronize()
@@ -85,8 +119,14 @@ def trajectories(
     for i, name in enumerate(("w1", "w2")):
         expected, forgiven = course.end(name)
         scale = positive(float(np.abs(expected - start[i]).max()))
-        rounded = STEPS * 2 * float(np.finfo(any_net.dtype).eps * np.abs(expected).max())
+        if dtype in dtypes.NARROW:
+            tolerance = growing + float(slack_of_update(expected, scale, rate, dtype)) / scale
+            # Each weight is rounded by itself: by the largest of them, changes could not be seen.
+            largest_values = np.maximum(np.abs(expected), np.abs(start[i])) + forgiven + tolerance * scale
+            forgiven = forgiven + STEPS * dtypes.half_units(largest_values, dtype)
+        else:
+            tolerance = growing + STEPS * 2 * float(dtypes.eps(dtype) * np.abs(expected).max()) / scale
         for way, weights in actual.items():
-            tensor, tolerance = f"{name} after {STEPS} × {way}", growing + rounded / scale
-            compared[way].append(compare(tensor, weights[i], expected, any_net.dtype, scale, tolerance, forgiven))
+            tensor = f"{name} after {STEPS} × {way}"
+            compared[way].append(compare(tensor, weights[i], expected, dtype, scale, tolerance, forgiven))
     return checks + [check for way in ways for check in compared[way]]

@@ -54,7 +54,7 @@ BAD = [
     (["--D-in", "-3"], "--D-in", "'-3' is not a whole number"),
     (["--H", ""], "--H", "is not a whole number"),
     (["--devices", "x y"], "--devices", "'x y' is not a device"),
-    (["--dtypes", "float16"], "--dtypes", "'float16' is not one of float32, float64"),
+    (["--dtypes", "float8"], "--dtypes", "'float8' is not one of float32, float64, float16, bfloat16"),
     (["--threads", "99999"], "--threads", "99999 is more than the"),
     (["--threads", "many"], "--threads", "nor 'all'"),
     (["--phases", "sideways"], "--phases", "'sideways' is not one of forward"),

@@ -149,8 +149,8 @@ def test_names_of_implementations_and_devices_are_kept():
         ('phase = ["step", "step"]', "mine.toml:1: phase: 'step' stands there twice"),
         ('phase = "sideways"', f"mine.toml:1: phase: 'sideways' is not one of {', '.join(PHASES)}"),
         (
-            'N = 1\ndtype = ["float32", "float16"]',
-            "mine.toml:2: dtype: 'float16' is not one of float32, float64; did you mean 'float64'?",
+            'N = 1\ndtype = ["float32", "float46"]',
+            "mine.toml:2: dtype: 'float46' is not one of float32, float64, float16, bfloat16; did you mean 'float64'?",
         ),
         ('combine = "zip"', "mine.toml:1: combine: 'zip' is not one of product, in_turn"),
         (
@@ -282,7 +282,7 @@ def test_options_replace_only_what_they_name():
         ("time_budget", "5 days", "--time_budget: '5 days' is not a time like 90s, 5m or 1h"),
         ("precision", "100%", "--precision: '100%' is not a percentage like 2%, or a fraction below 1 like 0.02"),
         ("min_effect", "nan", "--min_effect: 'nan' is not a percentage like 2%, or a fraction below 1 like 0.02"),
-        ("dtype", ["half"], "--dtype: 'half' is not one of float32, float64"),
+        ("dtype", ["half"], "--dtype: 'half' is not one of float32, float64, float16, bfloat16"),
         ("device", [""], "--device: '' is not a name"),
     ],
 )

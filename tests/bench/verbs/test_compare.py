@@ -117,7 +117,10 @@ def test_results_folder_means_its_newest_run(run, tmp_path):
         (["--fail-on", "worse"], "--fail-on: 'worse' is nothing to fail on; list some of slower, unclear"),
         (["--fail-on", ","], "--fail-on: ',' is nothing to fail on"),
         (["--min-effect", "lots"], "--min-effect: 'lots' is not a percentage like 2%"),
-        (["--allow", "cpu,weather"], "--allow: 'weather' is no difference that matters; those are all, autograd, blas, cpu"),
+        (
+            ["--allow", "cpu,weather"],
+            "--allow: 'weather' is no difference that matters; those are all, autograd, blas, cpu",
+        ),
         (["--markdown", "no/such/folder/c.md"], "no/such/folder/c.md"),
     ],
 )

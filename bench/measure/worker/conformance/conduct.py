@@ -12,7 +12,7 @@ import numpy as np
 
 from implementations import Problem
 
-from .. import exceptions
+from .. import exceptions, problems
 from ..course import STEPS
 from ..duration import in_words
 from ..lazy import much_slower, timed
@@ -80,7 +80,7 @@ def arrays(subject: Subject) -> Seen:
 
 def independence(subject: Subject) -> Seen:
     """Two nets whose phases alternate have the results of each alone."""
-    problems = [subject.problem, Problem.random(*subject.shape, seed=1)]
+    problems = [subject.problem, problems.random(subject.shape, subject.dtype, seed=1)]
     alone = [_traces([subject.make(problem)])[0] for problem in problems]
     together = _traces([subject.make(problem) for problem in problems])
     exact = True
@@ -108,7 +108,7 @@ def order(subject: Subject) -> Seen:
     """No phase's work is done before it: not in the constructor, nor in the phase before."""
     # The numbers are new to the process, and are read before they are computed here: memory that a net does not clear
     # may have the results of another net.
-    problem = Problem.random(*subject.shape, seed=2)
+    problem = problems.random(subject.shape, subject.dtype, seed=2)
     net = subject.make(problem)
     net.synchronize()
     predicted = _attempt(lambda: (net.prediction(),))

@@ -10,7 +10,7 @@ import numpy as np
 
 from implementations import Problem
 
-from .. import verify
+from .. import problems, verify
 from ..course import Course, own
 from ..reference import Check, compare, positive, rounding_at
 
@@ -18,6 +18,9 @@ OTHER_RATE = 0.37
 """The factor of a second learning rate, at which a rate that is built in shows."""
 VARYING = 256.0
 """The same work may vary by so many times the rounding of a sum: far less than any other fault makes it differ."""
+
+STORED = 4
+"""Where each result is rounded to a narrow dtype, it may vary by so many of these roundings besides."""
 
 
 class Fault(Exception):
@@ -46,7 +49,7 @@ class Subject:
     """The float64 reference by learning rate."""
 
     def __post_init__(self) -> None:
-        self.problem = Problem.random(*self.shape)
+        self.problem = problems.random(self.shape, self.dtype)
 
     @property
     def dtype(self) -> str:
@@ -88,6 +91,6 @@ def far(first: np.ndarray, other: np.ndarray, subject: Subject) -> str:
         return ""
     rounding = rounding_at(subject.dtype, subject.session.net_class.precision)
     scale = positive(float(np.abs(first).max()))
-    tolerance = VARYING * rounding * math.sqrt(sum(subject.shape))
+    tolerance = VARYING * rounding.products * math.sqrt(sum(subject.shape)) + STORED * rounding.stored
     check = compare("", other, first.astype(np.float64), subject.dtype, scale, tolerance)
     return "" if check.passed else f"by {check.error:.2g} of its largest entry"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.measure.worker import course, reference
 from bench.measure.worker.course import Changed, Unusable
-from bench.measure.worker.reference import nearness, rounding_of
+from bench.measure.worker.reference import Rounding, nearness, rounding_of
 from bench.measure.worker.referencing import Referencing
 from bench.measure.worker.session import Failure, Session
 from bench.measure.worker.verify import verify
@@ -71,7 +71,7 @@ def test_some_rows_of_a_step_are_rows_of_the_whole():
     np.testing.assert_allclose(some.grad_w2, whole.grad_w2)
 
 
-@pytest.mark.parametrize("rounding", [None, 2.0**-8])
+@pytest.mark.parametrize("rounding", [None, Rounding(2.0**-8)])
 @pytest.mark.parametrize(
     "problem", [Problem.random(*SHAPE), near_zero(), with_zeros()], ids=["random", "near", "zeros"]
 )
@@ -91,7 +91,7 @@ def test_reference_takes_the_memory_of_a_few_weights_whatever_the_number_of_samp
         patch.setattr(reference, "LEAST_PART", 64)
         tracemalloc.start()
         try:
-            computed(problem, rounding=2.0**-11)
+            computed(problem, rounding=Rounding(2.0**-11))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -99,7 +99,7 @@ def test_reference_takes_the_memory_of_a_few_weights_whatever_the_number_of_samp
     assert peak < 8 * part + 12 * weights + 8 * prediction < problem.x.nbytes / 2
 
 
-@pytest.mark.parametrize("rounding", [None, 2.0**-8])
+@pytest.mark.parametrize("rounding", [None, Rounding(2.0**-8)])
 def test_stored_reference_has_no_more_bytes_than_planned(rounding):
     tensors = computed(Problem.random(*SHAPE), rounding=rounding)
     planned = work.reference_bytes(Shape(*SHAPE))
@@ -121,7 +121,8 @@ def test_doubt_is_of_signs_that_rounding_may_change():
 
 def test_nearness_is_of_the_longest_sample_and_unit():
     x, w1 = np.array([[3.0, 4.0], [1.0, 0.0]], "float32"), np.array([[1.0, 6.0], [0.0, 8.0]])
-    assert nearness(x, w1, 0.5) == pytest.approx(4 * 0.5 * 5 * 10)
+    assert nearness(x, w1, Rounding(0.5)) == pytest.approx(4 * 0.5 * 5 * 10)
+    assert nearness(x, w1, Rounding(0.5, 0.25)) == pytest.approx((4 * 0.5 + 0.25 / len(w1) ** 0.5) * 5 * 10)
 
 
 @pytest.fixture

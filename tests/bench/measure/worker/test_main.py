@@ -89,9 +89,21 @@ def test_end_of_requests_ends_the_worker():
         ({"implementation": "tests.bench.fakes:Nope"}, "crashed", "has no class 'Nope'"),
         ({"implementation": "tests.bench.fakes:FakeClock"}, "crashed", "FakeClock lacks precision, "),
         ({"device": "cuda"}, "unsupported", "numpy runs on cpu only, not on cuda"),
+        ({"dtype": "bfloat16"}, "unsupported", "numpy has no bfloat16, only float16, float32 and float64"),
+        ({"implementation": "narrow_nets:Mine"}, "unsupported", "narrow_nets:Mine has no float32, only float16"),
+        (
+            {"implementation": "plain_nets:Mine", "dtype": "float16"},
+            "unsupported",
+            "no float16, only float32 and float64",
+        ),
+        ({"implementation": "odd_nets:Mine"}, "crashed", "DTYPES on line 2 is not a literal tuple of names like"),
     ],
 )
-def test_missing_contender_is_explained(config, status, message):
+def test_missing_contender_is_explained(config, status, message, tmp_path, monkeypatch):
+    for name, declared in (("narrow_nets", "DTYPES = ['float16']"), ("plain_nets", ""), ("odd_nets", "DTYPES = 16")):
+        source = f"from implementations.numpy_ import Net as Mine\n{declared}\n"
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
     [reply] = served({"verb": "start"}, **config)
     assert reply["failed"]["status"] == status
     assert message in reply["failed"]["reason"]
@@ -282,6 +294,18 @@ def test_worker_needs_only_the_standard_library_and_numpy(process, tmp_path, mon
         torch_worker.ask("start")
     assert caught.value.status == "unavailable"
     assert "pip install" in caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_real_process_takes_steps_in_bfloat16(process, name):
+    pytest.importorskip(name)
+    worker = process(name, dtype="bfloat16")
+    worker.ask("start")
+    prepared = worker.ask("prepare", shape=[16, 100, 10, 3], phases=["step"], steps=3)
+    assert prepared["error"] <= prepared["tolerance"]
+    entered = worker.ask("enter", phase="step", samples=2, inner=None)
+    assert len(worker.ask("block")["seconds"]) == entered["samples"]
+    assert worker.ask("leave")["host_bytes"] > 0
 
 
 def test_missing_device_is_unavailable_and_unknown_unsupported(process):

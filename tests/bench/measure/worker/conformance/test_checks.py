@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+import implementations
 from bench.measure.worker import blas
 from bench.measure.worker.conformance import checks, conduct, results, suite
 from bench.measure.worker.conformance.subject import Subject
@@ -153,6 +154,12 @@ def one_thread_each():
         torch.set_num_threads(before)
 
 
+def dtypes_of_tests(name):
+    """Return float32 and float64, and for two backends all: the rest of theirs is tested beside the networks."""
+    declared = implementations.dtypes_of(name)
+    return [dtype for dtype in DTYPES if dtype in declared and (name in ("torch", "jax") or dtype in DTYPES[:2])]
+
+
 SLOW_TO_COMPILE = {"torch_compile", "tinygrad"}
 
 
@@ -167,7 +174,7 @@ def test_own_implementations_pass(name):
         pytest.skip(f"{name} does not run on the host")
     failed = []
     with one_thread_each():
-        for item, dtype in itertools.product(suite.SUITE, DTYPES):
+        for item, dtype in itertools.product(suite.SUITE, dtypes_of_tests(name)):
             # At every shape in one dtype only, or in none where each is compiled for seconds.
             shapes = item.shapes if dtype == DTYPES[0] and name not in SLOW_TO_COMPILE else item.shapes[:1]
             for shape in () if item.one_thread else shapes:
