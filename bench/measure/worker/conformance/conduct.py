@@ -80,9 +80,9 @@ def arrays(subject: Subject) -> Seen:
 
 def independence(subject: Subject) -> Seen:
     """Two nets whose phases alternate have the results of each alone."""
-    problems = [subject.problem, problems.random(subject.shape, subject.dtype, seed=1)]
-    alone = [_traces([subject.make(problem)])[0] for problem in problems]
-    together = _traces([subject.make(problem) for problem in problems])
+    both = [subject.problem, problems.random(subject.shape, subject.dtype, seed=1)]
+    alone = [_traces([subject.make(problem)])[0] for problem in both]
+    together = _traces([subject.make(problem) for problem in both])
     exact = True
     for first, other in zip(alone, together, strict=True):
         exact &= _same(first, other, subject, "beside another net", "alone")
