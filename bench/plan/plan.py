@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -109,6 +109,7 @@ def resolve(
     measures the ceilings of its framework, if any does; `style_of(name)` the one that it is a style of.
     `where` has the words that begin a complaint, by the grid's key. Raises PlanError.
     """
+    by_name = _is_by_name(grid, where or {})
     where = {
         key: f"grid {grid.name}: {key}"
         for key in ("implementation", "device", "threads", "baseline", "time_budget", "max_cells")
@@ -126,7 +127,7 @@ def resolve(
     for threads in grid.threads:
         if threads != "all" and threads > machine.cpus:
             raise PlanError(f"{where['threads']}: {threads} is more than the {machine.cpus} processors usable here")
-    devices = {name: _devices(grid, machine, kinds[name]) for name in chosen}
+    devices = {name: _devices(grid, machine, kinds[name], by_name) for name in chosen}
     all_devices = [device for name in chosen for device in devices[name]]
     contender_count = len(grid.dtype) * sum(len(grid.threads) if device == "cpu" else 1 for device in all_devices)
     _check_count(grid, len(grid.phase) * grid.number_of_shapes() * contender_count, where["max_cells"])
@@ -245,7 +246,13 @@ def _check_baseline(baseline: str, names: Sequence[str], contenders: Sequence[Co
         )
 
 
-def _devices(grid: Grid, machine: Machine, kinds: Sequence[str]) -> list[str]:
+def _is_by_name(grid: Grid, by_option: Collection[str]) -> bool:
+    """Return whether implementations were requested by name for the devices: not if the devices are asked for by an
+    option, and the implementations are those of a grid's file."""
+    return grid.implementation != "all" and not ("device" in by_option and "implementation" not in by_option)
+
+
+def _devices(grid: Grid, machine: Machine, kinds: Sequence[str], by_name: bool) -> list[str]:
     """Return the devices that an implementation is a contender on.
 
     With `auto`: the present ones it knows, or its first kind, so that a backend that finds no device
@@ -255,5 +262,4 @@ def _devices(grid: Grid, machine: Machine, kinds: Sequence[str]) -> list[str]:
     if grid.device == "auto":
         present = [device for device in ("cpu", *machine.accelerators) if device.partition(":")[0] in kinds]
         return present or [kinds[0]]
-    by_name = grid.implementation != "all"
     return [device for device in grid.device if by_name or device.partition(":")[0] in kinds]

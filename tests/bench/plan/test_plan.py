@@ -287,3 +287,14 @@ def test_exactly_max_cells_are_accepted(combine):
     cells = len(plan_for(**settings).cells)
     assert len(plan_for(**settings, max_cells=cells).cells) == cells
     assert f"the grid has {cells:,} cells or more" in complaint(**settings, max_cells=cells - 1)
+
+
+def test_implementations_of_a_grid_file_are_not_requested_by_name_for_devices_of_an_option():
+    settings = {"implementation": ("numpy", "torch"), "device": ("cpu", "cuda")}
+    of_file = {(cell.contender.implementation, cell.contender.device) for cell in plan_for(CUDA, **settings).cells}
+    assert ("numpy", "cuda") in of_file
+    where = {"device": "--devices"}
+    by_option = {
+        (cell.contender.implementation, cell.contender.device) for cell in plan_for(CUDA, where, **settings).cells
+    }
+    assert by_option == of_file - {("numpy", "cuda")}
