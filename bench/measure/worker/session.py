@@ -39,7 +39,9 @@ from .disturbance import Monitor
 from .timing import Clocks, Timer
 from .verify import Check, verify, worst
 
-PROBE_SIZE = 1536
+PROBE_SIZES = (384, 1536)
+"""The sizes of a product whose threads are counted: the larger, unless the smaller takes PROBE_SECONDS."""
+PROBE_SECONDS = 0.05
 MISSING_ERRORS = (ImportError, OSError, RuntimeError, AssertionError)
 """Exceptions that frameworks raise when a library, a driver or a device is missing."""
 
@@ -229,8 +231,12 @@ class Session:
 
     def probe(self) -> dict[str, Any]:
         """Measure the processor seconds per second of a large product, which show whether a thread limit is obeyed."""
-        self.problem = problems.random((PROBE_SIZE, PROBE_SIZE, PROBE_SIZE, 1), self.dtype)
-        timer = self.timer_of("forward")
+        for size in PROBE_SIZES:
+            self.problem = problems.random((size, size, size, 1), self.dtype)
+            timer = self.timer_of("forward")
+            timer.first_call()
+            if timer.run(1) > PROBE_SECONDS:
+                break
         timer.choose_inner(samples=1)
         _, cpu_per_wall = timer.block(inner=8, samples=1)
         return {"cpu_per_wall": cpu_per_wall, "devices": self._devices()}
