@@ -11,6 +11,7 @@ from bench.measure import checking
 from bench.measure.checking import FAILED, INFORMATION, NOT_RUN, PASSED, Asked, Impossible, check
 from bench.measure.client import WorkerFailed
 from bench.measure.worker.conformance import suite
+from bench.plan.cells import DTYPES
 
 MISTAKEN = "tests.bench.measure.worker.mistaken"
 START = {"backend": "numpy", "backend_version": "2.0"}
@@ -128,13 +129,20 @@ def test_every_check_is_made_at_each_of_its_shapes_in_each_dtype():
     expected = {(item.name, shape) for item in suite.SUITE for shape in item.shapes}
     assert {(outcome.name, (*outcome.shape.__dict__.values(),)) for outcome in outcomes[1:]} == expected
     places = {(contender.device, contender.dtype, threads) for contender, threads in opened}
-    assert places == {(d, t, 3) for d in ("cpu", "cuda") for t in ("float32", "float64")} | {("cpu", "float32", 1)}
+    assert places == {(d, t, 3) for d in ("cpu", "cuda") for t in DTYPES} | {("cpu", "float32", 1)}
     limited = next(worker for (_, threads), worker in opened.items() if threads == 1)
     assert [request["check"] for request in limited.asked] == ["threads"]
     assert {request["threads"] for request in limited.asked} == {1}
     assert all(
         request["check"] != "threads" for worker in opened.values() if worker is not limited for request in worker.asked
     )
+
+
+def test_only_dtypes_that_the_implementation_declares_are_checked():
+    _, opened = outcomes_of(Asked("numba", (), ("cpu",)))
+    assert {contender.dtype for contender, _ in opened} == {"float32", "float64"}
+    with pytest.raises(Impossible, match=r"^numba has no bfloat16, only float32, float64$"):
+        outcomes_of(Asked("numba", (), ("cpu",), ("float32", "bfloat16")))
 
 
 def test_thread_limit_is_of_the_host():
