@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ class Net(NumpyNet):
 
 
 def left():
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith(COMPILED_PREFIX)}
+    return {*Path(tempfile.gettempdir()).glob(f"{COMPILED_PREFIX}*")}
 
 
 def test_variables_name_places_in_the_folder(tmp_path):

@@ -44,7 +44,10 @@ def test_exit_code_is_1_where_a_check_has_failed(asked, status, code):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["numpy", "--dtype", "float6"], f"--dtype: 'float6' is not one of {', '.join(DTYPES)}; did you mean 'float64'?"),
+        (
+            ["numpy", "--dtype", "float6"],
+            f"--dtype: 'float6' is not one of {', '.join(DTYPES)}; did you mean 'float64'?",
+        ),
         (["numpy", "--device", "cpu,cpu"], "--device: 'cpu' stands there twice"),
         (["numpy", "--threads", "0"], "--threads: 0 is not a whole number of at least 1"),
         (["numpy", "--timeout", "soon"], "--timeout: 'soon' is not a time like 90s, 5m or 1h"),
