@@ -27,8 +27,6 @@ from .records import Record, RunStarted, Unread
 FILE = "journal.jsonl"
 MOST_BYTES = 1 << 30
 """The largest journal that is read: a hundred thousand cells in five passes of five rounds."""
-RENAMED = {"passage": "pass_number"}
-"""Fields of records, by their names in earlier versions."""
 
 
 class Journal:
@@ -120,7 +118,7 @@ class Reader:
             self._size += len(line)
             self._line_count += 1
             try:
-                number, record = lines.decode(line[:-1], RENAMED)
+                number, record = lines.decode(line[:-1])
             except ValueError as error:
                 self._unread[self._line_count] = str(error)
                 continue

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, get_args
 
 from . import checked
 from .foreign import harmless, is_harmless_key
 from .records import Block, Entered, Left, Record, Unread
 
-NONE_RENAMED: Mapping[str, str] = MappingProxyType({})
+RENAMED = {"passage": "pass_number"}
+"""Fields of records, by their names in earlier versions."""
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record) if kind is not Unread}
 _CHECKSUM = re.compile(rb',"crc":"([0-9a-f]{8})"\}$')
 _FREQUENT: dict[bytes, Any] = {kind.__name__.encode(): kind for kind in (Block, Entered, Left)}
@@ -33,10 +32,10 @@ def encode(record: Record, number: int) -> bytes:
     return b'%s,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
 
 
-def decode(line: bytes, renamed: Mapping[str, str] = NONE_RENAMED) -> tuple[int | None, Record]:
-    """Return the number of a line without its newline, None in a line of an earlier version, and its record. `renamed`
-    has fields of records by their names in earlier versions. Raises ValueError."""
-    return _of_plain_line(line) or _of_any_line(line, renamed)
+def decode(line: bytes) -> tuple[int | None, Record]:
+    """Return the number of a line without its newline, None in a line of an earlier version, and its record. Raises
+    ValueError."""
+    return _of_plain_line(line) or _of_any_line(line)
 
 
 def _of_plain_line(line: bytes) -> tuple[int, Record] | None:
@@ -52,7 +51,7 @@ def _of_plain_line(line: bytes) -> tuple[int, Record] | None:
     return (int(plain[3]), record) if is_harmless_key(record.cell) else None
 
 
-def _of_any_line(line: bytes, renamed: Mapping[str, str] = NONE_RENAMED) -> tuple[int | None, Record]:
+def _of_any_line(line: bytes) -> tuple[int | None, Record]:
     checksum = _CHECKSUM.search(line)
     if checksum:
         line = line[: checksum.start()] + b"}"
@@ -62,8 +61,8 @@ def _of_any_line(line: bytes, renamed: Mapping[str, str] = NONE_RENAMED) -> tupl
         values = harmless(json.loads(line), line.decode())
         kind = _KINDS[values.pop("record")]
         number = values.pop("line") if checksum else None
-        for earlier in renamed.keys() & values:
-            values[renamed[earlier]] = values.pop(earlier)
+        for earlier in RENAMED.keys() & values:
+            values[RENAMED[earlier]] = values.pop(earlier)
         return number, checked.record(kind, values)
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is no record: {error!r}") from error

@@ -28,7 +28,7 @@ from bench.report import page
 from bench.report.change import paired
 
 from . import alignment, ceilings, costs, crossovers, disturbance, integrity, styles, surroundings, trust
-from .rows import AXES, contender_names, disagree, rank_range, shape_name
+from .rows import AXES, MARKS, contender_names, disagree, rank_range, shape_name
 
 RANKED_BY = [*AXES, "phase", "dtype", "precision", "limit", "contender", "seconds", "rank", "rank_worst"]
 SPEEDUP_OF = [*AXES, "phase", "contender", "verdict", "speedup", "speedup_low", "speedup_high"]
@@ -156,11 +156,10 @@ def _speedups(run: Run, timings: pd.DataFrame) -> str:
         f"With its interval; ▲ faster, ▼ slower by more than {units.short_percent(plan.min_effect)}, "
         "= same within it, ? unclear.",
     ]
-    marks = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
     by_shape: dict[Shape, dict[str, dict[str, str]]] = {}
     for row in known[SPEEDUP_OF].itertuples():
         line = by_shape.setdefault(Shape(row.N, row.D_in, row.H, row.D_out), {}).setdefault(row.contender, {})
-        line[row.phase] = f"{marks[row.verdict]} {units.ratio(row.speedup, row.speedup_low, row.speedup_high)}"
+        line[row.phase] = f"{MARKS[row.verdict]} {units.ratio(row.speedup, row.speedup_low, row.speedup_high)}"
     for shape, lines in by_shape.items():
         columns = ["contender", *(phase for phase in PHASES if any(phase in line for line in lines.values()))]
         table = pd.DataFrame([{"contender": name, **line} for name, line in lines.items()], columns=columns)

@@ -10,6 +10,8 @@ from bench.plan.cells import Shape
 from bench.plan.sides import BASE, HEAD
 
 AXES = ["N", "D_in", "H", "D_out"]
+MARKS = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
+"""Verdicts in tables of many."""
 
 
 def shapes(timings: pd.DataFrame) -> Iterator[tuple[Shape, pd.DataFrame]]:

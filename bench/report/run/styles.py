@@ -14,9 +14,7 @@ from bench.plan.cells import Contender, Shape
 from bench.report import page
 
 from . import disturbance
-from .rows import contender_names, shape_name
-
-MARKS = {"faster": "▲", "slower": "▼", "same": "=", "unclear": "?"}
+from .rows import MARKS, contender_names, shape_name
 
 
 def section(run: Run) -> str:

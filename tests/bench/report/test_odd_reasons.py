@@ -9,7 +9,7 @@ import pytest
 import bench
 from bench.analyse.run.run import Run
 from bench.history import entries
-from bench.measure import journal, lines
+from bench.measure import lines
 from bench.measure.records import Ceiling, Failed, WorkerStarted
 from bench.plan.cells import Cell
 from bench.plan.sides import BASE, HEAD
@@ -43,7 +43,7 @@ def test_records_have_one_line_when_made_and_when_read():
     assert Failed(1, ["a"], "crashed", ODD).reason == LINE
     assert Ceiling(1, 1, "a", reason=ODD).reason == LINE
     older = json.dumps({"record": "Failed", "passage": 1, "cells": ["a"], "status": "crashed", "reason": ODD})
-    assert lines.decode(older.encode(), journal.RENAMED)[1] == Failed(1, ["a"], "crashed", LINE)
+    assert lines.decode(older.encode())[1] == Failed(1, ["a"], "crashed", LINE)
 
 
 def test_facts_of_a_worker_have_one_line():

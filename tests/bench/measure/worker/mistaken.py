@@ -257,7 +257,7 @@ class Hangs(Net):
 
 class Fails(Net):
     def forward(self) -> None:
-        raise NotImplementedError("no product yet")
+        raise ArithmeticError("the product failed")
 
 
 class HasNoDevice(Net):

@@ -59,7 +59,7 @@ MISTAKES = [
     ("work", cheaters.Queueing, suite.TUTORIAL, "work is left undone by synchronize"),
     ("work", cheaters.KeptForward, suite.TUTORIAL, "forward takes .* it keeps what it had computed"),
     ("work", cheaters.KeptTraining, suite.TUTORIAL, "it keeps what it had computed|work is left"),
-    ("prediction", mistaken.Fails, SMALL, r"NotImplementedError: no product yet \(.*mistaken.py:\d+\)"),
+    ("prediction", mistaken.Fails, SMALL, r"ArithmeticError: the product failed \(.*mistaken.py:\d+\)"),
 ]
 
 
